@@ -1,0 +1,1 @@
+"""The local control socket: protocol (pure), server, client."""

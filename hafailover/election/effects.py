@@ -1,0 +1,132 @@
+"""What the core wants done. The shell performs effects in the order in which they are returned.
+
+`Persist` and `StopAnswering` are barriers: what follows them waits until they are done, so that a term is on
+disk before it is on the wire, and an address has left the guest before others are told that it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hafailover.election.reasons import Reason
+from hafailover.election.values import Advert, GroupName, Memory, NodeName, Resource, State
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Barrier: the memory is on disk."""
+
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class StopAnswering:
+    """Barrier: the guest no longer carries the address."""
+
+    group: GroupName
+    resource: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Make the guest answer for the address; ends in `GuestArmed`."""
+
+    group: GroupName
+    resource: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class SendAdverts:
+    """Tell all peers, now."""
+
+    advert: Advert
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHolders:
+    """Ask the cloud who holds what; ends in `HoldersRead` or `ReadFailed`, asked not before this effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Move a resource from the holder just seen (None: nobody) to this node; ends in `MoveFinished`."""
+
+    group: GroupName
+    move_id: int
+    resource: Resource
+    expected: str | None
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskGuard:
+    """Ask a guard whether an unplanned claim is justified; ends in `GuardAnswered` with the same round."""
+
+    group: GroupName
+    guard: str
+    round_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChanged:
+    """The state of a group on this node has changed, and why."""
+
+    group: GroupName
+    old: State
+    new: State
+    reason: Reason
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunHook:
+    """Run the group's hook of this name ("master", "backup", "fault", "stop"); nothing waits for it."""
+
+    group: GroupName
+    hook: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverFinished:
+    """This node has become master by a move: who had it, why it moved, and what each phase took."""
+
+    group: GroupName
+    reason: Reason
+    source: NodeName | None
+    target: NodeName
+    term: int
+    detect_ms: int
+    guard_ms: int
+    cloud_ms: int
+    guest_ms: int
+    moves: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to an operator's request."""
+
+    request_id: int
+    accepted: bool
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Nothing is left to hand over: the process may end."""
+
+
+Effect = (
+    Persist
+    | StopAnswering
+    | Arm
+    | SendAdverts
+    | ReadHolders
+    | Move
+    | AskGuard
+    | RoleChanged
+    | RunHook
+    | FailoverFinished
+    | Answer
+    | Leave
+)

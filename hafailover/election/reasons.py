@@ -1,0 +1,78 @@
+"""Why: every decision of the core names one of these.
+
+A member is a coverage mark (a scenario must show it), a metric label (its name in lower case) and the sentence
+that an operator reads in `status`, in the log and in the history.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Reason(Enum):
+    """Why a node is or is not master, and why that changed. The value is the operator's text."""
+
+    # why a role changed
+    STARTED = "the daemon has started and listens before it acts"
+    HEARD_MASTER = "another node is master"
+    LISTENED = "nobody was heard as master for a dead interval after the start"
+    HELD_AT_START = "the cloud names this node as the holder: going on where an earlier run stopped"
+    HELD = "the cloud names this node as the holder and nobody else is master"
+    MASTER_DEAD = "the master was silent for the dead interval"
+    MASTER_GONE = "the master's daemon did not come back within restart_grace"
+    MASTER_FAULT = "the master reports that its service is at fault"
+    MASTER_ABSENT = "no node is master"
+    HANDED_OVER = "the master hands over to this node"
+    OPERATOR = "an operator asked for a planned hand-over"
+    DRAINED = "this node is drained"
+    STOPPING = "the daemon is stopping"
+    PREEMPTED = "a healthy node of higher priority takes over"
+    CHECK_FAILED = "a check with weight 0 says that the service is down"
+    CHECK_PASSED = "the checks pass again"
+    CLAIM_DONE = "the cloud confirms this node as the holder"
+    CLAIM_LOST = "another node took the address first"
+    CLAIM_VOID = "this node is no longer entitled to claim"
+    DEPOSED_BY_PEER = "a peer is master with a newer term"
+    DEPOSED_BY_CLOUD = "the cloud no longer names this node as the holder"
+    HANDOVER_DONE = "the successor is master"
+    HANDOVER_FAILED = "the successor did not take over in time; this node goes on"
+    ISOLATED = "neither peers nor the API could be reached for isolation_timeout"
+    GUEST_FAILED = "the guest's network could not be configured"
+
+    # why a node does not claim
+    STARTING = "this node still listens after its start"
+    IS_MASTER = "this node is master"
+    IS_CLAIMING = "this node is asking the cloud"
+    IS_RELEASING = "this node is handing over"
+    MASTER_ALIVE = "the master is heard"
+    MASTER_LATE = "the master is late, but not yet for the dead interval"
+    MASTER_RESTARTING = "the master's host answers and its daemon may be restarting"
+    FAULT = "this node's own service is at fault"
+    CHECKS_PENDING = "this node's checks have not answered yet"
+    PAUSED = "automatic moves are paused"
+    WITNESS = "this node is a witness and never claims"
+    HOLD_DOWN = "this node lost the address a short time ago"
+    OUTRANKED = "another candidate ranks higher"
+    HOLDER_ALIVE = "the node that holds the address is alive and may go on"
+    HOLDER_UNKNOWN = "the cloud has not yet said who holds the address"
+    DISTRUST = "this node has just been asleep and does not trust its own view"
+    GUARD_PENDING = "a guard has not answered yet"
+    GUARD_DENIED = "a guard says that the service still answers"
+    BACKING_OFF = "the last call to the cloud failed; the next one waits"
+    MAY_CLAIM = "nothing speaks against a claim"
+
+    # why an operator's request was refused
+    ACCEPTED = "accepted"
+    UNKNOWN_GROUP = "there is no such group"
+    UNKNOWN_NODE = "there is no such node"
+    ALREADY_MASTER = "the target is master already"
+    TARGET_UNREACHABLE = "the target is not heard"
+    TARGET_NOT_READY = "the target could not take over: at fault, drained, in hold-down or a witness"
+    NO_CANDIDATE = "no other node could take over"
+    NO_MASTER = "no node is master that could hand over"
+    BUSY = "a hand-over or claim is already under way"
+
+    @property
+    def label(self) -> str:
+        """Return the stable name for metrics, JSON and logs."""
+        return self.name.lower()

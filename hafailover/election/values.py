@@ -1,0 +1,226 @@
+"""The words of the election: what nodes tell each other, what the cloud says, what a group is made of.
+
+All times are integers in milliseconds on the node's own monotonic clock, whose zero means nothing;
+an instant of one node is never compared with one of another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NewType
+
+NodeName = NewType("NodeName", str)
+GroupName = NewType("GroupName", str)
+
+Instant = int  # milliseconds, monotonic, local to the node
+
+
+class State(Enum):
+    """State of a group on one node: keepalived's four, and the two transitions (RFC 9568 section 6.4)."""
+
+    INIT = "INIT"
+    BACKUP = "BACKUP"
+    CLAIMING = "CLAIMING"
+    MASTER = "MASTER"
+    RELEASING = "RELEASING"
+    FAULT = "FAULT"
+
+    @property
+    def serves(self) -> bool:
+        """Whether a node in this state stands for the group's addresses."""
+        return self in (State.MASTER, State.RELEASING)
+
+
+class Leaving(Enum):
+    """What a daemon that is about to end says of its return."""
+
+    NO = 0
+    STOPPING = 1
+    RESTARTING = 2
+
+
+class Handover(Enum):
+    """How mastership is given: the new master first (overlap), or the old one out first (strict)."""
+
+    OVERLAP = "overlap"
+    STRICT = "strict"
+
+
+class CheckState(Enum):
+    """What a check says of the service; PENDING until `rise` or `fall` results have come once."""
+
+    PENDING = "pending"
+    UP = "up"
+    DOWN = "down"
+
+
+class ResourceKind(Enum):
+    """What the cloud can move for a group."""
+
+    ADDRESS = "address"
+    ENI = "eni"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Resource:
+    """One thing that moves: a secondary private IP (held by an ENI) or a secondary ENI (held by an instance)."""
+
+    kind: ResourceKind = field(compare=False)
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one read of the cloud says of one resource.
+
+    `holder` is the id of the ENI (for an address) or of the instance (for an ENI) that carries it, None where
+    none of those read does. `settled` is False while the cloud itself says that it is being moved.
+    """
+
+    resource: Resource
+    holder: str | None
+    settled: bool = True
+
+
+class Outcome(Enum):
+    """How a call to the cloud ended: the only four ways there are."""
+
+    APPLIED = "applied"  # the cloud says that it is done
+    REFUSED = "refused"  # it was not done, and the answer says why
+    THROTTLED = "throttled"  # it was not done, and may be asked again later
+    UNKNOWN = "unknown"  # no answer that proves either: only a read can tell
+
+
+class Refusal(Enum):
+    """Why the cloud refused: decides whether and how soon asking again can help."""
+
+    CONFLICT = "conflict"  # the state is not what the caller believed: read again
+    QUOTA = "quota"  # no room on the target
+    PERMISSION = "permission"  # credentials or policy
+    INVALID = "invalid"  # the request can never work
+
+
+@dataclass(frozen=True, slots=True)
+class MoveResult:
+    """The end of one move. `code` is the API's error code, or the empty string where there is none.
+
+    `holder` is what the mover knows of the holder afterwards when it got half way (released, not yet assigned);
+    it is only meaningful where `half_done` is True.
+    """
+
+    outcome: Outcome
+    code: str = ""
+    refusal: Refusal | None = None
+    half_done: bool = False
+    holder: str | None = None
+
+
+class GuardVerdict(Enum):
+    """What a guard says of an unplanned claim."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    UNKNOWN = "unknown"  # the guard could not find out in time; it does not stop a claim
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An operator's planned hand-over that this node cannot carry out itself, told to the master.
+
+    `serial` grows with each wish of a node, so that a wish is carried out once. `target` None means: the best.
+    """
+
+    serial: int
+    target: NodeName | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAdvert:
+    """What a node says of one group.
+
+    `priority` is effective, -1023..1023. `eligible`: the node would claim if it were its turn.
+    `successor`: in RELEASING, the peer that is to claim. `hold_down_ms` ≥ 0.
+    """
+
+    group: GroupName
+    state: State
+    term: int
+    priority: int
+    eligible: bool
+    successor: NodeName | None = None
+    wish: Wish | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advert:
+    """One advertisement: everything a node says of itself in one interval, for all of its groups."""
+
+    node: NodeName
+    config_digest: bytes  # 8 bytes
+    leaving: Leaving
+    drained: bool
+    hears: tuple[NodeName, ...]
+    groups: tuple[GroupAdvert, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The cluster's intervals in milliseconds; `config` guarantees dead ≥ 3 × interval."""
+
+    interval_ms: int
+    dead_interval_ms: int
+    restart_grace_ms: int
+    audit_interval_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A node as the election sees it. `order` is its place in the file and breaks ties.
+
+    `eni_id` holds addresses, `instance_id` holds ENIs; `witness` nodes vote but never claim.
+    """
+
+    name: NodeName
+    order: int
+    priority: int
+    eni_id: str
+    instance_id: str = ""
+    witness: bool = False
+
+    def holder_id(self, resource: Resource) -> str:
+        """Return the id under which the cloud names this node as the holder of the resource."""
+        return self.eni_id if resource.kind is ResourceKind.ADDRESS else self.instance_id
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How one group wants to be treated; the units are milliseconds."""
+
+    group: GroupName
+    resources: tuple[Resource, ...]
+    preempt: bool = False
+    preempt_delay_ms: int = 0
+    handover: Handover = Handover.OVERLAP
+    demote_when_isolated: bool = False
+    isolation_timeout_ms: int = 30_000
+    hold_down_ms: int = 30_000
+    guards: tuple[str, ...] = ()
+    checks: tuple[tuple[str, int], ...] = ()  # (name, weight)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMemory:
+    """What a group remembers across a restart of the daemon."""
+
+    group: GroupName
+    term: int = 0
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a node remembers across a restart: on disk before it is told or acted upon."""
+
+    drained: bool = False
+    groups: tuple[GroupMemory, ...] = ()

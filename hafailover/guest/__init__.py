@@ -1,0 +1,1 @@
+"""The guest: addresses on its interfaces, and the operator's hooks."""
