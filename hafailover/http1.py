@@ -11,15 +11,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from functools import partial
 from urllib.parse import parse_qsl, unquote
 
 import h11
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 MAX_HEADER_BYTES = 32 * 1024  # request line and headers; a temporary token alone may be 4 KB
 MAX_QUERY_FIELDS = 100
@@ -70,13 +68,12 @@ class Response:
     status: int = 200
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
-    headers: tuple[tuple[str, str], ...] = field(default=())
+    headers: tuple[tuple[str, str], ...] = ()
     delivery: Delivery = PLAIN
 
 
-if TYPE_CHECKING:
-    Handler = Callable[[Request], Awaitable[Response]]
-    OnError = Callable[[Request, Exception], None]
+Handler = Callable[[Request], Awaitable[Response]]
+OnError = Callable[[Request, Exception], None]
 
 
 class _RefusedError(Exception):
@@ -133,7 +130,11 @@ class Server:
             return
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._forget, writer))
+
+    def _forget(self, writer: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        writer.close()  # a task cancelled before its first step has not done so
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(reader, writer, self._max_body, self._request_timeout_s)
