@@ -1,0 +1,42 @@
+"""The problems of one file: collected in any order, told in the order of the file, bounded in number."""
+
+from __future__ import annotations
+
+from hafailover.errors import ConfigError, Problem
+
+MOST = 200
+
+
+class Findings:
+    """Problems found so far in the file of this name, each under the path of the key that it is about."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._places: dict[str, int] = {}
+        self._found: list[tuple[int, Problem]] = []
+        self._untold = 0
+
+    def visit(self, path: str) -> None:
+        """Note that the reader has come to this path: problems are sorted by when that was."""
+        self._places.setdefault(path, len(self._places))
+
+    def add(self, path: str, message: str, *, file: str | None = None) -> None:
+        """Note a problem of the key at `path`, or of a key within another file that the one at `path` names."""
+        if len(self._found) >= MOST:
+            self._untold += 1
+            return
+        place = self._places.get(path, len(self._places))
+        problem = Problem(self._file, path, message) if file is None else Problem(file, "", message)
+        self._found.append((place, problem))
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what was found, in the file's order; beyond 200 problems only their number."""
+        found = [problem for _, problem in sorted(self._found, key=lambda each: each[0])]
+        if self._untold:
+            found.append(Problem(self._file, "", f"{self._untold} more problems"))
+        return tuple(found)
+
+    def raise_if_any(self) -> None:
+        """Raise a ConfigError of all problems, if there are any."""
+        if self._found:
+            raise ConfigError(self.problems())
