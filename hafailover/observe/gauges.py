@@ -1,0 +1,159 @@
+"""What the status says, as gauges: read at the moment of a scrape, so that nothing has to be kept in step.
+
+Each table row is a metric's name, its help text, and how its value is read; None gives no sample.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from hafailover.election.values import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from prometheus_client.metrics_core import Metric
+
+    Part = Mapping[str, Any]
+    Row = tuple[str, str, Callable[[Part], float | None]]
+    Labelled = tuple[list[str], Part]
+
+PREFIX = "hafailover_"
+
+
+def _number(key: str) -> Callable[[Part], float | None]:
+    def read(part: Part) -> float | None:
+        value = part.get(key)
+        return float(value) if isinstance(value, bool | int | float) else None
+
+    return read
+
+
+def _check_up(check: Part) -> float | None:
+    return {"up": 1.0, "down": 0.0}.get(str(check.get("state")))
+
+
+def _since(group: Part) -> float | None:
+    try:
+        return datetime.fromisoformat(str(group.get("since"))).timestamp()
+    except ValueError:
+        return None
+
+
+def _one(_part: Part) -> float:
+    return 1.0
+
+
+NODE: Sequence[Row] = (
+    ("node_drained", "Whether this node gives everything up and stays out.", _number("drained")),
+)
+GROUP: Sequence[Row] = (
+    ("group_is_master", "Whether this node is master.", lambda group: float(group.get("state") == "MASTER")),
+    ("group_term", "Number of the last claim known.", _number("term")),
+    ("group_priority", "Configured priority.", _number("priority")),
+    ("group_effective_priority", "Priority with the weights of the checks.", _number("effective_priority")),
+    ("group_hold_down_seconds", "Time for which this node does not claim.", _number("hold_down_s")),
+    ("group_paused", "Whether automatic moves are paused.", _number("paused")),
+    ("group_state_start_timestamp_seconds", "When the group came into its state.", _since),
+)
+PEER: Sequence[Row] = (
+    ("peer_alive", "Whether the peer is heard on any path.", _number("alive")),
+    ("peer_config_match", "Whether the peer has the same configuration.", _number("config_match")),
+)
+PATH: Sequence[Row] = (
+    ("peer_path_up", "Whether the peer is heard on this path.", _number("up")),
+    ("peer_path_silence_seconds", "Time since the peer was last heard.", _number("last_seen_s")),
+    ("peer_path_rtt_seconds", "Round-trip time to the peer.", _number("rtt_s")),
+    ("peer_path_loss_ratio", "Part of the peer's advertisements that got lost.", _number("loss")),
+)
+CHECK: Sequence[Row] = (
+    ("check_up", "Whether the check says that the service is up; no sample until it knows.", _check_up),
+)
+ADDRESS: Sequence[Row] = (
+    ("address_holder_info", "The node that holds the address according to the cloud.", _one),
+)
+ADDRESS_GUEST: Sequence[Row] = (
+    ("address_configured", "Whether this node's guest carries the address.", _number("configured")),
+)
+ENI: Sequence[Row] = (("eni_holder_info", "The node that the ENI is attached to.", _one),)
+PHASE: Sequence[Row] = (
+    ("last_failover_phase_seconds", "What a phase of the last failover took.", _number("seconds")),
+)
+
+
+def families(status: Part) -> Iterator[Metric]:
+    """Yield the gauges of a status in the shape of `status --json`; what it does not say is left out."""
+    groups = _parts(status, "groups")
+    peers = _parts(status, "peers")
+    yield from _table(NODE, (), [([], status)])
+    yield CounterMetricFamily(
+        f"{PREFIX}log_lines_lost",
+        "Log lines that a stalled journal did not take.",
+        value=_number("log_lines_lost")(status) or 0.0,
+    )
+    yield _states(groups)
+    yield from _table(GROUP, ("group",), [([_text(group, "name")], group) for group in groups])
+    yield from _table(PEER, ("peer",), [([_text(peer, "node")], peer) for peer in peers])
+    yield from _table(PATH, ("peer", "path"), _paths(peers))
+    yield from _table(CHECK, ("group", "check"), _inner(groups, "checks", "name"))
+    yield from _table(
+        ADDRESS, ("group", "address", "holder"), _inner(groups, "addresses", "address", "holder")
+    )
+    yield from _table(ADDRESS_GUEST, ("group", "address"), _inner(groups, "addresses", "address"))
+    yield from _table(ENI, ("group", "eni", "holder"), _inner(groups, "enis", "eni", "holder"))
+    yield from _table(PHASE, ("group", "phase"), _phases(groups))
+
+
+def _table(
+    rows: Sequence[Row], labels: Sequence[str], parts: Iterable[Labelled]
+) -> Iterator[GaugeMetricFamily]:
+    parts = list(parts)
+    for name, text, read in rows:
+        family = GaugeMetricFamily(PREFIX + name, text, labels=labels)
+        for values, part in parts:
+            value = read(part)
+            if value is not None:
+                family.add_metric(values, value)
+        yield family
+
+
+def _states(groups: Iterable[Part]) -> GaugeMetricFamily:
+    """One series for each state, of which one is 1: what a state timeline is drawn from."""
+    family = GaugeMetricFamily(
+        f"{PREFIX}group_state", "Whether the group is in this state on this node.", labels=("group", "state")
+    )
+    for group in groups:
+        for state in State:
+            family.add_metric([_text(group, "name"), state.value], float(group.get("state") == state.value))
+    return family
+
+
+def _paths(peers: Iterable[Part]) -> Iterator[Labelled]:
+    for peer in peers:
+        for name, path in (peer.get("paths") or {}).items():
+            yield [_text(peer, "node"), name], path
+
+
+def _phases(groups: Iterable[Part]) -> Iterator[Labelled]:
+    for group in groups:
+        phases = (group.get("last_failover") or {}).get("phases_s") or {}
+        for name, seconds in phases.items():
+            yield [_text(group, "name"), name], {"seconds": seconds}
+
+
+def _inner(groups: Iterable[Part], key: str, *labels: str) -> Iterator[Labelled]:
+    for group in groups:
+        for part in _parts(group, key):
+            yield [_text(group, "name"), *(_text(part, label) for label in labels)], part
+
+
+def _parts(part: Part, key: str) -> Sequence[Part]:
+    return part.get(key) or ()
+
+
+def _text(part: Part, key: str) -> str:
+    value = part.get(key)
+    return "" if value is None else str(value)
