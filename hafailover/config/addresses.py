@@ -28,7 +28,7 @@ def ip(text: str) -> IPv4Address | IPv6Address:
 
 
 def host(text: str) -> str:
-    """Return the host name or IP address in lower case (RFC 1123 names; a last label of digits means IPv4)."""
+    """Return the host name or IP address in lower case (RFC 1123; a last label of digits means IPv4)."""
     labels = text.split(".")
     if ":" in text or labels[-1].isdigit():
         return str(ip(text))

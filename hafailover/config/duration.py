@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
+_UNITS_MS: dict[str, int] = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _SHAPE = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?(ms|s|m|h)", re.ASCII)
 
 EXAMPLES = '"200ms", "1.5s" or "2m"'
 
 
 def parse(text: str) -> int:
-    """Return the milliseconds that the text says; ValueError, whose text ends "... is", says what is wrong."""
+    """Return the milliseconds that the text says; ValueError completes a sentence that begins with it."""
     match = _SHAPE.fullmatch(text)
     if match is None:
         raise ValueError("is not a duration")
     whole, fraction, unit = match.groups(default="")
-    scaled = int(whole + fraction) * _UNITS_MS[unit]
-    milliseconds, rest = divmod(scaled, 10 ** len(fraction))
+    scale: int = 10 ** len(fraction)
+    milliseconds, rest = divmod(int(whole + fraction) * _UNITS_MS[unit], scale)
     if rest:
         raise ValueError("is finer than a millisecond")
     return milliseconds

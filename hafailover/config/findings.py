@@ -21,7 +21,7 @@ class Findings:
         self._places.setdefault(path, len(self._places))
 
     def add(self, path: str, message: str, *, file: str | None = None) -> None:
-        """Note a problem of the key at `path`, or of a key within another file that the one at `path` names."""
+        """Note a problem of the key at `path`, or of another `file` that this key names."""
         if len(self._found) >= MOST:
             self._untold += 1
             return

@@ -6,14 +6,16 @@ A conversion raises ValueError with the rest of a sentence that begins with the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hafailover.config import addresses, duration, wording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from enum import Enum
 
 _LONGEST_PATH = 4096
 _LONGEST_SOCKET_PATH = 107  # bytes of sun_path, see unix(7), less the closing NUL
@@ -158,6 +160,7 @@ NAME = matching(
 FLAG = Kind((bool,), "true or false", bool)
 PORT = integer(1, 65535)
 PATH = Kind((str,), "an absolute path", _path)
+KEY_FILE = Kind((str,), PATH.allowed, lambda text: (_path(text),))
 SOCKET_PATH = Kind((str,), "an absolute path of at most 107 bytes", _socket_path)
 COMMAND = Kind((str, list), "an absolute path, or an array of 1 to 64 strings that begins with one", _command)
 PEER = Kind((str,), '"IP:PORT" such as "10.0.1.17:7694" or "[fd00::17]:7694"', _peer)

@@ -1,7 +1,7 @@
-"""What a configuration file says, as values: every duration an integer in milliseconds, every default filled in.
+"""What a configuration file says, as values: durations are integers in milliseconds, defaults are filled in.
 
-A field's default here is the default of the file's key. The ranges are in `schema`; what holds between keys is
-in `relations`. A `Config` that exists is valid: the loader makes none otherwise.
+A field's default here is that of the file's key. The ranges are in `schema`; what holds between keys is in
+`relations`. A `Config` that exists is valid: the loader makes none otherwise.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Cloud:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`[[node]]`: `host` is an IP address without brackets; None means that the metadata service or the cloud tells."""
+    """`[[node]]`: `host` is an IP address without brackets; None means that metadata or the cloud tells."""
 
     name: str
     host: str
@@ -92,7 +92,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """`[group.notify]`: each hook is an argument vector whose first element is an absolute path; empty: none."""
+    """`[group.notify]`: each hook is an argument vector that begins with an absolute path; empty: none."""
 
     promote: tuple[str, ...] = ()
     master: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`[[group]]`: what moves together. Where the file names no guards, "vip" is added if it names a vip_port."""
+    """`[[group]]`: what moves together. Without `guards` in the file, a `vip_port` adds "vip" to them."""
 
     name: str
     addresses: tuple[str, ...] = ()
@@ -168,7 +168,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A whole file. `digest` is 8 bytes, equal on nodes whose files mean the same; `keys` are 32 bytes each."""
+    """A whole file. `digest` is 8 bytes, equal where files mean the same; `keys` are 32 bytes each."""
 
     path: Path
     digest: bytes

@@ -1,0 +1,162 @@
+"""What must hold between the values of a file: each function looks at sections and notes what does not hold.
+
+A value that was bad is None in its section; what depends on it is not judged.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from hafailover.config import duration, wording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hafailover.config.findings import Findings
+    from hafailover.config.section import Section
+
+INTERVALS_TO_DEATH = 3
+MOST_WEIGHT = 768  # with priorities up to 255 the effective priority stays within 1023 (election.values)
+
+# For each type of check: the keys that it needs, and those that it can take.
+CHECK_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "http": (("url",), ("status",)),
+    "tcp": (("address",), ()),
+    "script": (("command",), ()),
+    "process": ((), ("pidfile",)),
+    "systemd": (("unit",), ()),
+    "file": (("path",), ()),
+    "interface": (("interface",), ()),
+}
+_OF_SOME_TYPE = tuple(key for needed, taken in CHECK_KEYS.values() for key in needed + taken)
+
+
+def judge(root: Section, findings: Findings) -> None:
+    """Note every relation that does not hold."""
+    _cluster(root.one("cluster"), findings)
+    _heartbeat(root.one("heartbeat"), findings)
+    _nodes(root.many("nodes"), findings)
+    _once(_values(root.many("groups"), "name"), {}, findings)
+    for group in root.many("groups"):
+        _group(group, findings)
+    _moved_once(root, findings)
+
+
+def _cluster(cluster: Section, findings: Findings) -> None:
+    both = {"key_file", "key_files"}
+    if both <= cluster.given:
+        findings.add(cluster.at("key_files"), "given beside key_file; allowed: one of the two")
+    elif not both & cluster.given:
+        findings.add(
+            cluster.at("key_file"), "missing; needed: an absolute path (or key_files, an array of them)"
+        )
+
+
+def _heartbeat(heartbeat: Section, findings: Findings) -> None:
+    interval_ms = heartbeat.get("interval")
+    dead_ms = heartbeat.get("dead_interval")
+    if interval_ms is not None:
+        least_ms = INTERVALS_TO_DEATH * interval_ms
+        _at_least(heartbeat, "dead_interval", least_ms, f"{INTERVALS_TO_DEATH} x interval", findings)
+    if dead_ms is not None:
+        _at_least(heartbeat, "restart_grace", dead_ms, "dead_interval", findings)
+
+
+def _at_least(section: Section, key: str, least_ms: int, of: str, findings: Findings) -> None:
+    given_ms = section.get(key)
+    if given_ms is not None and given_ms < least_ms:
+        message = f"{_told(section, key)} is too short; allowed: at least {duration.render(least_ms)} ({of})"
+        findings.add(section.at(key), message)
+
+
+def _told(section: Section, key: str) -> str:
+    """Return a duration as it was given, and say so where it was not."""
+    text = duration.render(section.get(key))
+    return text if key in section.given else f"{text} (the default)"
+
+
+def _nodes(nodes: Iterable[Section], findings: Findings) -> None:
+    nodes = tuple(nodes)
+    for key in ("name", "address", "instance_id", "eni"):
+        _once(_values(nodes, key), {}, findings)
+    roles = {node.get("role") for node in nodes}
+    if roles == {"witness"}:
+        findings.add("node", 'every node is a witness; allowed: at least one node with role = "member"')
+    versions = [(path, ip_address(value[0]).version) for path, value in _values(nodes, "address")]
+    for path, version in versions:
+        if version != versions[0][1]:
+            findings.add(path, f"IPv{version} is not what the first node has; allowed: one for all nodes")
+
+
+def _group(group: Section, findings: Findings) -> None:
+    if group.get("addresses") == () and group.get("enis") == ():
+        findings.add(group.at("addresses"), "nothing to move; needed: at least one address or ENI")
+    if "vip" in (group.get("guards") or ()) and "vip_port" not in group.given:
+        message = 'missing; needed: an integer from 1 to 65535, for the guard "vip" to connect to'
+        findings.add(group.at("vip_port"), message)
+    checks = group.many("checks")
+    _once(_values(checks, "name"), {}, findings)
+    for check in checks:
+        _check(check, findings)
+    _weights(group, checks, findings)
+
+
+def _weights(group: Section, checks: Iterable[Section], findings: Findings) -> None:
+    weights = [check.get("weight") or 0 for check in checks]
+    for weight in (sum(each for each in weights if each > 0), sum(each for each in weights if each < 0)):
+        if abs(weight) > MOST_WEIGHT:
+            message = f"the weights add up to {weight}; allowed: from -{MOST_WEIGHT} to {MOST_WEIGHT}"
+            findings.add(group.at("check"), message)
+
+
+def _check(check: Section, findings: Findings) -> None:
+    timeout_ms, interval_ms = check.get("timeout"), check.get("interval")
+    if timeout_ms is not None and interval_ms is not None and timeout_ms > interval_ms:
+        allowed = f"at most {duration.render(interval_ms)} (interval)"
+        findings.add(check.at("timeout"), f"{_told(check, 'timeout')} is too long; allowed: {allowed}")
+    type_ = check.get("type")
+    if type_ is not None:
+        _check_keys(check, type_, findings)
+
+
+def _check_keys(check: Section, type_: str, findings: Findings) -> None:
+    needed, taken = CHECK_KEYS[type_]
+    for key in needed:
+        if key not in check.given:
+            kind = next(each.kind for each in check.table.keys if each.name == key)
+            findings.add(check.at(key), f'missing; needed with type "{type_}": {kind.allowed}')
+    for key in sorted(check.given & set(_OF_SOME_TYPE) - {*needed, *taken}):
+        allowed = ", ".join(needed + taken)
+        findings.add(check.at(key), f'means nothing to type "{type_}"; allowed with it: {allowed}')
+
+
+def _values(sections: Iterable[Section], key: str) -> list[tuple[str, Any]]:
+    """Return the paths and values of a key that is good in some of these sections."""
+    return [(each.at(key), each.values[key]) for each in sections if key in each.values]
+
+
+def _items(sections: Iterable[Section], key: str) -> list[tuple[str, object]]:
+    """Return the paths and values of the good items of such an array."""
+    arrays = _values(sections, key)
+    items = [(f"{path}[{place}]", item) for path, array in arrays for place, item in enumerate(array, 1)]
+    return [(path, item) for path, item in items if item is not None]
+
+
+def _once(values: Iterable[tuple[str, object]], seen: dict[Any, str], findings: Findings) -> None:
+    """Note each value that was seen before, in `values` or at the path that `seen` already has for it."""
+    for path, value in values:
+        if value in seen:
+            shown = f"{value[0]} port {value[1]}" if isinstance(value, tuple) else wording.show(value)
+            findings.add(path, f"{shown} is given at {seen[value]} too; allowed: each only once")
+        else:
+            seen[value] = path
+
+
+def _moved_once(root: Section, findings: Findings) -> None:
+    """Note what would move with two groups, and what a node needs for itself."""
+    nodes, groups = root.many("nodes"), root.many("groups")
+    hosts = {value[0]: path for path, value in _values(nodes, "address")}
+    _once(_items(groups, "addresses"), hosts, findings)
+    enis = {value: path for path, value in _values(nodes, "eni")}
+    _once(_items(groups, "enis"), enis, findings)
