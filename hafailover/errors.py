@@ -7,6 +7,7 @@
     ├── UnreachableError    no daemon answers on the control socket            (exit 3)
     ├── WireError           a datagram that is not a valid advertisement
     ├── ProtocolError       a control request that is not one
+    ├── CloudError          the cloud's API refused a request or gave no usable answer
     ├── CredentialsError    no usable credentials for the cloud's API
     ├── MetadataError       the metadata service did not answer as documented
     ├── GuestError          the kernel refused a change of its network
@@ -73,6 +74,18 @@ class WireError(HafailoverError):
 
 class ProtocolError(HafailoverError):
     """A control request that is not one."""
+
+
+class CloudError(HafailoverError):
+    """The cloud's API refused a request, or its answer proves nothing.
+
+    `code` is the API's error code, or one of `cloud.outcome` for what went wrong on the way to it.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(f"{code}: {detail}" if detail else code)
 
 
 class CredentialsError(HafailoverError):

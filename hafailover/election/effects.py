@@ -7,9 +7,11 @@ disk before it is on the wire, and an address has left the guest before others a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from hafailover.election.reasons import Reason
-from hafailover.election.values import Advert, GroupName, Memory, NodeName, Resource, State
+if TYPE_CHECKING:
+    from hafailover.election.reasons import Reason
+    from hafailover.election.values import Advert, GroupName, Memory, NodeName, Resource, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,14 @@ class RoleChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Refrained:
+    """This node does not claim although no master is heard, and why: said once for each such reason."""
+
+    group: GroupName
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class RunHook:
     """Run the group's hook of this name ("master", "backup", "fault", "stop"); nothing waits for it."""
 
@@ -88,7 +98,12 @@ class RunHook:
 
 @dataclass(frozen=True, slots=True)
 class FailoverFinished:
-    """This node has become master by a move: who had it, why it moved, and what each phase took."""
+    """This node has become master by a move: who had it, why it moved, and what each phase took.
+
+    `detect_ms` counts from the last sign of life to the decision, less `guard_ms`, which guards held it up;
+    `guest_ms` is the arming of the guest before the first call, `cloud_ms` lasts from there to the cloud's "done",
+    and `verify_ms` from there until the holder was read back. The client's outage ends within `cloud_ms`.
+    """
 
     group: GroupName
     reason: Reason
@@ -99,6 +114,7 @@ class FailoverFinished:
     guard_ms: int
     cloud_ms: int
     guest_ms: int
+    verify_ms: int
     moves: int
 
 
@@ -125,6 +141,7 @@ Effect = (
     | Move
     | AskGuard
     | RoleChanged
+    | Refrained
     | RunHook
     | FailoverFinished
     | Answer

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from hafailover.election.values import (
-    Advert,
-    CheckState,
-    GroupName,
-    GuardVerdict,
-    Instant,
-    MoveResult,
-    NodeName,
-    Resource,
-    Sighting,
-)
+if TYPE_CHECKING:
+    from hafailover.election.values import (
+        Advert,
+        CheckState,
+        GroupName,
+        GuardVerdict,
+        Instant,
+        MoveResult,
+        NodeName,
+        Resource,
+        Sighting,
+    )
 
 
 @dataclass(frozen=True, slots=True)

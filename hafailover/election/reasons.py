@@ -38,6 +38,7 @@ class Reason(Enum):
     HANDOVER_FAILED = "the successor did not take over in time; this node goes on"
     ISOLATED = "neither peers nor the API could be reached for isolation_timeout"
     GUEST_FAILED = "the guest's network could not be configured"
+    ADDRESS_LOST = "nobody holds the address any more: putting it back"
 
     # why a node does not claim
     STARTING = "this node still listens after its start"

@@ -166,7 +166,7 @@ class Advert:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The cluster's intervals in milliseconds; `config` guarantees dead ≥ 3 × interval."""
+    """The cluster's intervals in milliseconds; `config` guarantees dead_interval_ms >= 3 * interval_ms."""
 
     interval_ms: int
     dead_interval_ms: int

@@ -1,0 +1,183 @@
+"""A claim: from the decision to the cloud's confirmation, one resource at a time or several at once.
+
+Each resource goes through the same small loop: look (a reading that is fresh enough), compare (is it mine by
+now?), ask (one conditional move that names the holder just seen), look again. Nothing is ever asked twice blindly:
+
+* APPLIED      needs a reading asked after the answer, since the cloud's word for "done" is a task, not the state;
+* REFUSED      means that the world is not as believed: a new reading, then a new plan;
+* THROTTLED    was provably not done: the same question again after a wait;
+* UNKNOWN      may or may not have been done: only a reading asked afterwards can tell.
+
+A holder that changes to somebody else while the claim is under way ends the claim: someone else was faster, and
+taking it from there would be the second move for one fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hafailover.election.backoff import Rng, backoff_ms
+from hafailover.election.effects import Move
+from hafailover.election.values import (
+    GroupName,
+    Instant,
+    Member,
+    NodeName,
+    Outcome,
+    Refusal,
+    Resource,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hafailover.election.events import MoveFinished
+    from hafailover.election.holders import Holders
+    from hafailover.election.reasons import Reason
+
+SETTLE_MS = 200  # between two readings of a resource that the cloud is moving
+FAILING_AFTER = 2  # failures in a row from which others in rank may take their turn
+
+
+@dataclass(slots=True)
+class Task:
+    """The progress of one resource."""
+
+    resource: Resource
+    fresh_after: Instant
+    started_from: str | None = None
+    seen: bool = False
+    move_id: int | None = None
+    retry_at: Instant = 0
+    failures: int = 0
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a claim began, and what was spent before it: for the history and the outage's split."""
+
+    reason: Reason
+    planned: bool
+    source: NodeName | None
+    detect_ms: int = 0
+    guard_ms: int = 0
+
+
+class Claim:
+    """One attempt to become master of a group under a term of its own."""
+
+    def __init__(
+        self,
+        group: GroupName,
+        resources: Iterable[Resource],
+        me: Member,
+        cause: Cause,
+        *,
+        now: Instant,
+        trust_after: Instant,
+        rng: Rng,
+    ) -> None:
+        self.cause = cause
+        self.started = now
+        self.armed_at: Instant | None = None
+        self.applied_at: Instant | None = None
+        self.moves = 0
+        self.lost = False
+        self._group = group
+        self._me = me
+        self._rng = rng
+        self._tasks = [Task(resource, trust_after) for resource in resources]
+        self._unarmed: set[Resource] = set()
+
+    def arming(self, resources: Iterable[Resource]) -> None:
+        """Note that the guest was asked to answer for these before anything moves."""
+        self._unarmed.update(resources)
+
+    def armed(self, resource: Resource, now: Instant) -> None:
+        """Note that the guest answers for a resource."""
+        self._unarmed.discard(resource)
+        if not self._unarmed and self.armed_at is None:
+            self.armed_at = now
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call is under way whose effect is not known."""
+        return all(task.move_id is None for task in self._tasks)
+
+    @property
+    def done(self) -> bool:
+        """Whether the cloud has confirmed every resource."""
+        return not self._unarmed and all(task.done for task in self._tasks)
+
+    @property
+    def failing(self) -> bool:
+        """Whether calls keep failing, so that another node should have its turn."""
+        return any(task.failures >= FAILING_AFTER for task in self._tasks)
+
+    def deadline(self, now: Instant) -> Instant | None:
+        """Return when to drive on without an event."""
+        waits = (task.retry_at for task in self._tasks if not task.done and task.move_id is None)
+        return min((wait for wait in waits if wait > now), default=None)
+
+    def drive(self, holders: Holders, now: Instant, new_id: int) -> tuple[Move, ...]:
+        """Advance every resource as far as it goes now; ids of new moves count up from `new_id`."""
+        if self._unarmed or self.lost:
+            return ()
+        moves: list[Move] = []
+        for task in self._tasks:
+            if not task.done and task.move_id is None and now >= task.retry_at:
+                move = self._advance(task, holders, now, new_id + len(moves))
+                moves.extend(() if move is None else (move,))
+        self.moves += len(moves)
+        return tuple(moves)
+
+    def _advance(self, task: Task, holders: Holders, now: Instant, move_id: int) -> Move | None:
+        sighting = holders.sighting(task.resource, after=task.fresh_after)
+        if sighting is None:
+            holders.need(task.fresh_after)
+            return None
+        if not sighting.settled:
+            task.retry_at = task.fresh_after = now + SETTLE_MS
+            return None
+        target = self._me.holder_id(task.resource)
+        if sighting.holder == target:
+            task.done = True
+            self.applied_at = self.applied_at or now
+            return None
+        if self._taken_by_another(task, sighting.holder):
+            self.lost = True
+            return None
+        task.move_id = move_id
+        return Move(self._group, move_id, task.resource, sighting.holder, target)
+
+    def _taken_by_another(self, task: Task, holder: str | None) -> bool:
+        if not task.seen:
+            task.seen, task.started_from = True, holder
+        return holder is not None and holder != task.started_from
+
+    def finished(self, event: MoveFinished, holders: Holders, now: Instant) -> None:
+        """Take in the end of a move; the end of a move of an earlier claim is ignored."""
+        task = next((each for each in self._tasks if each.move_id == event.move_id), None)
+        if task is None:
+            return
+        task.move_id = None
+        result = event.result
+        if result.half_done:
+            holders.learn(task.resource, result.holder)
+        if result.outcome is Outcome.APPLIED:
+            task.failures = 0
+            task.fresh_after = task.retry_at = now
+            self.applied_at = now
+            return
+        task.failures += 1
+        if result.outcome is not Outcome.THROTTLED and not result.half_done:
+            task.fresh_after = now
+            holders.need(now)
+        task.retry_at = now + self._wait_ms(task.failures, event)
+
+    def _wait_ms(self, failures: int, event: MoveFinished) -> int:
+        if event.result.refusal is Refusal.CONFLICT and failures == 1:
+            return 0  # nothing was done, and a new reading is on its way already
+        return backoff_ms(failures, self._rng)

@@ -1,0 +1,147 @@
+"""The review of a node that asks the cloud: CLAIMING, from the decision to the confirmation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election.claim import Cause, Claim
+from hafailover.election.effects import FailoverFinished
+from hafailover.election.reasons import Reason
+from hafailover.election.values import Handover, Instant, Leaving, NodeName, State
+
+if TYPE_CHECKING:
+    from hafailover.election.context import Voice
+    from hafailover.election.group import Group
+
+DEAD = (Reason.MASTER_DEAD, Reason.MASTER_GONE)
+
+
+def begin(group: Group, reason: Reason, now: Instant) -> None:
+    """Begin a claim: its term is on disk before anybody hears of it or anything moves."""
+    heard = (voice.advert.term for voice in group.voices(now))
+    group.term = max(group.term, *heard, 0) + 1
+    group.emit(group.context.remember(group.name, group.term))
+    claim = Claim(
+        group.name,
+        group.policy.resources,
+        group.context.me,
+        _cause(group, reason, now),
+        now=now,
+        trust_after=group.context.trust_after,
+        rng=group.context.rng,
+    )
+    group.become(State.CLAIMING, reason, now)
+    group.claim = claim
+    if group.policy.handover is Handover.OVERLAP:
+        claim.arming(group.addresses)
+        group.arm()
+
+
+def _cause(group: Group, reason: Reason, now: Instant) -> Cause:
+    source = _source(group)
+    if reason not in DEAD or source is None:
+        return Cause(reason, planned=reason is Reason.HANDED_OVER, source=source)
+    peer = group.context.peers.get(source)
+    silence_ms = now - peer.last_heard if peer is not None and peer.last_heard is not None else 0
+    timing = group.context.timing
+    patience_ms = timing.restart_grace_ms if reason is Reason.MASTER_GONE else timing.dead_interval_ms
+    guard_ms = max(0, silence_ms - patience_ms) if group.policy.guards else 0
+    return Cause(reason, planned=False, source=source, detect_ms=silence_ms - guard_ms, guard_ms=guard_ms)
+
+
+def _source(group: Group) -> NodeName | None:
+    context = group.context
+    for resource in group.policy.resources:
+        sighting = context.holders.sighting(resource)
+        if sighting is not None and sighting.holder is not None:
+            return context.node_holding(resource, sighting.holder)
+    return None
+
+
+def review(group: Group, now: Instant) -> None:
+    """Drive the claim on, end it where this node is no longer entitled, become master when it is done."""
+    claim = group.claim
+    assert claim is not None  # noqa: S101 - an invariant of the state
+    void = _void(group, claim, now)
+    if void is None:
+        ids = group.context.next_ids(len(group.policy.resources))
+        for move in claim.drive(group.context.holders, now, ids):
+            group.emit(move)
+    if claim.lost:
+        _give_way(group, now)
+    elif void is not None and claim.idle:
+        group.become(State.BACKUP, void, now)
+    elif claim.done:
+        _finish(group, claim, now)
+    else:
+        _wait(group, claim, now)
+
+
+def _wait(group: Group, claim: Claim, now: Instant) -> None:
+    deadline = claim.deadline(now)
+    if deadline is not None:
+        group.wait_until(deadline, now)
+
+
+def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
+    """Return why the claim must not go on, None where it may. A call under way is waited for either way."""
+    context = group.context
+    if group.fault:
+        return Reason.CHECK_FAILED if group.tracking.fault else Reason.GUEST_FAILED
+    if context.drained or context.leaving is not Leaving.NO:
+        return Reason.DRAINED if context.drained else Reason.STOPPING
+    master = group.heard_master(now)
+    if master is None or not master.peer.confirmed:
+        return None
+    if master.advert.term >= group.term:
+        return Reason.CLAIM_LOST
+    return _master_is_back(claim, master, group)
+
+
+def _master_is_back(claim: Claim, master: Voice, group: Group) -> Reason | None:
+    """Return that the old master goes on: it was only late, or it took its offer back."""
+    handing_over = master.advert.state is State.RELEASING and master.advert.successor == group.context.me.name
+    if handing_over or claim.moves > 0:
+        return None  # once the cloud has been asked, the cloud decides
+    return Reason.CLAIM_VOID
+
+
+def _give_way(group: Group, now: Instant) -> None:
+    """Somebody else was faster: leave it to them, and do not take it back at once."""
+    if group.heard_master(now) is None:
+        hold_down(group, now)
+    group.context.holders.need(now)
+    group.become(State.BACKUP, Reason.CLAIM_LOST, now)
+
+
+def hold_down(group: Group, now: Instant) -> None:
+    """Stay out for a while after a loss that no peer has explained: the cure against stealing back and forth."""
+    group.losses += 1
+    group.hold_down_until = now + group.hold_down_ms
+
+
+def _finish(group: Group, claim: Claim, now: Instant) -> None:
+    if not claim.armed_at:
+        claim.armed_at = claim.started
+    applied_at = claim.applied_at or now
+    if group.policy.handover is Handover.STRICT:
+        group.arm()
+    group.become(State.MASTER, Reason.CLAIM_DONE, now)
+    group.wish = None
+    if claim.moves == 0:
+        return
+    group.emit(
+        FailoverFinished(
+            group=group.name,
+            reason=claim.cause.reason,
+            source=claim.cause.source,
+            target=group.context.me.name,
+            term=group.term,
+            detect_ms=claim.cause.detect_ms,
+            guard_ms=claim.cause.guard_ms,
+            guest_ms=claim.armed_at - claim.started,
+            cloud_ms=max(0, applied_at - claim.armed_at),
+            verify_ms=max(0, now - applied_at),
+            moves=claim.moves,
+        )
+    )

@@ -1,0 +1,286 @@
+"""One group on one node: the state table, and what is known of the group.
+
+Every event only adds to what is known; then the state's review looks at all of it and acts. So a lost, doubled or
+late event changes when something is noticed, not what is decided.
+
+    state      entered when                                  left when
+    INIT       the daemon starts                             a master is heard, the cloud names this node, or a
+                                                             dead interval has passed
+    BACKUP     another node is, or may become, master        the rules allow a claim
+    CLAIMING   a claim begins, its term on disk              the cloud confirms this node, or the claim is void
+    MASTER     the cloud confirms and the guest answers      deposed, handing over, at fault or isolated
+    RELEASING  a hand-over begins; this node still serves    the successor is master, or did not take over
+    FAULT      a check of weight 0 is down                   the checks pass
+
+At FAULT the address stays on the guest until somebody else holds it: in a VPC the traffic comes here all the same,
+and a check that is wrong on every node must not take down a service that half works.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election import claiming, standby, tenure
+from hafailover.election.effects import Arm, Effect, RoleChanged, RunHook, StopAnswering
+from hafailover.election.events import CheckChanged, FailoverAsked, GuardAnswered, GuestArmed, MoveFinished
+from hafailover.election.peers import Liveness
+from hafailover.election.ranking import Candidate
+from hafailover.election.reasons import Reason
+from hafailover.election.tracking import Tracking
+from hafailover.election.values import (
+    GroupAdvert,
+    GroupName,
+    Instant,
+    Leaving,
+    NodeName,
+    Policy,
+    Resource,
+    ResourceKind,
+    Sighting,
+    State,
+    Wish,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hafailover.election.claim import Claim
+    from hafailover.election.context import Context, Voice
+    from hafailover.election.events import Event
+    from hafailover.election.guards import GuardRound
+    from hafailover.election.release import Release
+
+GUEST_RETRY_MS = 10_000
+REVIEWS_LIMIT = 8  # state changes that one event may cause; more would be a loop
+
+REVIEWS: dict[State, Callable[[Group, Instant], None]] = {
+    State.INIT: standby.review_init,
+    State.BACKUP: standby.review_backup,
+    State.CLAIMING: claiming.review,
+    State.MASTER: tenure.review_master,
+    State.RELEASING: tenure.review_releasing,
+    State.FAULT: standby.review_fault,
+}
+
+HOOKS = {State.MASTER: "master", State.BACKUP: "backup", State.FAULT: "fault"}
+
+
+class Group:
+    """What this node knows of one group, and where it stands."""
+
+    def __init__(self, policy: Policy, context: Context, now: Instant) -> None:
+        self.policy = policy
+        self.context = context
+        self.name: GroupName = policy.group
+        self.state = State.INIT
+        self.term = 0
+        self.since = now
+        self.reason = Reason.STARTED
+        self.verdict_reason = Reason.STARTING
+        self.tracking = Tracking(policy.checks)
+        self.claim: Claim | None = None
+        self.release: Release | None = None
+        self.guards: GuardRound | None = None
+        self.suspected = False
+        # What the guest may carry: all of it at first, for an earlier run may have left it there.
+        self.on_guest: list[Resource] = list(self.addresses)
+        self.last_master: NodeName | None = None
+        self.last_master_term = 0
+        self.absent_since: Instant | None = None
+        self.hold_down_until: Instant = now
+        self.losses = 0
+        self.paused = False
+        self.doubted_at: Instant | None = None
+        self.preempt_since: Instant | None = None
+        self.release_not_before: Instant = now
+        self.isolated_since: Instant | None = None
+        self.guest_error = ""
+        self.wish: Wish | None = None
+        self.wish_until: Instant = now
+        self.wishes_seen: dict[NodeName, int] = {}
+        self.deadline: Instant | None = now
+        self._guest_retry_at: Instant = now
+        self._effects: list[Effect] = []
+
+    @property
+    def addresses(self) -> tuple[Resource, ...]:
+        """The resources that the guest must answer for."""
+        return tuple(each for each in self.policy.resources if each.kind is ResourceKind.ADDRESS)
+
+    # -- events ------------------------------------------------------------------------------------------------
+
+    def absorb(self, event: Event, now: Instant) -> None:
+        """Add an event meant for this group to what is known."""
+        match event:
+            case CheckChanged():
+                self.tracking.update(event.check, event.state)
+            case MoveFinished():
+                self._absorb_move(event, now)
+            case GuestArmed():
+                self._absorb_armed(event, now)
+            case GuardAnswered():
+                if self.guards is not None:
+                    self.guards.answer(event.guard, event.round_id, event.verdict)
+            case FailoverAsked():
+                tenure.answer_operator(self, event, now)
+            case _:
+                pass  # the rest tells the node as a whole something, which the review sees in the context
+
+    def _absorb_move(self, event: MoveFinished, now: Instant) -> None:
+        if self.claim is None:
+            self.context.holders.need(now)  # a claim that is over: whatever it did, look
+            return
+        self.claim.finished(event, self.context.holders, now)
+
+    def _absorb_armed(self, event: GuestArmed, now: Instant) -> None:
+        if event.error:
+            self.guest_error = event.error
+            self._guest_retry_at = now + GUEST_RETRY_MS
+            return
+        self.guest_error = ""
+        if self.claim is not None:
+            self.claim.armed(event.resource, now)
+
+    def review(self, now: Instant) -> None:
+        """Act on all that is known, through as many states as it takes."""
+        for _ in range(REVIEWS_LIMIT):
+            self.deadline = None
+            before = self.state
+            self._forget_stale(now)
+            REVIEWS[before](self, now)
+            if self.state is before:
+                return
+
+    def _forget_stale(self, now: Instant) -> None:
+        if self.guest_error and not self.wait_until(self._guest_retry_at, now):
+            self.guest_error = ""
+        if self.wish is not None and not self.wait_until(self.wish_until, now):
+            self.wish = None
+
+    # -- what the reviews build on -----------------------------------------------------------------------------
+
+    def emit(self, effect: Effect) -> None:
+        """Have something done after this event, in this order."""
+        self._effects.append(effect)
+
+    def drain(self) -> tuple[Effect, ...]:
+        """Return what is to be done, once."""
+        effects, self._effects = tuple(self._effects), []
+        return effects
+
+    def wait_until(self, instant: Instant, now: Instant) -> bool:
+        """Return whether `instant` is still to come, and if so have the group reviewed then."""
+        if instant <= now:
+            return False
+        self.deadline = instant if self.deadline is None else min(self.deadline, instant)
+        return True
+
+    def become(self, state: State, reason: Reason, now: Instant) -> None:
+        """Change the state: the only place where that happens."""
+        old, self.state = self.state, state
+        self.since, self.reason = now, reason
+        self.guards, self.suspected = None, False
+        self.doubted_at = self.preempt_since = self.isolated_since = None
+        if state is not State.CLAIMING:
+            self.claim = None
+        if state is not State.RELEASING:
+            self.release = None
+        self.emit(RoleChanged(self.name, old, state, reason, self.term))
+        hook = HOOKS.get(state)
+        if hook is not None and not (state is State.MASTER and old is State.RELEASING):
+            self.emit(RunHook(self.name, hook))
+
+    def arm(self) -> None:
+        """Have the guest answer for all addresses."""
+        for resource in self.addresses:
+            if resource not in self.on_guest:
+                self.on_guest.append(resource)
+            self.emit(Arm(self.name, resource))
+
+    def disarm(self, resource: Resource) -> None:
+        """Have the guest answer for an address no longer."""
+        self.on_guest.remove(resource)
+        self.emit(StopAnswering(self.name, resource))
+
+    def disarm_all(self) -> None:
+        """Have the guest answer for nothing of this group."""
+        for resource in tuple(self.on_guest):
+            self.disarm(resource)
+
+    # -- views -------------------------------------------------------------------------------------------------
+
+    @property
+    def fault(self) -> bool:
+        """Whether this node's own service or guest is broken."""
+        return self.tracking.fault or bool(self.guest_error)
+
+    @property
+    def priority(self) -> int:
+        """The effective priority."""
+        return self.tracking.priority(self.context.me.priority)
+
+    @property
+    def candidate(self) -> Candidate:
+        """This node in the ranking."""
+        me = self.context.me
+        return Candidate(me.name, self.priority, me.order)
+
+    def voices(self, now: Instant) -> tuple[Voice, ...]:
+        """Return what the peers that count as there say of this group."""
+        return self.context.voices(self.name, now)
+
+    def heard_master(self, now: Instant) -> Voice | None:
+        """Return the serving peer with the highest term, None where none is heard."""
+        serving = [voice for voice in self.voices(now) if voice.advert.state.serves]
+        return max(serving, key=lambda voice: voice.advert.term, default=None)
+
+    def newer_master(self, now: Instant) -> Voice | None:
+        """Return a confirmed serving peer whose term is above this node's, None where there is none."""
+        voice = self.heard_master(now)
+        newer = voice is not None and voice.peer.confirmed and voice.advert.term > self.term
+        return voice if newer else None
+
+    def candidates(self, now: Instant) -> tuple[Candidate, ...]:
+        """Return the peers that say they could take over, in node order."""
+        return tuple(
+            Candidate(voice.peer.name, voice.advert.priority, voice.peer.member.order)
+            for voice in self.voices(now)
+            if voice.liveness is Liveness.ALIVE and voice.peer.confirmed and voice.advert.eligible
+        )
+
+    def sightings(self, after: Instant) -> tuple[Sighting, ...] | None:
+        """Return the cloud's word on every resource, None where one is not known by a question asked since."""
+        seen = [self.context.holders.sighting(resource, after=after) for resource in self.policy.resources]
+        known = [sighting for sighting in seen if sighting is not None]
+        return tuple(known) if len(known) == len(seen) else None
+
+    def mine(self, sighting: Sighting) -> bool:
+        """Return whether the cloud names this node as the settled holder."""
+        return sighting.settled and sighting.holder == self.context.me.holder_id(sighting.resource)
+
+    @property
+    def hold_down_ms(self) -> int:
+        """How long the hold-down of the latest loss lasts in all: doubled by each, ten minutes at most."""
+        return min(self.policy.hold_down_ms << min(max(self.losses - 1, 0), 10), 600_000)
+
+    def advert(self) -> GroupAdvert:
+        """Return what is to be told of this group."""
+        return GroupAdvert(
+            group=self.name,
+            state=self.state,
+            term=self.term,
+            priority=self.priority,
+            eligible=self._eligible,
+            successor=self.release.successor if self.release is not None else None,
+            wish=self.wish,
+        )
+
+    @property
+    def _eligible(self) -> bool:
+        context = self.context
+        if self.state is State.CLAIMING:
+            return self.claim is not None and not self.claim.failing
+        willing = self.state is State.BACKUP and self.hold_down_until <= context.now
+        able = context.holders.readable and not (self.fault or self.tracking.pending)
+        in_service = not context.me.witness and not context.drained and context.leaving is Leaving.NO
+        return willing and able and in_service

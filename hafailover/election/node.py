@@ -1,0 +1,234 @@
+"""One node: a pure function of (state, event, now) to (state, effects).
+
+The node keeps what all groups share, passes events on to the groups that they concern, and speaks for all of them
+in one advertisement. It owns no clock, thread or socket: `now` is given with each event, and `deadline` says when the
+next `TimerExpired` is wanted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election import invariants
+from hafailover.election.context import WATCH_EVERY_MS, Context
+from hafailover.election.effects import Answer, Effect, Leave, ReadHolders, RunHook, SendAdverts
+from hafailover.election.events import (
+    AdvertReceived,
+    DrainAsked,
+    FailoverAsked,
+    HoldersRead,
+    LoopLagged,
+    PeerRefused,
+    ReadFailed,
+    StopAsked,
+)
+from hafailover.election.group import Group
+from hafailover.election.reasons import Reason
+from hafailover.election.values import (
+    Advert,
+    GroupName,
+    Instant,
+    Leaving,
+    Member,
+    Memory,
+    Policy,
+    State,
+    Timing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from hafailover.election.backoff import Rng
+    from hafailover.election.events import Event
+
+STOP_MS = 15_000  # how long a stop waits for a hand-over before it goes without one
+
+
+class Node:
+    """The election on one node, for all of its groups."""
+
+    def __init__(  # noqa: PLR0913 - what a node is made of, given once
+        self,
+        me: Member,
+        members: Iterable[Member],
+        timing: Timing,
+        policies: Iterable[Policy],
+        *,
+        config_digest: bytes,
+        memory: Memory,
+        rng: Rng,
+        now: Instant,
+    ) -> None:
+        members = tuple(members)
+        self.context = Context(me, members, timing, rng, now)
+        self.context.recall(memory)
+        self.groups: Mapping[GroupName, Group] = {
+            policy.group: Group(policy, self.context, now) for policy in policies
+        }
+        for group in self.groups.values():
+            remembered = self.context.memory_of(group.name)
+            group.term, group.paused = remembered.term, remembered.paused
+        self.deadline: Instant = now
+        self._digest = config_digest
+        self._next_advert: Instant = now
+        self._next_audit: Instant = now
+        self._last_advert: Advert | None = None
+        self._stop_by: Instant | None = None
+        self._left = False
+
+    def handle(self, event: Event, *, now: Instant) -> tuple[Effect, ...]:
+        """Take in one event and return what is to be done about it, in order. Total: no event raises.
+
+        Raises InvariantError where the core contradicts itself; the process must end then.
+        """
+        now = max(now, self.context.now)
+        self._notice_sleep(now)
+        self.context.now = now
+        before = {name: group.term for name, group in self.groups.items()}
+        effects: list[Effect] = []
+        reviewed = self._absorb(event, now, effects)
+        if self.context.peers.sweep(now) or reviewed is None:
+            reviewed = tuple(self.groups.values())
+        for group in self._due(reviewed, now):
+            group.review(now)
+            effects.extend(group.drain())
+        effects.extend(self._speak(now))
+        effects.extend(self._leave())
+        self.deadline = self._next_deadline(now)
+        invariants.check(self, before, effects)
+        return tuple(effects)
+
+    # -- taking in ---------------------------------------------------------------------------------------------
+
+    def _notice_sleep(self, now: Instant) -> None:
+        """Stop trusting this node's view where a wake-up is late by more than half the dead interval: it did not run."""
+        if now - self.deadline > self.context.timing.dead_interval_ms // 2:
+            self.context.distrust(now)
+
+    def _absorb(self, event: Event, now: Instant, effects: list[Effect]) -> tuple[Group, ...] | None:
+        """Add the event to what is known; return the groups that it concerns, None for all."""
+        context = self.context
+        match event:
+            case AdvertReceived():
+                return self._absorb_advert(event, now)
+            case PeerRefused():
+                peer = context.peers.get(event.peer)
+                if peer is not None:
+                    peer.refuse(now)
+                return ()
+            case HoldersRead():
+                context.holders.answer(event)
+            case ReadFailed():
+                context.holders.fail(now, event.code)
+            case LoopLagged():
+                context.distrust(now)
+            case DrainAsked():
+                context.drained = event.drained
+                effects.append(context.persist())
+                effects.append(Answer(event.request_id, accepted=True, reason=Reason.ACCEPTED))
+            case StopAsked():
+                context.leaving = Leaving.RESTARTING if event.restarting else Leaving.STOPPING
+                self._stop_by = now + STOP_MS
+            case _:
+                return self._absorb_for_group(event, now, effects)
+        return None
+
+    def _absorb_advert(self, event: AdvertReceived, now: Instant) -> tuple[Group, ...] | None:
+        peer = self.context.peers.get(event.advert.node)
+        if peer is None or not peer.hear(event.advert, now, confirmed=event.confirmed):
+            return ()
+        return None
+
+    def _absorb_for_group(self, event: Event, now: Instant, effects: list[Effect]) -> tuple[Group, ...]:
+        name = getattr(event, "group", None)
+        group = self.groups.get(name) if name is not None else None
+        if group is not None:
+            group.absorb(event, now)
+            return (group,)
+        if isinstance(event, FailoverAsked):
+            effects.append(Answer(event.request_id, accepted=False, reason=Reason.UNKNOWN_GROUP))
+        return ()
+
+    def _due(self, concerned: tuple[Group, ...], now: Instant) -> list[Group]:
+        names = {group.name for group in concerned}
+        return [
+            group
+            for group in self.groups.values()
+            if group.name in names or (group.deadline is not None and group.deadline <= now)
+        ]
+
+    # -- saying it ---------------------------------------------------------------------------------------------
+
+    def _speak(self, now: Instant) -> list[Effect]:
+        """Ask the cloud what is due, and tell the peers what has changed at once, the rest in its time."""
+        effects: list[Effect] = []
+        self._audit(now)
+        if self.context.holders.want(now):
+            effects.append(ReadHolders())
+        advert = self.advert(now)
+        if advert != self._last_advert or now >= self._next_advert:
+            self._last_advert = advert
+            self._next_advert = now + self.context.timing.interval_ms
+            effects.append(SendAdverts(advert))
+        return effects
+
+    def _audit(self, now: Instant) -> None:
+        context = self.context
+        watching = now < context.watch_until
+        every_ms = WATCH_EVERY_MS if watching else context.timing.audit_interval_ms
+        asked_at = context.holders.asked_at
+        if asked_at is not None:
+            self._next_audit = asked_at + every_ms
+        if now >= self._next_audit:
+            context.holders.need(now)
+            self._next_audit = now + every_ms
+
+    def advert(self, now: Instant) -> Advert:
+        """Return what this node has to say."""
+        context = self.context
+        return Advert(
+            node=context.me.name,
+            config_digest=self._digest,
+            leaving=self._leaving(),
+            drained=context.drained,
+            hears=context.peers.heard(now),
+            groups=tuple(group.advert() for group in self.groups.values()),
+        )
+
+    def _leaving(self) -> Leaving:
+        """Say goodbye when nothing is left to hand over: a goodbye from a master would be a cue to claim."""
+        leaving = self.context.leaving
+        return leaving if leaving is not Leaving.STOPPING or self._all_out() else Leaving.NO
+
+    def _all_out(self) -> bool:
+        serving = (State.MASTER, State.RELEASING, State.CLAIMING)
+        return all(group.state not in serving and not group.on_guest for group in self.groups.values())
+
+    def _leave(self) -> list[Effect]:
+        leaving = self.context.leaving
+        if self._left or leaving is Leaving.NO:
+            return []
+        timed_out = self._stop_by is not None and self.context.now >= self._stop_by
+        if leaving is Leaving.STOPPING and not self._all_out() and not timed_out:
+            return []
+        self._left = True
+        effects: list[Effect] = []
+        if leaving is Leaving.STOPPING:
+            for group in self.groups.values():
+                group.disarm_all()
+                effects.extend(group.drain())
+                effects.append(RunHook(group.name, "stop"))
+        return [*effects, Leave()]
+
+    def _next_deadline(self, now: Instant) -> Instant:
+        context = self.context
+        waits = [
+            self._next_advert,
+            self._next_audit,
+            context.holders.deadline,
+            context.peers.next_change(now),
+        ]
+        waits.append(self._stop_by if not self._left else None)
+        waits.extend(group.deadline for group in self.groups.values())
+        return min((wait for wait in waits if wait is not None), default=now)

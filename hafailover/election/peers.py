@@ -1,0 +1,192 @@
+"""Who is heard: the failure detector.
+
+A peer is ALIVE while its silence is under half the dead interval, LATE (suspected) from there, DOWN from the dead
+interval on. Two things stretch that: a peer that announced a restart, and a peer whose kernel refuses our
+datagrams. Such a host is up and its daemon is not; the address is still configured there, the service may well
+answer, and systemd is about to start the daemon again. Both get `restart_grace` before they count as down.
+
+Refusals are answers to our own datagrams, and kernels limit their rate (Linux: about one a second and target),
+so a refusal counts for `REFUSAL_FRESH_MS`; a host that dies while its daemon is away falls silent here too, and is
+DOWN when the last refusal is older than that.
+
+An unconfirmed advert, which could be a recording of an older daemon, is a sign of life and nothing else: it can
+keep this node from claiming, but it can neither depose a master nor name a successor.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from hafailover.election.values import (
+    Advert,
+    GroupAdvert,
+    GroupName,
+    Instant,
+    Leaving,
+    Member,
+    NodeName,
+    Timing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+REFUSAL_FRESH_MS = 1_500
+
+
+class Liveness(Enum):
+    """What this node believes of a peer's daemon."""
+
+    NEVER = "never"  # not heard since this daemon started
+    ALIVE = "alive"
+    LATE = "late"
+    RESTARTING = "restarting"
+    DOWN = "down"
+    LEFT = "left"  # said goodbye
+
+    @property
+    def heard(self) -> bool:
+        """Whether the peer still counts as there."""
+        return self in (Liveness.ALIVE, Liveness.LATE, Liveness.RESTARTING)
+
+
+class Peer:
+    """One peer: what it last said, and when."""
+
+    def __init__(self, member: Member, timing: Timing) -> None:
+        self.member = member
+        self.advert: Advert | None = None
+        self.confirmed = False
+        self.last_heard: Instant | None = None
+        self._timing = timing
+        self._groups: dict[GroupName, GroupAdvert] = {}
+        self._refused_since: Instant | None = None
+        self._refused_last: Instant = 0
+
+    @property
+    def name(self) -> NodeName:
+        """The peer's name."""
+        return self.member.name
+
+    @property
+    def refused(self) -> bool:
+        """Whether the peer's kernel has refused a datagram since the peer was last heard."""
+        return self._refused_since is not None
+
+    def hear(self, advert: Advert, now: Instant, *, confirmed: bool) -> bool:
+        """Take in an advert; return whether anything in it differs from the one before."""
+        self.last_heard = now
+        self._refused_since = None
+        if self.confirmed and not confirmed:
+            return False
+        changed = advert != self.advert or confirmed != self.confirmed
+        self.advert, self.confirmed = advert, confirmed
+        if changed:
+            self._groups = {group.group: group for group in advert.groups}
+        return changed
+
+    def refuse(self, now: Instant) -> None:
+        """Take in a refusal by the peer's kernel."""
+        if self._refused_since is None:
+            self._refused_since = now
+        self._refused_last = now
+
+    def excuse(self, now: Instant) -> None:
+        """Start the peer's silence anew: this node was asleep and cannot blame it."""
+        if self.last_heard is not None:
+            self.last_heard = now
+
+    def forget(self) -> None:
+        """Stop trusting what a peer said that is down: a recording of it must not sound confirmed."""
+        self.confirmed = False
+
+    def liveness(self, now: Instant) -> Liveness:
+        """Return what this node believes of the peer at `now`."""
+        if self.advert is not None and self.advert.leaving is Leaving.STOPPING:
+            return Liveness.LEFT
+        base = self.last_heard if self.last_heard is not None else self._refused_since
+        if base is None:
+            return Liveness.NEVER
+        silence_ms = now - base
+        if self.last_heard is not None and silence_ms < self.suspicion_ms:
+            return Liveness.ALIVE
+        if self._graced(now) and silence_ms < self._timing.restart_grace_ms:
+            return Liveness.RESTARTING
+        if self.last_heard is None:
+            return Liveness.NEVER
+        return Liveness.LATE if silence_ms < self._timing.dead_interval_ms else Liveness.DOWN
+
+    @property
+    def suspicion_ms(self) -> int:
+        """The silence from which the peer is suspected: half the dead interval."""
+        return self._timing.dead_interval_ms // 2
+
+    def _graced(self, now: Instant) -> bool:
+        if self.advert is not None and self.advert.leaving is Leaving.RESTARTING:
+            return True
+        return self._refused_since is not None and now - self._refused_last <= REFUSAL_FRESH_MS
+
+    def next_change(self, now: Instant) -> Instant | None:
+        """Return the earliest instant after `now` at which silence alone can change the liveness."""
+        base = self.last_heard if self.last_heard is not None else self._refused_since
+        if base is None:
+            return None
+        timing = self._timing
+        edges = [base + self.suspicion_ms, base + timing.dead_interval_ms, base + timing.restart_grace_ms]
+        if self._refused_since is not None:
+            edges.append(self._refused_last + REFUSAL_FRESH_MS + 1)
+        return min((edge for edge in edges if edge > now), default=None)
+
+    def group(self, name: GroupName) -> GroupAdvert | None:
+        """Return what the peer last said of a group."""
+        return self._groups.get(name)
+
+    def hears(self, node: NodeName) -> bool:
+        """Return whether the peer said that it hears the node."""
+        return self.advert is not None and node in self.advert.hears
+
+
+class PeerTable:
+    """All peers in node order, and the last belief about each."""
+
+    def __init__(self, members: Iterable[Member], timing: Timing) -> None:
+        ordered = sorted(members, key=lambda member: member.order)
+        self._peers = {member.name: Peer(member, timing) for member in ordered}
+        self._believed = dict.fromkeys(self._peers, Liveness.NEVER)
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(self._peers.values())
+
+    def get(self, name: NodeName) -> Peer | None:
+        """Return the peer of that name, None for a stranger."""
+        return self._peers.get(name)
+
+    def heard(self, now: Instant) -> tuple[NodeName, ...]:
+        """Return the peers whose own datagrams this node hears now."""
+        audible = (Liveness.ALIVE, Liveness.LATE)
+        return tuple(peer.name for peer in self._peers.values() if peer.liveness(now) in audible)
+
+    def excuse_all(self, now: Instant) -> None:
+        """Start everyone's silence anew."""
+        for peer in self._peers.values():
+            if peer.liveness(now) is not Liveness.NEVER:
+                peer.excuse(now)
+
+    def sweep(self, now: Instant) -> tuple[tuple[Peer, Liveness], ...]:
+        """Return the peers whose liveness has changed since the last sweep, with their former one."""
+        changes = []
+        for name, peer in self._peers.items():
+            before, after = self._believed[name], peer.liveness(now)
+            if before is after:
+                continue
+            self._believed[name] = after
+            if after is Liveness.DOWN:
+                peer.forget()
+            changes.append((peer, before))
+        return tuple(changes)
+
+    def next_change(self, now: Instant) -> Instant | None:
+        """Return when to sweep next."""
+        edges = (peer.next_change(now) for peer in self._peers.values())
+        return min((edge for edge in edges if edge is not None), default=None)

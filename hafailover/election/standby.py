@@ -1,0 +1,238 @@
+"""The reviews of a node that does not serve: INIT, BACKUP and FAULT."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election import claiming
+from hafailover.election.effects import AskGuard, Refrained
+from hafailover.election.guards import GuardRound, GuardStatus
+from hafailover.election.peers import Liveness
+from hafailover.election.ranking import rank_of
+from hafailover.election.reasons import Reason
+from hafailover.election.rules import Situation, may_claim
+from hafailover.election.values import Instant, Leaving, State
+
+if TYPE_CHECKING:
+    from hafailover.election.context import Voice
+    from hafailover.election.group import Group
+
+GUARD_SLACK_MS = 20  # what a guard may take beyond the dead interval before the claim goes on without it
+
+# Reasons for not claiming that an operator wants to see at once: no master is heard, and still nothing moves.
+NOTEWORTHY = (Reason.GUARD_DENIED, Reason.HOLD_DOWN, Reason.MASTER_RESTARTING, Reason.PAUSED)
+
+
+def review_init(group: Group, now: Instant) -> None:
+    """After the start: find out who is master, without touching anything yet."""
+    drop_leftovers(group, now)
+    if group.fault:
+        group.become(State.FAULT, Reason.CHECK_FAILED, now)
+        return
+    master = group.heard_master(now)
+    if _holds_all(group) and (master is None or master.advert.term <= group.term):
+        _resume(group, now)
+    elif master is not None:
+        group.become(State.BACKUP, Reason.HEARD_MASTER, now)
+    elif not group.wait_until(group.context.started_at + group.context.timing.dead_interval_ms, now):
+        group.become(State.BACKUP, Reason.LISTENED, now)
+
+
+def _resume(group: Group, now: Instant) -> None:
+    """Go on as the master that an earlier run of this daemon was: nothing to ask, nothing to move."""
+    group.term = max(group.term, 1)
+    group.arm()
+    group.become(State.MASTER, Reason.HELD_AT_START, now)
+
+
+def _holds_all(group: Group) -> bool:
+    sightings = group.sightings(group.context.trust_after)
+    return sightings is not None and all(group.mine(sighting) for sighting in sightings)
+
+
+def review_fault(group: Group, now: Instant) -> None:
+    """At fault: out of the running; what others have taken leaves the guest."""
+    follow(group, now)
+    drop_leftovers(group, now)
+    if not group.fault:
+        group.become(State.BACKUP, Reason.CHECK_PASSED, now)
+
+
+def review_backup(group: Group, now: Instant) -> None:
+    """Not master: watch the master, and claim where the rules allow it."""
+    if group.fault:
+        reason = Reason.CHECK_FAILED if group.tracking.fault else Reason.GUEST_FAILED
+        group.become(State.FAULT, reason, now)
+        return
+    follow(group, now)
+    drop_leftovers(group, now)
+    _suspect(group, now)
+    verdict = may_claim(situation(group, now))
+    _note(group, verdict.reason)
+    if verdict.allowed:
+        claiming.begin(group, verdict.reason, now)
+
+
+def follow(group: Group, now: Instant) -> None:
+    """Keep up with the master that is heard: its term, and since when there is none."""
+    master = group.heard_master(now)
+    if master is None:
+        group.absent_since = now if group.absent_since is None else group.absent_since
+        return
+    group.absent_since = None
+    if (master.peer.name, master.advert.term) != (group.last_master, group.last_master_term):
+        group.last_master, group.last_master_term = master.peer.name, master.advert.term
+        group.context.holders.need(now)
+    if master.peer.confirmed:
+        group.term = max(group.term, master.advert.term)
+        # A loss to a node that is heard is explained: should it die, nothing speaks against taking over.
+        group.hold_down_until = min(group.hold_down_until, now)
+
+
+def drop_leftovers(group: Group, now: Instant) -> None:
+    """Take off the guest what somebody else holds: by the cloud's word, or a confirmed master's."""
+    master = group.heard_master(now)
+    told = master is not None and master.peer.confirmed and master.advert.term >= group.term
+    stopping = group.context.leaving is Leaving.STOPPING
+    for resource in tuple(group.on_guest):
+        sighting = group.context.holders.sighting(resource, after=group.context.trust_after)
+        elsewhere = sighting is not None and sighting.settled and not group.mine(sighting)
+        if elsewhere or told or stopping:
+            group.disarm(resource)
+
+
+def _suspect(group: Group, now: Instant) -> None:
+    """At the first doubt about the master, gather what a claim will need while the dead interval runs on."""
+    if not _doubtful(group, now):
+        group.suspected, group.guards = False, None
+        return
+    context = group.context
+    if not group.suspected:
+        group.suspected = True
+        context.holders.need(now)
+    if not group.policy.guards or not _needs_guards(group, now):
+        return
+    asked = group.guards
+    again = asked is not None and asked.status(now) in (GuardStatus.DENIED, GuardStatus.SILENT)
+    if asked is None or (again and not group.wait_until(asked.asked_at + context.timing.dead_interval_ms, now)):
+        _ask_guards(group, now)
+
+
+def _ask_guards(group: Group, now: Instant) -> None:
+    patience_ms = group.context.timing.dead_interval_ms // 2 + GUARD_SLACK_MS
+    group.guards = GuardRound(group.policy.guards, group.context.next_ids(), now, patience_ms)
+    group.wait_until(group.guards.expires_at, now)
+    for guard in group.policy.guards:
+        group.emit(AskGuard(group.name, guard, group.guards.round_id))
+
+
+def _doubtful(group: Group, now: Instant) -> bool:
+    master = group.heard_master(now)
+    return master is None or master.liveness is not Liveness.ALIVE
+
+
+def situation(group: Group, now: Instant) -> Situation:
+    """Gather what the rules need; each thing that may change by time alone wakes the group then."""
+    context = group.context
+    master = group.heard_master(now)
+    sightings = group.sightings(context.trust_after)
+    absent_ms = 0 if group.absent_since is None else now - group.absent_since
+    rank = rank_of(context.me.name, (*group.candidates(now), group.candidate))
+    if group.absent_since is not None:
+        group.wait_until(group.absent_since + rank * context.timing.dead_interval_ms, now)
+    if group.guards is not None:
+        group.wait_until(group.guards.expires_at, now)
+    return Situation(
+        witness=context.me.witness,
+        fault=group.fault,
+        checks_pending=group.tracking.pending,
+        guest_failed=bool(group.guest_error),
+        drained=context.drained,
+        stopping=context.leaving is not Leaving.NO,
+        paused=group.paused,
+        distrust=group.wait_until(context.distrust_until, now),
+        offered=_offered(group, master),
+        master=None if master is None else master.liveness,
+        silent_for_dead_interval=_silent_ms(master, now) >= context.timing.dead_interval_ms,
+        loss=_loss(group, now),
+        hold_down=group.wait_until(group.hold_down_until, now),
+        holder_known=sightings is not None,
+        held_by_me=sightings is not None and all(group.mine(sighting) for sighting in sightings),
+        holder_may_go_on=_holder_may_go_on(group, now),
+        rival_claims=_rival_claims(group, now),
+        rank=rank,
+        absent_ms=absent_ms,
+        turn_ms=context.timing.dead_interval_ms,
+        guarded=_needs_guards(group, now),
+        guards=GuardStatus.NONE if group.guards is None else group.guards.status(now),
+    )
+
+
+def _offered(group: Group, master: Voice | None) -> bool:
+    return (
+        master is not None
+        and master.peer.confirmed
+        and master.advert.state is State.RELEASING
+        and master.advert.successor == group.context.me.name
+    )
+
+
+def _silent_ms(master: Voice | None, now: Instant) -> int:
+    if master is None or master.peer.last_heard is None:
+        return 0
+    return now - master.peer.last_heard
+
+
+def _loss(group: Group, now: Instant) -> Reason:
+    """Return how the last known master was lost."""
+    peer = None if group.last_master is None else group.context.peers.get(group.last_master)
+    if peer is None:
+        return Reason.MASTER_ABSENT
+    liveness = peer.liveness(now)
+    if liveness in (Liveness.DOWN, Liveness.RESTARTING):
+        return Reason.MASTER_GONE if peer.refused else Reason.MASTER_DEAD
+    advert = peer.group(group.name)
+    at_fault = liveness.heard and advert is not None and advert.state is State.FAULT
+    return Reason.MASTER_FAULT if at_fault else Reason.MASTER_ABSENT
+
+
+def _holder_voice(group: Group, now: Instant) -> tuple[bool, Voice | None]:
+    """Return whether another configured node holds a resource, and what it says if it is there."""
+    context = group.context
+    for sighting in group.sightings(context.trust_after) or ():
+        name = context.node_holding(sighting.resource, sighting.holder)
+        if name is not None and name != context.me.name:
+            voices = (voice for voice in group.voices(now) if voice.peer.name == name)
+            return True, next(voices, None)
+    return False, None
+
+
+def _needs_guards(group: Group, now: Instant) -> bool:
+    """Return whether the holder is somebody whose silence, and not whose word, is the reason to claim."""
+    held_elsewhere, voice = _holder_voice(group, now)
+    return held_elsewhere and (voice is None or voice.liveness is not Liveness.ALIVE)
+
+
+def _holder_may_go_on(group: Group, now: Instant) -> bool:
+    """Return whether the holder is there and about to call itself master again, after a restart say."""
+    _, voice = _holder_voice(group, now)
+    if voice is None or voice.peer.advert is None or voice.peer.advert.drained or group.absent_since is None:
+        return False
+    returning = voice.advert.state is State.INIT or (voice.advert.state is State.BACKUP and voice.advert.eligible)
+    patience_ms = group.context.timing.restart_grace_ms
+    return returning and group.wait_until(group.absent_since + patience_ms, now)
+
+
+def _rival_claims(group: Group, now: Instant) -> bool:
+    """Return whether a peer is already asking the cloud, without failing at it."""
+    return any(
+        voice.advert.state is State.CLAIMING and voice.advert.eligible and voice.liveness is Liveness.ALIVE
+        for voice in group.voices(now)
+    )
+
+
+def _note(group: Group, reason: Reason) -> None:
+    """Say once why nothing moves although no master is heard."""
+    if reason is not group.verdict_reason and reason in NOTEWORTHY:
+        group.emit(Refrained(group.name, reason))
+    group.verdict_reason = reason

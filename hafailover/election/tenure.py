@@ -1,0 +1,225 @@
+"""The reviews of a node that serves: MASTER and RELEASING. How mastership is kept, given and lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election import claiming
+from hafailover.election.effects import Answer
+from hafailover.election.peers import Liveness
+from hafailover.election.ranking import Candidate, outranks, ranked
+from hafailover.election.reasons import Reason
+from hafailover.election.release import release_to
+from hafailover.election.values import Instant, Leaving, NodeName, Sighting, State, Wish
+
+if TYPE_CHECKING:
+    from hafailover.election.events import FailoverAsked
+    from hafailover.election.group import Group
+
+WISH_MS = 5_000  # for how long a wish is repeated to the master
+RELEASE_RETRY_MS = 5_000  # after a hand-over that failed
+RIVAL_READ_MS = 1_000  # between readings while another master of the same term is heard
+
+
+def review_master(group: Group, now: Instant) -> None:
+    """Serve, unless something speaks against it: a newer master, the cloud, a fault, a hand-over."""
+    if _deposed(group, now):
+        return
+    if group.fault:
+        reason = Reason.CHECK_FAILED if group.tracking.fault else Reason.GUEST_FAILED
+        group.become(State.FAULT, reason, now)
+        return
+    if _isolated(group, now):
+        step_down(group, Reason.ISOLATED, now)
+        return
+    _hear_wishes(group, now)
+    if group.state is State.MASTER:
+        _hand_over_if_due(group, now)
+
+
+# -- losing it ---------------------------------------------------------------------------------------------------
+
+
+def _deposed(group: Group, now: Instant) -> bool:
+    newer = group.newer_master(now)
+    if newer is not None:
+        group.term = newer.advert.term
+        done = group.state is State.RELEASING
+        step_down(group, Reason.HANDOVER_DONE if done else Reason.DEPOSED_BY_PEER, now)
+        return True
+    _question_rival(group, now)
+    if not _contradicted(group, now):
+        return False
+    if all(sighting.holder is None for sighting in _elsewhere(group, group.since)):
+        claiming.begin(group, Reason.ADDRESS_LOST, now)
+        return True
+    claiming.hold_down(group, now)
+    step_down(group, Reason.DEPOSED_BY_CLOUD, now)
+    return True
+
+
+def step_down(group: Group, reason: Reason, now: Instant) -> None:
+    """Stop serving: the guest first, then the word to others."""
+    group.disarm_all()
+    group.context.holders.need(now)
+    group.become(State.BACKUP, reason, now)
+
+
+def _elsewhere(group: Group, after: Instant) -> list[Sighting]:
+    sightings = group.sightings(after) or ()
+    return [sighting for sighting in sightings if sighting.settled and not group.mine(sighting)]
+
+
+def _contradicted(group: Group, now: Instant) -> bool:
+    """Return whether two readings in a row, both asked since this node became master, name another holder.
+
+    One alone may come from a replica that lags behind.
+    """
+    asked_at = group.context.holders.asked_at
+    if asked_at is None or not _elsewhere(group, group.since):
+        group.doubted_at = None
+        return False
+    if group.doubted_at is None:
+        group.doubted_at = asked_at
+        group.context.holders.need(now)
+        return False
+    return asked_at > group.doubted_at
+
+
+def _question_rival(group: Group, now: Instant) -> None:
+    """Where another master of the same term is heard, let the cloud say which of the two it is."""
+    rival = group.heard_master(now)
+    if rival is None or rival.advert.term != group.term:
+        return
+    asked_at = group.context.holders.asked_at
+    if asked_at is None or not group.wait_until(asked_at + RIVAL_READ_MS, now):
+        group.context.holders.need(now)
+
+
+def _isolated(group: Group, now: Instant) -> bool:
+    if not group.policy.demote_when_isolated:
+        return False
+    alone = not any(peer.liveness(now).heard for peer in group.context.peers)
+    if not alone or group.context.holders.failures == 0:
+        group.isolated_since = None
+        return False
+    if group.isolated_since is None:
+        group.isolated_since = now
+    return not group.wait_until(group.isolated_since + group.policy.isolation_timeout_ms, now)
+
+
+# -- giving it ---------------------------------------------------------------------------------------------------
+
+
+def _hand_over_if_due(group: Group, now: Instant) -> None:
+    candidates = ranked(group.candidates(now))
+    leaving = group.context.leaving is Leaving.STOPPING
+    if leaving and not candidates:
+        step_down(group, Reason.STOPPING, now)
+    elif not candidates or group.wait_until(group.release_not_before, now):
+        group.preempt_since = None
+    elif leaving or group.context.drained:
+        _release(group, candidates[0].name, Reason.STOPPING if leaving else Reason.DRAINED, now)
+    elif _preempted(group, candidates[0], now):
+        _release(group, candidates[0].name, Reason.PREEMPTED, now)
+
+
+def _preempted(group: Group, best: Candidate, now: Instant) -> bool:
+    if not group.policy.preempt or group.paused or not outranks(best, group.candidate):
+        group.preempt_since = None
+        return False
+    if group.preempt_since is None:
+        group.preempt_since = now
+    return not group.wait_until(group.preempt_since + group.policy.preempt_delay_ms, now)
+
+
+def _release(group: Group, successor: NodeName, reason: Reason, now: Instant) -> None:
+    release = release_to(successor, reason, now, group.context.timing.dead_interval_ms)
+    group.become(State.RELEASING, reason, now)
+    group.release = release
+
+
+def review_releasing(group: Group, now: Instant) -> None:
+    """Go on serving until the successor is master; take it back where it does not become that."""
+    if _deposed(group, now):
+        return
+    if group.fault:
+        group.become(State.FAULT, Reason.CHECK_FAILED, now)
+        return
+    release = group.release
+    assert release is not None  # noqa: S101 - an invariant of the state
+    voices = (voice for voice in group.voices(now) if voice.peer.name == release.successor)
+    successor = next(voices, None)
+    if successor is not None and successor.advert.state is State.CLAIMING:
+        release.claimed = True
+    gone = successor is None or successor.liveness is not Liveness.ALIVE
+    if gone or release.overdue(now):
+        group.release_not_before = now + RELEASE_RETRY_MS
+        group.context.watch(now)
+        group.become(State.MASTER, Reason.HANDOVER_FAILED, now)
+        if group.context.leaving is Leaving.STOPPING:
+            step_down(group, Reason.STOPPING, now)
+        return
+    group.wait_until(release.deadline, now)
+
+
+# -- being asked for it ------------------------------------------------------------------------------------------
+
+
+def _hear_wishes(group: Group, now: Instant) -> None:
+    for voice in group.voices(now):
+        wish, name = voice.advert.wish, voice.peer.name
+        if wish is None or not voice.peer.confirmed or group.wishes_seen.get(name) == wish.serial:
+            continue
+        group.wishes_seen[name] = wish.serial
+        target, refusal = _choose(group, wish.target, now)
+        if target is not None and refusal is None:
+            _release(group, target, Reason.OPERATOR, now)
+            return
+
+
+def answer_operator(group: Group, asked: FailoverAsked, now: Instant) -> None:
+    """Begin a planned hand-over, or pass the wish on to the master; say at once whether that can work."""
+    refusal = _begin_asked(group, asked.target, now)
+    reason = Reason.ACCEPTED if refusal is None else refusal
+    group.emit(Answer(asked.request_id, accepted=refusal is None, reason=reason))
+
+
+def _begin_asked(group: Group, wanted: NodeName | None, now: Instant) -> Reason | None:
+    if wanted is not None and group.context.member(wanted) is None:
+        return Reason.UNKNOWN_NODE
+    if group.state in (State.CLAIMING, State.RELEASING):
+        return Reason.BUSY
+    if group.state is State.MASTER:
+        target, refusal = _choose(group, wanted, now)
+        if target is not None and refusal is None:
+            _release(group, target, Reason.OPERATOR, now)
+        return refusal
+    return _pass_on(group, wanted, now)
+
+
+def _pass_on(group: Group, wanted: NodeName | None, now: Instant) -> Reason | None:
+    master = group.heard_master(now)
+    if master is None or not master.peer.confirmed:
+        return Reason.NO_MASTER
+    if wanted == master.peer.name:
+        return Reason.ALREADY_MASTER
+    if wanted == group.context.me.name and not group.advert().eligible:
+        return Reason.TARGET_NOT_READY
+    serial = 1 if group.wish is None else group.wish.serial + 1
+    group.wish = Wish(serial=max(serial, now % 2**32), target=wanted)
+    group.wish_until = now + WISH_MS
+    return None
+
+
+def _choose(group: Group, wanted: NodeName | None, now: Instant) -> tuple[NodeName | None, Reason | None]:
+    """Return who is to take over, or why nobody can."""
+    candidates = ranked(group.candidates(now))
+    if wanted is None:
+        return (candidates[0].name, None) if candidates else (None, Reason.NO_CANDIDATE)
+    if wanted == group.context.me.name:
+        return None, Reason.ALREADY_MASTER
+    if any(candidate.name == wanted for candidate in candidates):
+        return wanted, None
+    heard = any(voice.peer.name == wanted for voice in group.voices(now))
+    return None, Reason.TARGET_NOT_READY if heard else Reason.TARGET_UNREACHABLE
