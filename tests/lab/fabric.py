@@ -1,0 +1,227 @@
+"""A VPC made of network namespaces: one router in the middle, one veth pair per host, no bridge.
+
+What a VPC does and a LAN does not is kept:
+
+- An address reaches the port to which the cloud has bound it, whoever claims it by ARP. The router answers
+  every ARP request itself (proxy ARP), so the hosts see a flat subnet and gratuitous ARP changes nothing.
+- A packet whose source is not bound to the port it comes from is dropped (strict reverse path filter).
+- There is no multicast between hosts.
+
+The API (`API`) and the metadata service (`METADATA`) live on the router. All addresses exist only in
+namespaces that a `Fabric` has made and removes again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SUBNET_BITS = 24
+GATEWAY = "10.0.1.1"
+API = "10.0.255.10"
+METADATA = "169.254.0.23"
+HEARTBEAT_PORT = 7694
+TOOLS = ("ip", "nft", "nsenter", "unshare", "setpriv")
+VOID = "void"  # where the router sends what is bound to nobody
+
+_FILTER = """
+table inet lab {{
+  set lost {{ type ifname; }}
+  set no_cloud {{ type ifname; }}
+  set no_heartbeat {{ type ifname . ifname; }}
+  chain pre {{
+    type filter hook prerouting priority raw;
+    iifname @lost drop
+    iifname @no_cloud ip daddr {{ {api}, {metadata} }} drop
+  }}
+  chain forward {{
+    type filter hook forward priority filter;
+    iifname . oifname @no_heartbeat udp dport {port} drop
+    iifname . oifname @no_heartbeat ip protocol 112 drop
+  }}
+  chain post {{
+    type filter hook postrouting priority raw;
+    oifname @lost drop
+    oifname {void} drop
+  }}
+}}
+"""
+
+
+class LabError(Exception):
+    """The lab itself does not work: nothing is said about the program under test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One host's place in the subnet. `name` is at most 10 characters (it becomes part of interface names)."""
+
+    name: str
+    address: str
+    mac: str
+
+
+def why_not() -> str:
+    """Return why a lab cannot be made here, or an empty string where it can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        return f"not installed: {', '.join(missing)}"
+    name = f"hf{os.getpid()}-probe"
+    done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False, timeout=10)
+    if done.returncode != 0:
+        return f"network namespaces are not allowed here: {done.stderr.strip()}"
+    _run(["ip", "netns", "del", name])
+    return ""
+
+
+def _run(argv: Sequence[str], text: str | None = None) -> str:
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=10)
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(argv)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _batch(prefix: Sequence[str], lines: Sequence[str]) -> None:
+    _run(["ip", *prefix, "-batch", "-"], "\n".join(lines) + "\n")
+
+
+def sweep() -> None:
+    """Remove namespaces that a lab left behind whose process no longer exists."""
+    for line in _run(["ip", "netns", "list"]).splitlines():
+        name = line.split()[0]
+        owner = name.removeprefix("hf").partition("-")[0]
+        if name.startswith("hf") and owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, timeout=10)
+
+
+class Fabric:
+    """The namespaces of one lab: the router `vpc` and one per port."""
+
+    _count = 0
+
+    def __init__(self, ports: Sequence[Port]) -> None:
+        Fabric._count += 1
+        self.prefix = f"hf{os.getpid()}-{Fabric._count}"
+        self.ports = {port.name: port for port in ports}
+        self.router = f"{self.prefix}-vpc"
+        self._made: list[str] = []
+
+    def namespace(self, name: str) -> str:
+        """Return the namespace of a port."""
+        return f"{self.prefix}-{name}"
+
+    @staticmethod
+    def link(name: str) -> str:
+        """Return the router's interface towards a port."""
+        return f"v-{name}"
+
+    def open(self) -> None:
+        """Make everything. Raises `LabError`; what was made by then is removed by `close`."""
+        for name in (self.router, *(self.namespace(port) for port in self.ports)):
+            _run(["ip", "netns", "add", name])
+            self._made.append(name)
+        _batch(["-n", self.router], [*self._router_links(), *self._router_addresses()])
+        for name in self.ports:
+            self._sysctl(self.namespace(name), self._host_settings())
+            _batch(["-n", self.namespace(name)], [*self._host_network(name)])
+        self._sysctl(self.router, self._router_settings())
+        rules = _FILTER.format(api=API, metadata=METADATA, port=HEARTBEAT_PORT, void=VOID)
+        _run(["ip", "netns", "exec", self.router, "nft", "-f", "-"], rules)
+
+    def close(self) -> None:
+        """Remove every namespace; their interfaces go with them."""
+        for name in reversed(self._made):
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, timeout=10)
+        self._made.clear()
+
+    def _router_links(self) -> Iterator[str]:
+        yield f"link add {VOID} type veth peer name {VOID}-end"  # not every kernel has dummy interfaces
+        for name, port in self.ports.items():
+            host = self.namespace(name)
+            yield f"link add {self.link(name)} type veth peer name eth0 address {port.mac} netns {host}"
+
+    def _router_addresses(self) -> Iterator[str]:
+        for address in (GATEWAY, API, METADATA):
+            yield f"addr add {address}/32 dev lo"
+        for link in ("lo", VOID, f"{VOID}-end", *(self.link(name) for name in self.ports)):
+            yield f"link set {link} up"
+        for name, port in self.ports.items():
+            yield f"route add {port.address}/32 dev {self.link(name)} src {GATEWAY}"
+
+    def _router_settings(self) -> Iterator[str]:
+        yield from (
+            "net.ipv4.ip_forward=1",
+            "net.ipv4.conf.all.rp_filter=1",
+            "net.ipv4.conf.all.send_redirects=0",
+        )
+        for name in self.ports:
+            link = self.link(name)
+            yield f"net.ipv4.conf.{link}.proxy_arp=1"
+            yield f"net.ipv4.conf.{link}.send_redirects=0"
+            yield f"net.ipv4.neigh.{link}.proxy_delay=0"  # else answers wait for up to 0.8 s
+
+    @staticmethod
+    def _host_settings() -> Iterator[str]:
+        yield "net.ipv6.conf.all.disable_ipv6=1"  # no neighbour discovery noise
+
+    def _host_network(self, name: str) -> Iterator[str]:
+        port = self.ports[name]
+        yield "link set lo up"
+        yield f"addr add {port.address}/{SUBNET_BITS} dev eth0"
+        yield "link set eth0 up"
+        yield f"route add default via {GATEWAY} dev eth0"
+
+    @staticmethod
+    def _sysctl(namespace: str, settings: Iterator[str]) -> None:
+        _run(["ip", "netns", "exec", namespace, "sysctl", "-q", "-w", *settings])
+
+    # Faults. Each has its undoing.
+
+    def lose(self, name: str) -> None:
+        """Cut a host off from everything. Others see silence, not errors, as with a host that lost its power."""
+        self._element("add", "lost", f'"{self.link(name)}"')
+
+    def regain(self, name: str) -> None:
+        """Connect a lost host again."""
+        self._element("delete", "lost", f'"{self.link(name)}"')
+
+    def cut_heartbeats(self, source: str, target: str) -> None:
+        """Drop heartbeats (and VRRP) from one host to another, in this direction only."""
+        self._element("add", "no_heartbeat", f'"{self.link(source)}" . "{self.link(target)}"')
+
+    def mend_heartbeats(self, source: str, target: str) -> None:
+        """Let heartbeats through again, in this direction."""
+        self._element("delete", "no_heartbeat", f'"{self.link(source)}" . "{self.link(target)}"')
+
+    def cut_cloud(self, name: str) -> None:
+        """Drop what a host sends to the API and to the metadata service."""
+        self._element("add", "no_cloud", f'"{self.link(name)}"')
+
+    def mend_cloud(self, name: str) -> None:
+        """Let a host reach the API and the metadata service again."""
+        self._element("delete", "no_cloud", f'"{self.link(name)}"')
+
+    def _element(self, verb: str, set_name: str, element: str) -> None:
+        command = ["nft", verb, "element", "inet", "lab", set_name, "{", element, "}"]
+        _run(["ip", "netns", "exec", self.router, *command])
+
+    def guest_addresses(self, name: str) -> set[str]:
+        """Return the IPv4 addresses that a host's own network carries on eth0."""
+        links = json.loads(_run(["ip", "-n", self.namespace(name), "-j", "-4", "addr", "show", "dev", "eth0"]))
+        return {entry["local"] for link in links for entry in link.get("addr_info", ())}
+
+    def remove_guest_address(self, name: str, address: str) -> None:
+        """Take an address from a host's own network, behind the daemon's back."""
+        with contextlib.suppress(LabError):
+            _run(["ip", "-n", self.namespace(name), "addr", "del", f"{address}/32", "dev", "eth0"])

@@ -1,0 +1,64 @@
+"""The service that the pair offers: answers each datagram and each connection with its host's name.
+
+Run inside a host's namespace: `python -m tests.lab.service NAME PORT`. It listens on every address, so
+whoever gets an answer knows which host the network took the request to.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import struct
+import sys
+
+from tests.lab.realtime import run_at_once
+
+_IP_PKTINFO = 8  # linux/in.h; the module `socket` names it only from Python 3.12 on
+
+
+def _answer_datagram(sock: socket.socket, name: bytes) -> None:
+    """Answer from the address that was asked, not from the one that the routing table would choose."""
+    data, ancillary, _flags, client = sock.recvmsg(64, socket.CMSG_SPACE(12))
+    for level, kind, value in ancillary:
+        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+            _index, _local, asked = struct.unpack("=I4s4s", value[:12])
+            info = struct.pack("=I4s4s", 0, asked, b"\0\0\0\0")
+            sock.sendmsg([data[:8], name], [(socket.IPPROTO_IP, _IP_PKTINFO, info)], 0, client)
+
+
+def _answer_connection(listener: socket.socket, name: bytes) -> None:
+    connection, _client = listener.accept()
+    with connection:
+        connection.settimeout(1)
+        connection.sendall(name)
+
+
+def _sockets(port: int) -> tuple[socket.socket, socket.socket]:
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+    udp.bind(("0.0.0.0", port))
+    tcp = socket.create_server(("0.0.0.0", port), backlog=64)
+    return udp, tcp
+
+
+def main(name: str, port: int) -> None:
+    """Serve until killed; writes one line to standard output once it listens."""
+    udp, tcp = _sockets(port)
+    run_at_once()
+    chooser = selectors.DefaultSelector()
+    chooser.register(udp, selectors.EVENT_READ, _answer_datagram)
+    chooser.register(tcp, selectors.EVENT_READ, _answer_connection)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while True:
+        for key, _events in chooser.select():
+            try:
+                key.data(key.fileobj, name.encode())
+            except (
+                OSError
+            ) as error:  # an address that has just gone, a client that went away: both are the lab's subject
+                sys.stderr.write(f"{error}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
