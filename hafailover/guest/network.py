@@ -1,0 +1,90 @@
+"""What the daemon asks of the guest's network, and the answer where it is to be left alone (guest = "none")."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from hafailover.errors import GuestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_CAP_NET_ADMIN = 12  # linux/capability.h
+
+NO_CAPABILITY = (
+    "CAP_NET_ADMIN is missing: the daemon may not change this node's addresses; run it as root or by its"
+    ' systemd unit, or set guest = "none"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network interface; `mac` is lower case with colons, empty where it has none or was not asked for."""
+
+    index: int
+    name: str
+    mac: str = ""
+
+
+class GuestNetwork(Protocol):
+    """What the daemon asks of the guest's network: `Guest`, or `NullGuest` where it is to be left alone."""
+
+    async def open(self) -> None:
+        """Get ready for the rest."""
+
+    async def close(self) -> None:
+        """Let go of the kernel's socket; addresses stay as they are."""
+
+    async def find_link(self, *, mac: str | None = None, name: str | None = None) -> Link:
+        """Find an interface by its name, else by its MAC address in upper or lower case."""
+
+    async def arm(self, address: str, link: Link) -> None:
+        """Answer for the address on this interface; nothing happens where that is so already."""
+
+    async def disarm(self, address: str) -> None:
+        """Stop answering for the address on every interface; nothing happens where that is so already."""
+
+    async def present(self, addresses: Iterable[str]) -> frozenset[str]:
+        """Return those of the addresses that an interface carries."""
+
+    async def watch(self, on_change: Callable[[str], None]) -> None:
+        """Call back, for ever, with each armed address that somebody else has removed."""
+
+
+class NullGuest:
+    """The network of groups with guest = "none": somebody else looks after it, and all is as it should be."""
+
+    async def open(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+    async def find_link(self, *, mac: str | None = None, name: str | None = None) -> Link:
+        """Return a link that stands for whatever the others use."""
+        return Link(0, name or "none", (mac or "").lower())
+
+    async def arm(self, address: str, link: Link) -> None:
+        """Do nothing."""
+
+    async def disarm(self, address: str) -> None:
+        """Do nothing."""
+
+    async def present(self, addresses: Iterable[str]) -> frozenset[str]:
+        """Return all of them: nobody here knows better."""
+        return frozenset(addresses)
+
+    async def watch(self, on_change: Callable[[str], None]) -> None:  # noqa: ARG002 - nothing is ever missing
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+
+def require_capability(status: Path = Path("/proc/self/status")) -> None:
+    """See that this process may change addresses (CAP_NET_ADMIN, capabilities(7)). Raises GuestError."""
+    for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+        key, _, value = line.partition(":")
+        if key == "CapEff" and not int(value, 16) >> _CAP_NET_ADMIN & 1:
+            raise GuestError(NO_CAPABILITY)
