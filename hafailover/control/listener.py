@@ -165,14 +165,10 @@ def _give_to_group(path: Path, group: str) -> int | None:
         group_id = grp.getgrnam(group).gr_gid
         os.chown(path, -1, group_id)
     except KeyError:
-        log.warning(
-            "control_group_missing", group=group, effect="only root and the daemon's user may connect"
-        )
+        log.warning("control_group_missing", group=group, effect="only root and the daemon's user may connect")
         return None
     except PermissionError:
-        log.warning(
-            "control_group_not_given", group=group, effect="only root and the daemon's user may connect"
-        )
+        log.warning("control_group_not_given", group=group, effect="only root and the daemon's user may connect")
         return None
     path.chmod(0o660)
     return group_id

@@ -86,11 +86,7 @@ def _flag(value: object) -> bool:
 
 def _milliseconds(least_ms: int, most_ms: int) -> Callable[[object], int]:
     def read(value: object) -> int:
-        if (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and least_ms <= value * 1000 <= most_ms
-        ):
+        if isinstance(value, int | float) and not isinstance(value, bool) and least_ms <= value * 1000 <= most_ms:
             return round(value * 1000)
         raise ValueError
 

@@ -187,9 +187,7 @@ class _Link:
             line = protocol.encode(reply)
         except (TypeError, ValueError) as error:
             log.exception("control_reply_not_json", error=str(error))
-            line = protocol.encode(
-                protocol.refusal(protocol.INTERNAL, "internal error: see the daemon's log")
-            )
+            line = protocol.encode(protocol.refusal(protocol.INTERNAL, "internal error: see the daemon's log"))
         async with asyncio.timeout(self._limits.write_s):
             self._writer.write(line)
             await self._writer.drain()

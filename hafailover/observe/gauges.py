@@ -72,9 +72,7 @@ PATH: Sequence[Row] = (
 CHECK: Sequence[Row] = (
     ("check_up", "Whether the check says that the service is up; no sample until it knows.", _check_up),
 )
-ADDRESS: Sequence[Row] = (
-    ("address_holder_info", "The node that holds the address according to the cloud.", _one),
-)
+ADDRESS: Sequence[Row] = (("address_holder_info", "The node that holds the address according to the cloud.", _one),)
 ADDRESS_GUEST: Sequence[Row] = (
     ("address_configured", "Whether this node's guest carries the address.", _number("configured")),
 )
@@ -99,17 +97,13 @@ def families(status: Part) -> Iterator[Metric]:
     yield from _table(PEER, ("peer",), [([_text(peer, "node")], peer) for peer in peers])
     yield from _table(PATH, ("peer", "path"), _paths(peers))
     yield from _table(CHECK, ("group", "check"), _inner(groups, "checks", "name"))
-    yield from _table(
-        ADDRESS, ("group", "address", "holder"), _inner(groups, "addresses", "address", "holder")
-    )
+    yield from _table(ADDRESS, ("group", "address", "holder"), _inner(groups, "addresses", "address", "holder"))
     yield from _table(ADDRESS_GUEST, ("group", "address"), _inner(groups, "addresses", "address"))
     yield from _table(ENI, ("group", "eni", "holder"), _inner(groups, "enis", "eni", "holder"))
     yield from _table(PHASE, ("group", "phase"), _phases(groups))
 
 
-def _table(
-    rows: Sequence[Row], labels: Sequence[str], parts: Iterable[Labelled]
-) -> Iterator[GaugeMetricFamily]:
+def _table(rows: Sequence[Row], labels: Sequence[str], parts: Iterable[Labelled]) -> Iterator[GaugeMetricFamily]:
     parts = list(parts)
     for name, text, read in rows:
         family = GaugeMetricFamily(PREFIX + name, text, labels=labels)

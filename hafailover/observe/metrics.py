@@ -183,9 +183,7 @@ class Metrics:
         return generate_latest(_Families(chain(own, self._process.collect())))
 
     def _label(self, family: Metric) -> Metric:
-        family.samples = [
-            sample._replace(labels={**self._labels, **sample.labels}) for sample in family.samples
-        ]
+        family.samples = [sample._replace(labels={**self._labels, **sample.labels}) for sample in family.samples]
         return family
 
 

@@ -73,9 +73,7 @@ class Sink:
                 self.lost += 1
                 return
             # the journal takes a line for one entry: the prefix must stand before each
-            self._waiting += "".join(f"{prefix}{part}\n" for part in line.split("\n")).encode(
-                errors="replace"
-            )
+            self._waiting += "".join(f"{prefix}{part}\n" for part in line.split("\n")).encode(errors="replace")
             self._send()
 
     def _write_plain(self, text: str) -> None:

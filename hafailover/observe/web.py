@@ -39,7 +39,10 @@ class Web:
         """Answer one request."""
         if request.method not in ("GET", "HEAD"):
             return Response(405, b"only GET and HEAD\n", headers=(("Allow", "GET, HEAD"),))
-        match request.path.split("/", 2)[1:]:
+        return await self._page(request.path)
+
+    async def _page(self, path: str) -> Response:
+        match path.split("/", 2)[1:]:
             case [""]:
                 return Response(200, _INDEX.encode())
             case ["metrics"]:

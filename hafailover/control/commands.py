@@ -1,0 +1,123 @@
+"""The commands that talk to the daemon. Exit codes: 0 done, 1 refused or failed, 2 usage, 3 not reachable."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hafailover.control import client, protocol, report
+from hafailover.errors import HafailoverError, UnreachableError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Mapping
+
+    Reply = Mapping[str, Any]
+
+DEFAULT_SOCKET = Path("/run/hafailover/control.sock")
+STATUS_TIMEOUT_S = 5.0
+WATCH_INTERVAL_S = 1.0
+ANSWER_MARGIN_S = 10.0
+MIN_TIMEOUT_S = 0.1
+MAX_TIMEOUT_S = 3600
+UNREACHABLE = "unreachable"
+
+_CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+
+
+def add_common_arguments(parser: ArgumentParser) -> None:
+    """Add what every command that talks to the daemon takes."""
+    parser.add_argument(
+        "--socket", type=Path, default=DEFAULT_SOCKET, metavar="PATH", help="control socket (%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the daemon's answer as JSON")
+
+
+def add_status_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `hafailover status`."""
+    add_common_arguments(parser)
+    parser.add_argument("--watch", action="store_true", help="show it again every second, until Ctrl-C")
+
+
+def run_status(args: Namespace) -> int:
+    """Print who is master and why; return the exit code."""
+    if not args.watch:
+        return _run(args, {"command": "status"}, STATUS_TIMEOUT_S, _show_status)
+    try:
+        while True:
+            if sys.stdout.isatty() and not args.json:
+                sys.stdout.write(_CLEAR)
+            _run(args, {"command": "status"}, STATUS_TIMEOUT_S, _show_status)
+            time.sleep(WATCH_INTERVAL_S)
+    except KeyboardInterrupt:
+        return 0
+
+
+def add_failover_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `hafailover failover`."""
+    parser.add_argument("group", metavar="GROUP", help="the group to hand over")
+    parser.add_argument("--to", metavar="NODE", help="the new master (default: the best candidate)")
+    parser.add_argument("--wait", action="store_true", help="return when the new master is in place")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="longest wait (%(default)g)"
+    )
+    add_common_arguments(parser)
+
+
+def run_failover(args: Namespace) -> int:
+    """Ask for a planned hand-over; return the exit code."""
+    message = {
+        "command": "failover",
+        "group": args.group,
+        "to": args.to,
+        "wait": args.wait,
+        "timeout_s": args.timeout,
+    }
+    return _run(args, message, args.timeout + ANSWER_MARGIN_S, report.handed_over)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not MIN_TIMEOUT_S <= value <= MAX_TIMEOUT_S:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds, {MIN_TIMEOUT_S} to {MAX_TIMEOUT_S}")
+    return value
+
+
+def _run(args: Namespace, message: Mapping[str, object], timeout_s: float, show: Callable[[Reply], str]) -> int:
+    """Send one request, print what came of it and return the exit code; with --json always as one line."""
+    code = 0
+    try:
+        reply = client.request(args.socket, message, timeout_s)
+    except HafailoverError as error:
+        code = error.exit_code
+        label = UNREACHABLE if isinstance(error, UnreachableError) else protocol.FAILED
+        reply = protocol.refusal(label, str(error))
+    if args.json:
+        _emit(json.dumps(reply) + "\n")
+    elif reply["ok"]:
+        _emit(show(reply))
+    else:
+        sys.stderr.write(f"hafailover: {report.clean(reply.get('error'))}\n")
+    return code or (0 if reply["ok"] else 1)
+
+
+def _emit(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `hafailover status | head`: what is left to flush at exit must go nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _show_status(reply: Reply) -> str:
+    on_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return report.render(reply, colored=on_terminal and not os.environ.get("NO_COLOR"))

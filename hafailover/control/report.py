@@ -1,0 +1,191 @@
+"""The status as a text for people. What an older or newer daemon does not say is left out or shown as "-"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    Part = Mapping[str, Any]
+
+_COLORS = {
+    "MASTER": "32",
+    "up": "32",
+    "BACKUP": "36",
+    "CLAIMING": "33",
+    "RELEASING": "33",
+    "INIT": "33",
+    "pending": "33",
+    "FAULT": "31",
+    "down": "31",
+    "no": "31",
+    "DIFFERS": "31",
+    "DRAINED": "33",
+    "PAUSED": "33",
+}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_UNITS = ("d", "h", "min", "s")
+
+
+def render(status: Part, *, colored: bool = False) -> str:
+    """Return the text for the mapping that `status --json` shows, with a line feed at its end."""
+    paint = _paint if colored else _plain
+    sections = [
+        [_header(status, paint)],
+        _groups(status.get("groups") or (), paint),
+        _peers(status.get("peers") or (), paint),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def handed_over(reply: Part) -> str:
+    """Return the text for the answer to a planned hand-over, with a line feed at its end."""
+    if not reply.get("master"):
+        return "accepted; `hafailover status` shows when it is done\n"
+    phases = _phases(reply.get("phases_s") or {})
+    return f"{clean(reply['master'])} is master{': ' if phases else ''}{phases}\n"
+
+
+def _header(status: Part, paint: Callable[[str], str]) -> str:
+    words = [
+        clean(status.get("node")),
+        f"hafailover {clean(status.get('version'))}",
+        f"up {duration(status.get('uptime_s'))}",
+        f"configuration {clean(status.get('config_digest'))}",
+    ]
+    if status.get("drained"):
+        words.append(paint("DRAINED"))
+    return "  ".join(words)
+
+
+def _groups(groups: Sequence[Part], paint: Callable[[str], str]) -> list[str]:
+    heads = ("GROUP", "STATE", "MASTER", "TERM", "PRIORITY", "SINCE", "")
+    table = _table(heads, [_group_row(group) for group in groups], paint)
+    lines: list[str] = table[:1]
+    for group, row in zip(groups, table[1:], strict=True):
+        lines += [row, *(f"    {key:<9}{text}".rstrip() for key, text in _details(group, paint))]
+    return lines
+
+
+def _group_row(group: Part) -> tuple[str, ...]:
+    priority, effective = group.get("priority"), group.get("effective_priority")
+    hold_down = group.get("hold_down_s")
+    notes = [
+        "PAUSED" if group.get("paused") else "",
+        f"hold-down {duration(hold_down)}" if hold_down else "",
+    ]
+    return (
+        clean(group.get("name")),
+        clean(group.get("state")),
+        clean(group.get("master")),
+        clean(group.get("term")),
+        clean(priority) if effective in (None, priority) else f"{clean(effective)} of {clean(priority)}",
+        clean(group.get("since")),
+        " ".join(note for note in notes if note),
+    )
+
+
+def _details(group: Part, paint: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """Yield what stands below a group's row, as pairs of a word and a text."""
+    if group.get("why"):
+        yield "why", clean(group["why"])
+    for address in group.get("addresses") or ():
+        eni = f" ({clean(address['eni'])})" if address.get("eni") else ""
+        guest = ", in the guest" if address.get("configured") else ""
+        yield "address", f"{clean(address.get('address'))} -> {clean(address.get('holder'))}{eni}{guest}"
+    for eni in group.get("enis") or ():
+        yield "eni", f"{clean(eni.get('eni'))} -> {clean(eni.get('holder'))}"
+    for check in group.get("checks") or ():
+        yield "check", _check(check, paint)
+    if group.get("last_failover"):
+        yield from _failover(group["last_failover"])
+
+
+def _check(check: Part, paint: Callable[[str], str]) -> str:
+    weight = f", weight {clean(check['weight'])}" if check.get("weight") else ""
+    detail = f": {clean(check['detail'])}" if check.get("detail") else ""
+    return f"{clean(check.get('name'))} {paint(clean(check.get('state')))}{weight}{detail}"
+
+
+def _failover(record: Part) -> Iterator[tuple[str, str]]:
+    at = f" at {clean(record['at'])}" if record.get("at") else ""
+    why = record.get("why") or record.get("reason")
+    yield "last", f"{clean(record.get('from'))} -> {clean(record.get('to'))}{at}: {clean(why)}"
+    if phases := _phases(record.get("phases_s") or {}):
+        yield "", phases
+
+
+def _phases(phases: Part) -> str:
+    return ", ".join(f"{clean(name)} {duration(seconds)}" for name, seconds in phases.items())
+
+
+def _peers(peers: Iterable[Part], paint: Callable[[str], str]) -> list[str]:
+    rows = [row for peer in peers for row in _peer_rows(peer)]
+    return _table(("PEER", "ALIVE", "CONFIG", "PATH", "UP", "SEEN", "RTT", "LOSS"), rows, paint) if rows else []
+
+
+def _peer_rows(peer: Part) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each path to the peer; what belongs to the peer itself stands in the first one."""
+    match = _either(peer.get("config_match"), "same", "DIFFERS")
+    own = (clean(peer.get("node")), _either(peer.get("alive"), "yes", "no"), match)
+    for name, path in (peer.get("paths") or {"-": {}}).items():
+        yield (
+            *own,
+            clean(name),
+            _either(path.get("up"), "yes", "no"),
+            duration(path.get("last_seen_s")),
+            duration(path.get("rtt_s")),
+            "-" if path.get("loss") is None else f"{path['loss']:.1%}",
+        )
+        own = ("", "", "")
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], paint: Callable[[str], str]) -> list[str]:
+    """Return aligned lines; colours are painted after the padding, as they have no width."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = ["  ".join(head.ljust(width) for head, width in zip(heads, widths, strict=True)).rstrip()]
+    for row in rows:
+        cells = (paint(cell) + " " * (width - len(cell)) for cell, width in zip(row, widths, strict=True))
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _either(value: object, yes: str, no: str) -> str:
+    if value is None:
+        return "-"
+    return yes if value else no
+
+
+def clean(value: object) -> str:
+    """Return a text of one line that cannot steer the terminal: a check's words may come from outside."""
+    text = "-" if value is None or value == "" else str(value)
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def duration(seconds: object) -> str:
+    """Return a duration for people: "412 us", "1.5 s", "3 h 20 min"; "-" for what is no number."""
+    if not isinstance(seconds, int | float):
+        return "-"
+    if seconds >= _MINUTE:
+        return _long(int(seconds))
+    if seconds >= 1:
+        return f"{seconds:.3g} s"
+    milliseconds = seconds * 1000
+    return f"{milliseconds * 1000:.0f} us" if 0 < milliseconds < 1 else f"{milliseconds:.3g} ms"
+
+
+def _long(seconds: int) -> str:
+    """Return the two largest units of a duration of at least a minute."""
+    amounts = [seconds // _DAY, seconds % _DAY // _HOUR, seconds % _HOUR // _MINUTE, seconds % _MINUTE]
+    first = next(index for index, amount in enumerate(amounts) if amount)
+    return " ".join(f"{amounts[index]} {_UNITS[index]}" for index in range(first, min(first + 2, len(amounts))))
+
+
+def _plain(text: str) -> str:
+    return text
+
+
+def _paint(text: str) -> str:
+    color = _COLORS.get(text)
+    return f"\x1b[{color}m{text}\x1b[0m" if color else text
