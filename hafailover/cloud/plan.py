@@ -1,0 +1,142 @@
+"""What to ask of the cloud next, and who holds what according to its answer.
+
+Strategy "migrate" is one call that names the holder just seen and that the cloud refuses where this is no
+longer so (MigratePrivateIpAddress, MigrateNetworkInterface). Strategy "reassign" releases first and takes
+then, for accounts or resources for which a migration is not available; what dies half way is completed by
+whoever is next, because a resource that nobody holds needs only the second call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+
+from hafailover.election.values import Resource, ResourceKind, Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hafailover.cloud.replies import Eni
+
+Strategy = Literal["migrate", "reassign"]
+
+# States in which the cloud itself is at work on an address or ENI (API documents: NetworkInterface.State,
+# PrivateIpAddressSpecification.State). Any other, also one not yet invented, counts as settled.
+TRANSIENT = frozenset({"PENDING", "MIGRATING", "DELETING", "ATTACHING", "DETACHING"})
+_ARRIVING = frozenset({"PENDING", "ATTACHING"})
+
+
+class Verb(Enum):
+    """What a call does with a resource."""
+
+    MIGRATE = "migrate"  # from the named holder to the target, or not at all
+    TAKE = "take"  # from nobody to the target
+    RELEASE = "release"  # from the named holder to nobody
+
+
+_ACTIONS: Mapping[tuple[ResourceKind, Verb], str] = {
+    (ResourceKind.ADDRESS, Verb.MIGRATE): "MigratePrivateIpAddress",
+    (ResourceKind.ADDRESS, Verb.TAKE): "AssignPrivateIpAddresses",
+    (ResourceKind.ADDRESS, Verb.RELEASE): "UnassignPrivateIpAddresses",
+    (ResourceKind.ENI, Verb.MIGRATE): "MigrateNetworkInterface",
+    (ResourceKind.ENI, Verb.TAKE): "AttachNetworkInterface",
+    (ResourceKind.ENI, Verb.RELEASE): "DetachNetworkInterface",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One write. `source` and `target` are ENI ids for an address, instance ids for an ENI, "" for nobody."""
+
+    verb: Verb
+    resource: Resource
+    source: str
+    target: str
+
+    @property
+    def action(self) -> str:
+        """Return the API's name of the call."""
+        return _ACTIONS[self.resource.kind, self.verb]
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """Return the request's body (API documents: input parameters of the six actions)."""
+        if self.resource.kind is ResourceKind.ENI:
+            return self._eni_parameters()
+        if self.verb is Verb.MIGRATE:
+            return {
+                "SourceNetworkInterfaceId": self.source,
+                "DestinationNetworkInterfaceId": self.target,
+                "PrivateIpAddress": self.resource.id,
+            }
+        return {
+            "NetworkInterfaceId": self.source or self.target,
+            "PrivateIpAddresses": [{"PrivateIpAddress": self.resource.id}],
+        }
+
+    def _eni_parameters(self) -> dict[str, object]:
+        if self.verb is Verb.MIGRATE:
+            return {
+                "NetworkInterfaceId": self.resource.id,
+                "SourceInstanceId": self.source,
+                "DestinationInstanceId": self.target,
+            }
+        return {"NetworkInterfaceId": self.resource.id, "InstanceId": self.source or self.target}
+
+    @property
+    def holder_after(self) -> str | None:
+        """Return who holds the resource once the call is applied."""
+        return self.target or None
+
+
+def next_call(resource: Resource, believed_holder: str | None, target: str, strategy: Strategy) -> Call | None:
+    """Return the next call on the way from the believed holder to the target; None where it has arrived.
+
+    Holders and targets are ENI ids for an address and instance ids for an ENI. At most two calls lead there:
+    feed the `holder_after` of each call that was applied back in as the believed holder.
+    """
+    if believed_holder == target:
+        return None
+    if believed_holder is None:
+        return Call(Verb.TAKE, resource, "", target)
+    if strategy == "migrate":
+        return Call(Verb.MIGRATE, resource, believed_holder, target)
+    return Call(Verb.RELEASE, resource, believed_holder, "")
+
+
+def touched(resource: Resource, expected: str | None, target: str) -> tuple[str, ...]:
+    """Return, sorted, the ENIs that a move makes the cloud work on; it allows one write per ENI at a time."""
+    if resource.kind is ResourceKind.ENI:
+        return (resource.id,)
+    return tuple(sorted({target} | ({expected} if expected else set())))
+
+
+def sightings(resources: Sequence[Resource], enis: Sequence[Eni]) -> tuple[Sighting, ...]:
+    """Say for each resource who holds it according to one read of the ENIs; in the order of `resources`."""
+    return tuple(_SIGHT[resource.kind](resource, enis) for resource in resources)
+
+
+def _sight_address(resource: Resource, enis: Sequence[Eni]) -> Sighting:
+    found = [(eni.id, held.state) for eni in enis for held in eni.addresses if held.ip == resource.id]
+    resting = [eni_id for eni_id, state in found if state not in TRANSIENT]
+    if resting:
+        arriving = any(state in _ARRIVING for _, state in found)
+        return Sighting(resource, resting[0], settled=len(resting) == 1 and not arriving)
+    if found:
+        staying = [eni_id for eni_id, state in found if state != "DELETING"]
+        return Sighting(resource, (staying or [found[0][0]])[0], settled=False)
+    return Sighting(resource, None)
+
+
+def _sight_eni(resource: Resource, enis: Sequence[Eni]) -> Sighting:
+    for eni in enis:
+        if eni.id == resource.id:
+            return Sighting(resource, eni.instance_id, settled=eni.state not in TRANSIENT)
+    return Sighting(resource, None)
+
+
+_SIGHT: Mapping[ResourceKind, Callable[[Resource, Sequence[Eni]], Sighting]] = {
+    ResourceKind.ADDRESS: _sight_address,
+    ResourceKind.ENI: _sight_eni,
+}

@@ -1,0 +1,165 @@
+"""The API's answers, checked: whatever JSON arrives, either the values below come out or a CloudError.
+
+Only the fields in use are read, and each is checked for its type before it is believed; what else an answer
+carries is ignored, because the API grows new fields all the time (API documents: data types of VPC and CVM).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, TypeVar
+
+from hafailover.cloud.outcome import CLIENT_REPLY
+from hafailover.errors import CloudError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_TEXT = 256
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A private IP on an ENI. `state` as the API gives it, or ""; `eip_id` is "" where none is bound."""
+
+    ip: str
+    primary: bool
+    state: str
+    eip_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Eni:
+    """An ENI as the cloud describes it. `mac` in lower case; `instance_id` None while it is detached."""
+
+    id: str
+    mac: str
+    instance_id: str | None
+    primary: bool
+    state: str
+    subnet_id: str
+    zone: str
+    addresses: tuple[Address, ...]
+    security_groups: tuple[str, ...]
+
+
+class TaskStatus(Enum):
+    """Where an asynchronous task stands (API document: DescribeVpcTaskResult)."""
+
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    RUNNING = "RUNNING"
+
+
+def _bad(where: str, wanted: str) -> CloudError:
+    return CloudError(CLIENT_REPLY, f"{where} is not {wanted}")
+
+
+def _object(value: object, where: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise _bad(where, "an object")
+    return value
+
+
+def _text(source: dict[str, object], key: str, where: str) -> str:
+    value = source.get(key)
+    if not isinstance(value, str) or not value or len(value) > MAX_TEXT:
+        raise _bad(f"{where}{key}", f"a text of 1..{MAX_TEXT} characters")
+    return value
+
+
+def _text_or_empty(source: dict[str, object], key: str, where: str) -> str:
+    return _text(source, key, where) if source.get(key) not in (None, "") else ""
+
+
+def _flag(source: dict[str, object], key: str, where: str) -> bool:
+    value = source.get(key)
+    if not isinstance(value, bool):
+        raise _bad(f"{where}{key}", "a boolean")
+    return value
+
+
+def _list(source: dict[str, object], key: str, where: str, parse: Callable[[object, str], _T]) -> tuple[_T, ...]:
+    value = source.get(key)
+    if not isinstance(value, list):
+        raise _bad(f"{where}{key}", "a list")
+    return tuple(parse(item, f"{where}{key}[{index}].") for index, item in enumerate(value))
+
+
+def _address(value: object, where: str) -> Address:
+    source = _object(value, where)
+    return Address(
+        _text(source, "PrivateIpAddress", where),
+        _flag(source, "Primary", where),
+        _text_or_empty(source, "State", where),
+        _text_or_empty(source, "AddressId", where),
+    )
+
+
+def _group(value: object, where: str) -> str:
+    return _text({"id": value}, "id", where)
+
+
+def _attachment(source: dict[str, object], where: str) -> str | None:
+    # both null and an empty instance id have been seen for a detached ENI
+    value = source.get("Attachment")
+    if value is None:
+        return None
+    return _text_or_empty(_object(value, f"{where}Attachment"), "InstanceId", f"{where}Attachment.") or None
+
+
+def _eni(value: object, where: str) -> Eni:
+    source = _object(value, where)
+    return Eni(
+        id=_text(source, "NetworkInterfaceId", where),
+        mac=_text_or_empty(source, "MacAddress", where).lower(),
+        instance_id=_attachment(source, where),
+        primary=_flag(source, "Primary", where),
+        state=_text_or_empty(source, "State", where),
+        subnet_id=_text_or_empty(source, "SubnetId", where),
+        zone=_text_or_empty(source, "Zone", where),
+        addresses=_list(source, "PrivateIpAddressSet", where, _address),
+        security_groups=() if source.get("GroupSet") is None else _list(source, "GroupSet", where, _group),
+    )
+
+
+def parse_enis(response: object) -> tuple[Eni, ...]:
+    """Read the answer to DescribeNetworkInterfaces.
+
+    An answer that says of itself that it is not complete, or that lists an ENI twice, is an error: to the
+    election, an ENI that is missing is one that holds nothing.
+    """
+    source = _object(response, "Response")
+    enis = _list(source, "NetworkInterfaceSet", "", _eni)
+    total = source.get("TotalCount")
+    if type(total) is not int or total != len(enis):
+        raise _bad("TotalCount", "the number of ENIs listed")
+    if len({eni.id for eni in enis}) != len(enis):
+        raise _bad("NetworkInterfaceSet", "free of duplicates")
+    return enis
+
+
+def parse_instance_state(response: object, instance_id: str) -> str:
+    """Read the answer to DescribeInstancesStatus, such as RUNNING; CloudError ResourceNotFound if absent."""
+    states = _list(_object(response, "Response"), "InstanceStatusSet", "", _instance)
+    for found, state in states:
+        if found == instance_id:
+            return state
+    raise CloudError("ResourceNotFound", f"{instance_id} is not listed")
+
+
+def _instance(value: object, where: str) -> tuple[str, str]:
+    source = _object(value, where)
+    return _text(source, "InstanceId", where), _text(source, "InstanceState", where)
+
+
+def parse_task(response: object) -> TaskStatus:
+    """Read the answer to DescribeVpcTaskResult."""
+    status = _text(_object(response, "Response"), "Status", "")
+    try:
+        return TaskStatus(status)
+    except ValueError:
+        raise _bad("Status", "one of SUCCESS, FAILED, RUNNING") from None
