@@ -1,1 +1,1 @@
-"""Heartbeats: adverts as bytes (pure), their authentication and sessions (pure), and the paths that carry them."""
+"""Heartbeats: adverts as bytes, their authentication and sessions (all pure), and the paths."""

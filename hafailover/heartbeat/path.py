@@ -1,0 +1,57 @@
+"""What every heartbeat path offers to the daemon, whether it is UDP or a broker. PURE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from hafailover.election.values import Advert, NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class PeerPathStats:
+    """How one peer is reached on one path. Times are seconds, None where nothing was measured yet.
+
+    `last_seen_s`: since the last datagram that was of use; `rtt_s` is smoothed, `rtt_last_s` the newest one;
+    `loss`: share (0..1) of the peer's last 100 datagrams; `refused`: how often its host said that nobody
+    listens; `foreign_source`: datagrams of this peer from another address than the configured one.
+    """
+
+    peer: NodeName
+    confirmed: bool
+    last_seen_s: float | None
+    rtt_s: float | None
+    rtt_last_s: float | None
+    loss: float
+    sent: int
+    received: int
+    send_errors: int
+    refused: int
+    foreign_source: int
+
+
+class Path(Protocol):
+    """One way to exchange adverts with all peers. The events go to the `deliver` that it was made with."""
+
+    @property
+    def name(self) -> str:
+        """The name in events, status and metrics: "udp" or "mqtt"."""
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Datagrams that were not taken, by reason (`wire.Reject`)."""
+
+    async def open(self) -> None:
+        """Begin to receive; StartError where that cannot work on this machine."""
+
+    def send(self, advert: Advert) -> None:
+        """Tell all peers, without waiting and without raising for what the network does."""
+
+    def stats(self) -> tuple[PeerPathStats, ...]:
+        """Return one record per peer, in the order of the configuration."""
+
+    def close(self) -> None:
+        """End at once; may be called twice."""
