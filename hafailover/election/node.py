@@ -1,8 +1,8 @@
 """One node: a pure function of (state, event, now) to (state, effects).
 
 The node keeps what all groups share, passes events on to the groups that they concern, and speaks for all of them
-in one advertisement. It owns no clock, thread or socket: `now` is given with each event, and `deadline` says when the
-next `TimerExpired` is wanted.
+in one advertisement. It owns no clock, thread or socket: `now` is given with each event, and `deadline` says when
+the next `TimerExpired` is wanted.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Node:
     # -- taking in ---------------------------------------------------------------------------------------------
 
     def _notice_sleep(self, now: Instant) -> None:
-        """Stop trusting this node's view where a wake-up is late by more than half the dead interval: it did not run."""
+        """Stop trusting this node's view where it slept for more than half the dead interval."""
         if now - self.deadline > self.context.timing.dead_interval_ms // 2:
             self.context.distrust(now)
 

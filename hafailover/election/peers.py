@@ -15,6 +15,7 @@ keep this node from claiming, but it can neither depose a master nor name a succ
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -80,10 +81,12 @@ class Peer:
         self._refused_since = None
         if self.confirmed and not confirmed:
             return False
-        changed = advert != self.advert or confirmed != self.confirmed
-        self.advert, self.confirmed = advert, confirmed
-        if changed:
-            self._groups = {group.group: group for group in advert.groups}
+        # With many groups an advert is told in parts, so each part updates only the groups that it names.
+        head = replace(advert, groups=())
+        news = [group for group in advert.groups if self._groups.get(group.group) != group]
+        changed = bool(news) or head != self.advert or confirmed != self.confirmed
+        self.advert, self.confirmed = head, confirmed
+        self._groups.update((group.group, group) for group in news)
         return changed
 
     def refuse(self, now: Instant) -> None:
