@@ -1,0 +1,259 @@
+"""The emulated cloud without any I/O: requests, asynchronous tasks, the true history of who held what.
+
+`now` is an integer in milliseconds given by the caller and never falls; the same calls give the same answers,
+request ids included. A write is accepted at `now` and takes effect one task time later; until then what it works
+on refuses other writes (UnsupportedOperation.MutexOperationTaskRunning).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict, deque
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from hafailover.emulator import reads
+from hafailover.emulator.network import Eni, InstanceState, IpState, Network, PrivateIp
+from hafailover.emulator.params import Params
+from hafailover.emulator.quota import RATES
+from hafailover.emulator.tasks import Task, TaskBook
+from hafailover.emulator.values import NORMAL, ApiError, Change, Fate, Handling, TaskStatus
+from hafailover.emulator.writes import PARSERS, Write, client_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Content = dict[str, Any]
+
+MAX_TOKENS = 1024
+MAX_VERSIONS = 4096
+MAX_STALE_MS = 60_000
+RATE_WINDOW_MS = 1000
+BY_HAND = "console"
+
+READS: Mapping[str, Callable[[Network, Mapping[str, Any]], Content]] = {
+    "DescribeNetworkInterfaceLimit": reads.describe_network_interface_limit,
+    "DescribeInstances": reads.describe_instances,
+    "DescribeInstancesStatus": reads.describe_instances_status,
+}
+CVM_ACTIONS = frozenset({"DescribeInstances", "DescribeInstancesStatus"})
+WRITE_ACTIONS = frozenset(PARSERS)
+VPC_READS = frozenset({"DescribeNetworkInterfaces", "DescribeNetworkInterfaceLimit", "DescribeVpcTaskResult"})
+SERVICES: Mapping[str, frozenset[str]] = {"vpc": WRITE_ACTIONS | VPC_READS, "cvm": CVM_ACTIONS}
+
+
+@dataclass(slots=True)
+class Rules:
+    """How the cloud behaves where the documents leave it open, and how fast it is.
+
+    `task_ms` >= 0: from accepting a write to its effect. `serialise`: "eni" lets one write at a time work on
+    an ENI, "ip" one on an address. `strict_ids`: an unknown ENI id in a Describe is ResourceNotFound, not
+    nothing. `rate_limits`: the documented requests per second of one caller hold.
+    """
+
+    task_ms: int = 500
+    serialise: str = "eni"
+    strict_ids: bool = True
+    rate_limits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request on its way through the model."""
+
+    action: str
+    params: Mapping[str, Any]
+    caller: str
+    now: int
+    handling: Handling
+    request_id: str
+
+
+class Model:
+    """One region of the cloud. `seed` makes the request ids; `history_limit` None keeps the whole history.
+
+    `listeners` are called with each `Change` as it is applied, in order, from within the call that applies it.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        rules: Rules | None = None,
+        seed: str = "",
+        history_limit: int | None = None,
+    ) -> None:
+        self.rules = rules or Rules()
+        self.history: deque[Change] = deque(maxlen=history_limit)
+        self.listeners: list[Callable[[Change], None]] = []
+        self.tasks = TaskBook()
+        self._seed = seed
+        self._serial = 0
+        self._versions: deque[tuple[int, Network]] = deque([(0, network)])
+        self._tokens: OrderedDict[tuple[str, str, str], tuple[str, Task, Content]] = OrderedDict()
+        self._rates: dict[tuple[str, str], tuple[int, int]] = {}
+
+    @property
+    def network(self) -> Network:
+        """The network as the last `advance` or `request` left it."""
+        return self._versions[-1][1]
+
+    def new_request_id(self) -> str:
+        """Return the next request id, in the form of a UUID."""
+        self._serial += 1
+        text = sha256(f"{self._seed}/{self._serial}".encode()).hexdigest()
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:32]}"
+
+    def request(
+        self, action: str, params: Mapping[str, Any], caller: str, now: int, handling: Handling = NORMAL
+    ) -> Content:
+        """Carry out one request and return the content of its Response. Raises ApiError."""
+        self.advance(now)
+        call = _Call(action, params, caller, now, handling, self.new_request_id())
+        try:
+            self._admit(call)
+            content = self._write(call) if action in WRITE_ACTIONS else self._read(call)
+        except ApiError as error:
+            error.request_id = call.request_id
+            raise
+        return {**content, "RequestId": call.request_id}
+
+    def _admit(self, call: _Call) -> None:
+        limit = RATES.get(call.action)
+        if limit is None or not self.rules.rate_limits:
+            return
+        window = call.now // RATE_WINDOW_MS
+        since, count = self._rates.get((call.action, call.caller), (window, 0))
+        count = count + 1 if since == window else 1
+        self._rates[call.action, call.caller] = (window, count)
+        if count > limit:
+            text = f"Your requests are {count} in a second, which exceeds the frequency limit {limit}."
+            raise ApiError("RequestLimitExceeded", text)
+
+    def _read(self, call: _Call) -> Content:
+        if call.action == "DescribeVpcTaskResult":
+            return self._task_result(call.params)
+        seen = self.network_at(call.now - call.handling.stale_ms)
+        if call.action == "DescribeNetworkInterfaces":
+            strict = self.rules.strict_ids
+            return reads.describe_network_interfaces(seen, call.params, strict_ids=strict)
+        if call.action in READS:
+            return READS[call.action](seen, call.params)
+        raise ApiError("InvalidAction", f"The action `{call.action}` does not exist here.")
+
+    def _task_result(self, raw: Mapping[str, Any]) -> Content:
+        task_id = Params(raw, ("TaskId",)).text("TaskId")
+        task = self.tasks.get(task_id)
+        if task is None:
+            raise ApiError("ResourceNotFound", f"There is no task {task_id}.")
+        return {"Status": task.status.value, "Output": task.error or task.status.value, "Result": []}
+
+    def _write(self, call: _Call) -> Content:
+        key = (call.caller, call.action, client_token(call.params))
+        asked = json.dumps(call.params, sort_keys=True)
+        if key in self._tokens:
+            return self._repeat(key, asked)
+        write: Write = PARSERS[call.action](call.params, self.network)
+        locks = write.touches if self.rules.serialise == "ip" else (*write.enis, *write.touches)
+        if busy := self.tasks.occupied(locks):
+            code = "UnsupportedOperation.MutexOperationTaskRunning"
+            raise ApiError(code, f"A task on {busy} is running.")
+        self._keep(write.begin(self.network), call.now)
+        task = self._task(call, write, locks)
+        self.tasks.start(task)
+        content = write.reply(self.network)
+        if key[2]:
+            self._tokens[key] = (asked, task, content)
+            if len(self._tokens) > MAX_TOKENS:
+                self._tokens.popitem(last=False)
+        return content
+
+    def _repeat(self, key: tuple[str, str, str], asked: str) -> Content:
+        earlier, task, content = self._tokens[key]
+        if earlier != asked:
+            code = "UnsupportedOperation.IdempotentParameterMismatch"
+            raise ApiError(code, "The ClientToken was used with other parameters.")
+        if task.status is TaskStatus.RUNNING:
+            code = "UnsupportedOperation.IdempotentProcessing"
+            raise ApiError(code, "The request with this ClientToken is being carried out.")
+        return content
+
+    def _task(self, call: _Call, write: Write, locks: tuple[str, ...]) -> Task:
+        task_ms = self.rules.task_ms if call.handling.task_ms is None else call.handling.task_ms
+        due = None if call.handling.fate is Fate.STICK else call.now + task_ms
+        fails = call.handling.fate is Fate.FAIL
+        return Task(call.request_id, call.action, call.caller, write, locks, call.now, due, fails)
+
+    def next_due(self) -> int | None:
+        """Return when the next effect is due, None where no task will have one."""
+        return self.tasks.next_due()
+
+    def advance(self, now: int) -> None:
+        """Apply every effect that is due by `now`, each at its own time."""
+        while popped := self.tasks.pop_due(now):
+            at, task = popped
+            before = self.network
+            self._keep(task.end(before), at)
+            change = Change(at, "", None, None, task.caller, task.action, task.id, task.accepted_ms)
+            self._tell(before, task.write.touches, change)
+
+    def _keep(self, network: Network, now: int) -> None:
+        versions = self._versions
+        versions.append((now, network))
+        while len(versions) > MAX_VERSIONS or versions[1][0] <= now - MAX_STALE_MS:
+            versions.popleft()
+
+    def _tell(self, before: Network, resources: tuple[str, ...], change: Change) -> None:
+        for resource in resources:
+            old, new = before.holder_of(resource), self.network.holder_of(resource)
+            if old != new:
+                told = replace(change, resource=resource, before=old, after=new)
+                self.history.append(told)
+                for listener in self.listeners:
+                    listener(told)
+
+    def network_at(self, at: int) -> Network:
+        """Return the network as it was at that time, or the oldest one still known."""
+        known = (network for since, network in reversed(self._versions) if since <= at)
+        return next(known, self._versions[0][1])
+
+    def holder_of(self, resource: str, now: int) -> str | None:
+        """Return the ENI that truly has an address, or the instance that has an ENI, at `now`."""
+        self.advance(now)
+        return self.network.holder_of(resource)
+
+    def move(self, address: str, eni_id: str | None, now: int) -> None:
+        """Give an address to an ENI at once, as by hand in the console; None takes it away. Raises ApiError."""
+        self.advance(now)
+        before = self.network
+        target = self._known_eni(eni_id)
+        after = before
+        for eni, _ip in before.carriers(address):
+            after = after.with_enis(after.enis[eni.id].without_ips(address))
+        if target is not None:
+            ip = PrivateIp(address, state=IpState.AVAILABLE)
+            after = after.with_enis(after.enis[target.id].with_ips(ip))
+        self._keep(after, now)
+        self._tell(before, (address,), Change(now, "", None, None, BY_HAND, "move", accepted_ms=now))
+
+    def _known_eni(self, eni_id: str | None) -> Eni | None:
+        if eni_id is None:
+            return None
+        if eni_id not in self.network.enis:
+            raise ApiError("ResourceNotFound", f"{eni_id} does not exist.")
+        return self.network.enis[eni_id]
+
+    def set_instance_state(self, instance_id: str, state: InstanceState, now: int) -> None:
+        """Set what the hypervisor says of an instance. Raises ApiError."""
+        self.advance(now)
+        instance = self.network.instances.get(instance_id)
+        if instance is None:
+            raise ApiError("InvalidInstanceId.NotFound", f"{instance_id} does not exist.")
+        self._keep(self.network.with_instance(replace(instance, state=state)), now)
+
+    def release_stuck(self, now: int) -> int:
+        """Let every stuck task take effect at `now`; return how many there were."""
+        count = self.tasks.release_stuck(now)
+        self.advance(now)
+        return count

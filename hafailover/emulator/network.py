@@ -1,0 +1,188 @@
+"""VPCs, subnets, ENIs, addresses, EIPs and instances as one immutable value.
+
+A write makes a new `Network`; older ones stay as they were, which is what lets the model answer a read with
+what was true a while ago. Names and rules are those of the VPC API 2017-03-12 (NetworkInterface,
+PrivateIpAddressSpecification) and the ENI product pages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class IpState(Enum):
+    """State of a private address on its ENI (PrivateIpAddressSpecification.State)."""
+
+    PENDING = "PENDING"
+    MIGRATING = "MIGRATING"
+    DELETING = "DELETING"
+    AVAILABLE = "AVAILABLE"
+
+
+class InstanceState(Enum):
+    """The hypervisor's view of an instance, as far as the emulator plays it (DescribeInstancesStatus)."""
+
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+    STARTING = "STARTING"
+    STOPPING = "STOPPING"
+    REBOOTING = "REBOOTING"
+
+
+@dataclass(frozen=True, slots=True)
+class Vpc:
+    """A virtual private cloud."""
+
+    id: str
+    name: str
+    cidr: IPv4Network
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet: in one VPC and one zone; its network, first and broadcast addresses are not for ENIs."""
+
+    id: str
+    vpc_id: str
+    name: str
+    zone: str
+    cidr: IPv4Network
+
+    @property
+    def gateway(self) -> str:
+        """The subnet's first address."""
+        return str(self.cidr[1])
+
+    def contains(self, address: str) -> bool:
+        """Tell whether the address lies in the subnet."""
+        return IPv4Address(address) in self.cidr
+
+    def reserves(self, address: str) -> bool:
+        """Tell whether the address is one of those that the subnet keeps for itself."""
+        return address in (str(self.cidr[0]), self.gateway, str(self.cidr[-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateIp:
+    """A private address on an ENI."""
+
+    address: str
+    primary: bool = False
+    state: IpState = IpState.AVAILABLE
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Eni:
+    """An elastic network interface; `mac` is upper case with colons, `instance_id` None while detached."""
+
+    id: str
+    name: str
+    vpc_id: str
+    subnet_id: str
+    mac: str
+    primary: bool
+    ips: tuple[PrivateIp, ...]
+    instance_id: str | None = None
+    device_index: int = 0
+    security_groups: tuple[str, ...] = ()
+    description: str = ""
+
+    def ip(self, address: str) -> PrivateIp | None:
+        """Return the address as this ENI carries it."""
+        return next((ip for ip in self.ips if ip.address == address), None)
+
+    def with_ips(self, *ips: PrivateIp) -> Eni:
+        """Return this ENI with these addresses in place of those of the same text, or added."""
+        new = {ip.address: ip for ip in ips}
+        kept = tuple(new.pop(ip.address, ip) for ip in self.ips)
+        return replace(self, ips=(*kept, *new.values()))
+
+    def without_ips(self, *addresses: str) -> Eni:
+        """Return this ENI without these addresses."""
+        return replace(self, ips=tuple(ip for ip in self.ips if ip.address not in addresses))
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A CVM; `memory_gb` in GiB, `role` the name of its CAM role, empty for none."""
+
+    id: str
+    name: str
+    vpc_id: str
+    subnet_id: str
+    zone: str
+    cpu: int
+    memory_gb: int
+    state: InstanceState = InstanceState.RUNNING
+    role: str = ""
+    type: str = "S5.MEDIUM4"
+
+
+@dataclass(frozen=True, slots=True)
+class Eip:
+    """An elastic public address, mapped one to one to a private address of `vpc_id`, or to none."""
+
+    id: str
+    address: str
+    vpc_id: str = ""
+    private_ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Everything there is in one region at one moment; the mappings are in order of creation."""
+
+    region: str
+    vpcs: Mapping[str, Vpc]
+    subnets: Mapping[str, Subnet]
+    enis: Mapping[str, Eni]
+    instances: Mapping[str, Instance]
+    eips: Mapping[str, Eip]
+
+    def with_enis(self, *enis: Eni) -> Network:
+        """Return the network with these ENIs in place of those of the same id."""
+        return replace(self, enis={**self.enis, **{eni.id: eni for eni in enis}})
+
+    def with_eip(self, eip: Eip) -> Network:
+        """Return the network with this EIP in place of the one of the same id."""
+        return replace(self, eips={**self.eips, eip.id: eip})
+
+    def with_instance(self, instance: Instance) -> Network:
+        """Return the network with this instance in place of the one of the same id."""
+        return replace(self, instances={**self.instances, instance.id: instance})
+
+    def zone_of(self, eni: Eni) -> str:
+        """Return the zone of the ENI's subnet."""
+        return self.subnets[eni.subnet_id].zone
+
+    def enis_of(self, instance_id: str) -> tuple[Eni, ...]:
+        """Return the ENIs attached to an instance, the primary one first."""
+        found = (eni for eni in self.enis.values() if eni.instance_id == instance_id)
+        return tuple(sorted(found, key=lambda eni: eni.device_index))
+
+    def carriers(self, address: str, vpc_id: str | None = None) -> Iterator[tuple[Eni, PrivateIp]]:
+        """Yield every ENI that carries the address in whatever state; there is at most one in a VPC."""
+        for eni in self.enis.values():
+            if vpc_id in (None, eni.vpc_id) and (ip := eni.ip(address)):
+                yield eni, ip
+
+    def holder_of(self, resource: str) -> str | None:
+        """Return who truly has an address (the id of an ENI) or an ENI (of an instance).
+
+        An address that is only being assigned has no holder yet; one that moves or goes is where it was.
+        """
+        if resource in self.enis:
+            return self.enis[resource].instance_id
+        held = (eni.id for eni, ip in self.carriers(resource) if ip.state is not IpState.PENDING)
+        return next(held, None)
+
+    def eip_of(self, vpc_id: str, address: str) -> Eip | None:
+        """Return the EIP that is mapped to a private address."""
+        return next((e for e in self.eips.values() if (e.vpc_id, e.private_ip) == (vpc_id, address)), None)

@@ -1,0 +1,242 @@
+"""What the Describe actions of VPC and CVM answer: a function of the network and the request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hafailover.emulator.params import MAX_IDS, Filters, Params
+from hafailover.emulator.quota import UNATTACHED, Quota, quota_of
+from hafailover.emulator.values import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from hafailover.emulator.network import Eni, Instance, Network, PrivateIp
+
+Content = dict[str, Any]
+
+CREATED = "2025-01-01 00:00:00"
+CREATED_ISO = "2025-01-01T00:00:00Z"
+ACCOUNT_ID = "100000000001"
+
+ENI_FILTERS: Mapping[str, Callable[[Eni], Iterable[str]]] = {
+    "vpc-id": lambda eni: (eni.vpc_id,),
+    "subnet-id": lambda eni: (eni.subnet_id,),
+    "network-interface-id": lambda eni: (eni.id,),
+    "attachment.instance-id": lambda eni: (eni.instance_id or "",),
+    "groups.security-group-id": lambda eni: eni.security_groups,
+    "network-interface-name": lambda eni: (eni.name,),
+    "network-interface-description": lambda eni: (eni.description,),
+    "is-primary": lambda eni: ("TRUE" if eni.primary else "FALSE", "true" if eni.primary else "false"),
+    "eni-type": lambda eni: (str(int(eni.primary)),),
+}
+ADDRESS_FILTER = "address-ip"
+EXACT_FILTER = "ip-exact-match"
+
+
+def _primary_ips(network: Network, instance: Instance) -> list[str]:
+    return [ip.address for eni in network.enis_of(instance.id) if eni.primary for ip in eni.ips]
+
+
+INSTANCE_FILTERS: Mapping[str, Callable[[Network, Instance], Iterable[str]]] = {
+    "zone": lambda _network, instance: (instance.zone,),
+    "vpc-id": lambda _network, instance: (instance.vpc_id,),
+    "subnet-id": lambda _network, instance: (instance.subnet_id,),
+    "instance-id": lambda _network, instance: (instance.id,),
+    "instance-name": lambda _network, instance: (instance.name,),
+    "instance-state": lambda _network, instance: (instance.state.value,),
+    "private-ip-address": _primary_ips,
+}
+
+
+def describe_network_interfaces(network: Network, raw: Mapping[str, Any], *, strict_ids: bool) -> Content:
+    """DescribeNetworkInterfaces: by ids or by filters; an unknown id is an error where `strict_ids`."""
+    params = Params(raw, ("NetworkInterfaceIds", "Filters", "Offset", "Limit"))
+    ids = params.ids("NetworkInterfaceIds", "eni")
+    if ids and params.has("Filters"):
+        raise ApiError("InvalidParameter.Coexist", "NetworkInterfaceIds and Filters exclude each other.")
+    known = (*ENI_FILTERS, ADDRESS_FILTER, EXACT_FILTER)
+    filters = params.filters(known, "InvalidParameter.FilterInvalidKey")
+    if strict_ids:
+        _all_exist(ids, network.enis, "ResourceNotFound")
+    enis = [eni for eni in network.enis.values() if (not ids or eni.id in ids) and _eni_fits(eni, filters)]
+    return {
+        "TotalCount": len(enis),
+        "NetworkInterfaceSet": [render_eni(network, eni) for eni in enis[params.page()]],
+    }
+
+
+def _eni_fits(eni: Eni, filters: Filters) -> bool:
+    named = ((ENI_FILTERS[name], values) for name, values in filters.items() if name in ENI_FILTERS)
+    return all(any(v in values for v in get(eni)) for get, values in named) and _address_fits(eni, filters)
+
+
+def _address_fits(eni: Eni, filters: Filters) -> bool:
+    """One value matches the end of an address unless ip-exact-match is TRUE; several match exactly."""
+    wanted = filters.get(ADDRESS_FILTER)
+    if wanted is None:
+        return True
+    exact = len(wanted) != 1 or "TRUE" in (value.upper() for value in filters.get(EXACT_FILTER, ()))
+    if exact:
+        return any(ip.address in wanted for ip in eni.ips)
+    return any(ip.address.endswith(wanted[0]) for ip in eni.ips)
+
+
+def render_eni(network: Network, eni: Eni) -> Content:
+    """Return a NetworkInterface; an attached one is AVAILABLE too, only NetworkInterfaceState says INUSE."""
+    return {
+        "NetworkInterfaceId": eni.id,
+        "NetworkInterfaceName": eni.name,
+        "NetworkInterfaceDescription": eni.description,
+        "SubnetId": eni.subnet_id,
+        "VpcId": eni.vpc_id,
+        "GroupSet": list(eni.security_groups),
+        "Primary": eni.primary,
+        "MacAddress": eni.mac,
+        "State": "AVAILABLE",
+        "NetworkInterfaceState": "INUSE" if eni.instance_id else "AVAILABLE",
+        "PrivateIpAddressSet": [render_ip(network, eni.vpc_id, ip) for ip in eni.ips],
+        "Attachment": _attachment(eni),
+        "Zone": network.zone_of(eni),
+        "CreatedTime": CREATED,
+        "Ipv6AddressSet": [],
+        "TagSet": [],
+        "EniType": int(eni.primary),
+        "Business": "cvm",
+        "CdcId": "",
+        "AttachType": 0,
+        "ResourceId": eni.instance_id or "",
+        "QosLevel": "DEFAULT",
+    }
+
+
+def _attachment(eni: Eni) -> Content | None:
+    if eni.instance_id is None:
+        return None
+    return {
+        "InstanceId": eni.instance_id,
+        "DeviceIndex": eni.device_index,
+        "InstanceAccountId": ACCOUNT_ID,
+        "AttachTime": CREATED,
+    }
+
+
+def render_ip(network: Network, vpc_id: str, ip: PrivateIp) -> Content:
+    """Return a PrivateIpAddressSpecification."""
+    eip = network.eip_of(vpc_id, ip.address)
+    return {
+        "PrivateIpAddress": ip.address,
+        "Primary": ip.primary,
+        "PublicIpAddress": eip.address if eip else "",
+        "AddressId": eip.id if eip else "",
+        "Description": ip.description,
+        "IsWanIpBlocked": False,
+        "State": ip.state.value,
+        "QosLevel": "DEFAULT",
+    }
+
+
+def quota_for(network: Network, eni: Eni) -> Quota:
+    """Return the quota that holds for an ENI: that of its instance, or the general one while detached."""
+    if eni.instance_id is None:
+        return UNATTACHED
+    instance = network.instances[eni.instance_id]
+    return quota_of(instance.cpu, instance.memory_gb)
+
+
+def describe_network_interface_limit(network: Network, raw: Mapping[str, Any]) -> Content:
+    """DescribeNetworkInterfaceLimit of an instance or an ENI; EniQuantity of an ENI is 0."""
+    wanted = Params(raw, ("InstanceId",)).id("InstanceId", "ins", "eni")
+    if wanted in network.instances:
+        instance = network.instances[wanted]
+        quota = quota_of(instance.cpu, instance.memory_gb)
+        return _limits(quota.enis, quota.private_ips)
+    if wanted in network.enis:
+        return _limits(0, quota_for(network, network.enis[wanted]).private_ips)
+    code = "InvalidInstanceId.NotFound" if wanted.startswith("ins-") else "ResourceNotFound"
+    raise ApiError(code, f"{wanted} does not exist.")
+
+
+def _limits(enis: int, private_ips: int) -> Content:
+    return {
+        "EniQuantity": enis,
+        "EniPrivateIpAddressQuantity": private_ips,
+        "ExtendEniQuantity": 0,
+        "ExtendEniPrivateIpAddressQuantity": 0,
+        "SubEniQuantity": 0,
+        "SubEniPrivateIpAddressQuantity": 0,
+    }
+
+
+def describe_instances(network: Network, raw: Mapping[str, Any]) -> Content:
+    """CVM DescribeInstances: by ids or by filters."""
+    params = Params(raw, ("InstanceIds", "Filters", "Offset", "Limit"))
+    ids = _instance_ids(params, network)
+    if ids and params.has("Filters"):
+        raise ApiError("InvalidParameterCombination", "InstanceIds and Filters exclude each other.")
+    filters = params.filters(INSTANCE_FILTERS, "InvalidFilter")
+    found = [i for i in _instances(network, ids) if _instance_fits(network, i, filters)]
+    return {
+        "TotalCount": len(found),
+        "InstanceSet": [render_instance(network, instance) for instance in found[params.page()]],
+    }
+
+
+def describe_instances_status(network: Network, raw: Mapping[str, Any]) -> Content:
+    """CVM DescribeInstancesStatus."""
+    params = Params(raw, ("InstanceIds", "Offset", "Limit"))
+    found = _instances(network, _instance_ids(params, network))
+    page = found[params.page()]
+    return {
+        "TotalCount": len(found),
+        "InstanceStatusSet": [{"InstanceId": i.id, "InstanceState": i.state.value} for i in page],
+    }
+
+
+def _instance_ids(params: Params, network: Network) -> tuple[str, ...]:
+    ids = params.ids("InstanceIds", "ins", malformed="InvalidInstanceId.Malformed")
+    _all_exist(ids, network.instances, "InvalidInstanceId.NotFound")
+    return ids
+
+
+def _instances(network: Network, ids: tuple[str, ...]) -> list[Instance]:
+    return [instance for instance in network.instances.values() if not ids or instance.id in ids]
+
+
+def _instance_fits(network: Network, instance: Instance, filters: Filters) -> bool:
+    return all(
+        any(value in values for value in INSTANCE_FILTERS[name](network, instance))
+        for name, values in filters.items()
+    )
+
+
+def render_instance(network: Network, instance: Instance) -> Content:
+    """Return an Instance with the fields that are of use here; its addresses are the primary ENI's."""
+    groups = [group for eni in network.enis_of(instance.id) if eni.primary for group in eni.security_groups]
+    return {
+        "InstanceId": instance.id,
+        "InstanceName": instance.name,
+        "InstanceType": instance.type,
+        "InstanceState": instance.state.value,
+        "RestrictState": "NORMAL",
+        "Placement": {"Zone": instance.zone, "ProjectId": 0},
+        "VirtualPrivateCloud": {"VpcId": instance.vpc_id, "SubnetId": instance.subnet_id},
+        "PrivateIpAddresses": _primary_ips(network, instance),
+        "PublicIpAddresses": None,
+        "SecurityGroupIds": groups,
+        "CPU": instance.cpu,
+        "Memory": instance.memory_gb,
+        "CamRoleName": instance.role,
+        "StopChargingMode": "NOT_APPLICABLE",
+        "CreatedTime": CREATED_ISO,
+        "Uuid": f"00000000-0000-4000-8000-0000{instance.id.removeprefix('ins-')}",
+        "LatestOperation": None,
+        "LatestOperationState": None,
+        "LatestOperationRequestId": None,
+    }
+
+
+def _all_exist(ids: tuple[str, ...], there: Mapping[str, object], code: str) -> None:
+    for wanted in ids[:MAX_IDS]:
+        if wanted not in there:
+            raise ApiError(code, f"{wanted} does not exist.")

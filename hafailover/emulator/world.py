@@ -1,0 +1,100 @@
+"""A small cloud to begin with: one VPC and subnet, instances with their primary ENIs, addresses on the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv4Network
+
+from hafailover.emulator.network import Eip, Eni, Instance, Network, PrivateIp, Subnet, Vpc
+
+REGION = "ap-guangzhou"
+ZONE = "ap-guangzhou-3"
+VPC_ID = "vpc-aaaaaaaa"
+SUBNET_ID = "subnet-aaaaaaaa"
+GROUP_ID = "sg-aaaaaaaa"
+EIP_ADDRESS = "203.0.113.10"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One instance to create: its ids, its ENI's primary address, cores and GiB of memory, its CAM role."""
+
+    name: str
+    instance_id: str
+    eni_id: str
+    address: str
+    cpu: int = 2
+    memory_gb: int = 4
+    role: str = "hafailover"
+
+
+PAIR = (
+    NodeSpec("web-a", "ins-aaaaaaaa", "eni-aaaaaaaa", "10.0.1.17"),
+    NodeSpec("web-b", "ins-bbbbbbbb", "eni-bbbbbbbb", "10.0.1.16"),
+)
+VIP = "10.0.1.100"
+
+
+def mac_of(eni_id: str) -> str:
+    """Return the MAC address that an ENI of this id has here: locally administered, upper case."""
+    octets = sha256(eni_id.encode()).digest()[:3]
+    return ":".join(f"{octet:02X}" for octet in (0x52, 0x54, 0x00, *octets))
+
+
+def build(
+    nodes: tuple[NodeSpec, ...] = PAIR,
+    addresses: tuple[str, ...] = (VIP,),
+    *,
+    cidr: str = "10.0.1.0/24",
+    region: str = REGION,
+    eip_for: str | None = None,
+) -> Network:
+    """Return a network in which the first node holds every address; `eip_for` names one that has an EIP.
+
+    Raises ValueError where an address is not within `cidr` or there is no node.
+    """
+    if not nodes:
+        raise ValueError("a world needs at least one node")
+    subnet = Subnet(SUBNET_ID, VPC_ID, "subnet", ZONE, IPv4Network(cidr))
+    for address in (*addresses, *(node.address for node in nodes)):
+        if IPv4Address(address) not in subnet.cidr:
+            raise ValueError(f"{address} is not within {cidr}")
+    held = tuple(PrivateIp(address) for address in addresses)
+    enis = [_eni(node, held if node is nodes[0] else ()) for node in nodes]
+    eips = [Eip("eip-aaaaaaaa", EIP_ADDRESS, VPC_ID, eip_for)] if eip_for else []
+    return Network(
+        region=region,
+        vpcs={VPC_ID: Vpc(VPC_ID, "vpc", subnet.cidr)},
+        subnets={subnet.id: subnet},
+        enis={eni.id: eni for eni in enis},
+        instances={node.instance_id: _instance(node) for node in nodes},
+        eips={eip.id: eip for eip in eips},
+    )
+
+
+def _eni(node: NodeSpec, held: tuple[PrivateIp, ...]) -> Eni:
+    return Eni(
+        id=node.eni_id,
+        name=f"{node.name}-primary",
+        vpc_id=VPC_ID,
+        subnet_id=SUBNET_ID,
+        mac=mac_of(node.eni_id),
+        primary=True,
+        ips=(PrivateIp(node.address, primary=True), *held),
+        instance_id=node.instance_id,
+        security_groups=(GROUP_ID,),
+    )
+
+
+def _instance(node: NodeSpec) -> Instance:
+    return Instance(
+        id=node.instance_id,
+        name=node.name,
+        vpc_id=VPC_ID,
+        subnet_id=SUBNET_ID,
+        zone=ZONE,
+        cpu=node.cpu,
+        memory_gb=node.memory_gb,
+        role=node.role,
+    )
