@@ -48,9 +48,7 @@ def _cluster(cluster: Section, findings: Findings) -> None:
     if both <= cluster.given:
         findings.add(cluster.at("key_files"), "given beside key_file; allowed: one of the two")
     elif not both & cluster.given:
-        findings.add(
-            cluster.at("key_file"), "missing; needed: an absolute path (or key_files, an array of them)"
-        )
+        findings.add(cluster.at("key_file"), "missing; needed: an absolute path (or key_files, an array of them)")
 
 
 def _heartbeat(heartbeat: Section, findings: Findings) -> None:

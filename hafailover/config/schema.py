@@ -109,9 +109,7 @@ CHECK = Table(
     model.Check,
     (
         Key("name", kinds.NAME, required=True),
-        Key(
-            "type", choice("http", "tcp", "script", "process", "systemd", "file", "interface"), required=True
-        ),
+        Key("type", choice("http", "tcp", "script", "process", "systemd", "file", "interface"), required=True),
         Key("interval", duration_between("50ms", "1h"), ("interval_ms",)),
         Key("timeout", duration_between("10ms", "10m"), ("timeout_ms",)),
         Key("rise", integer(1, 100)),

@@ -57,7 +57,5 @@ class Section:
         return self.table.model(**arguments, **extra)
 
     def _defaults(self) -> dict[str, Any]:
-        by_field = {
-            each.name: each.default for each in fields(self.table.model) if each.default is not MISSING
-        }
+        by_field = {each.name: each.default for each in fields(self.table.model) if each.default is not MISSING}
         return {key.name: by_field.get(key.targets[0]) for key in self.table.keys}

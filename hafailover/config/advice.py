@@ -1,0 +1,105 @@
+"""What is allowed and yet can never work, or means something that one should know: the warnings of `check`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.config.model import Group
+from hafailover.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hafailover.config.model import Check, Config, Node
+
+_DEFAULT = Group(name="default")
+
+
+def warnings(config: Config) -> tuple[Problem, ...]:
+    """Return what an operator should know before this configuration runs, in the order of the file."""
+    found = [*_cluster(config)]
+    for group in config.groups:
+        at = f'group "{group.name}"'
+        found += [(at + key, message) for key, message in _group(config, group, members(config))]
+    return tuple(Problem(str(config.path), key, message) for key, message in found)
+
+
+def members(config: Config) -> list[Node]:
+    """Return the nodes that may become master, the best first: by priority, then by their order in the file."""
+    return sorted((node for node in config.nodes if node.role == "member"), key=lambda node: -node.priority)
+
+
+def _cluster(config: Config) -> Iterator[tuple[str, str]]:
+    if config.cloud.region is None:
+        yield "cloud.region", f"not given: asked of the metadata service ({config.cloud.metadata_url}) at the start"
+    if len(members(config)) == 1:
+        yield "node", "only one node may become master: nothing can take over from it"
+    for node in config.nodes:
+        if node.eni is None:
+            means = f"the metadata service ({config.cloud.metadata_url}) must answer when the daemon starts"
+            yield f'node "{node.name}".eni', f"not given: {means}"
+
+
+def _group(config: Config, group: Group, nodes: list[Node]) -> Iterator[tuple[str, str]]:
+    if not group.guards:
+        means = "a cut heartbeat path alone makes another node take the addresses from a master that serves"
+        yield ".guards", f"empty: {means}"
+    if not group.checks:
+        yield ".check", "none: a service that fails while its host and daemon live is not noticed"
+    yield from _without_effect(group)
+    if group.preempt and len(nodes) > 1 and nodes[0].priority == nodes[1].priority:
+        means = f'the first of them in the file ("{nodes[0].name}") always takes the mastership back'
+        yield ".preempt", f"the highest priority belongs to several nodes: {means}"
+    for check in group.checks:
+        at = f'.check "{check.name}"'
+        if check.timeout_ms == check.interval_ms:
+            yield f"{at}.timeout", "as long as the interval: a service that hangs is asked without a pause"
+    yield from _weights(config, group, nodes)
+
+
+def _without_effect(group: Group) -> Iterator[tuple[str, str]]:
+    if not group.preempt and group.preempt_delay_ms != _DEFAULT.preempt_delay_ms:
+        yield ".preempt_delay", "has no effect with preempt = false"
+    if group.on_isolation == "hold" and group.isolation_timeout_ms != _DEFAULT.isolation_timeout_ms:
+        yield ".isolation_timeout", 'has no effect with on_isolation = "hold"'
+    if group.vip_port is not None and "vip" not in group.guards:
+        yield ".vip_port", 'has no effect without the guard "vip"'
+
+
+def _weights(config: Config, group: Group, nodes: list[Node]) -> Iterator[tuple[str, str]]:
+    """Yield the checks whose weight cannot turn the order of the two best nodes, alone or with others.
+
+    A failing check lowers its node's rank by |weight|, be the weight negative (subtracted when the check fails) or
+    positive (added while it passes), see keepalived.conf(5), "track_script".
+    """
+    weighted = [check for check in group.checks if check.weight]
+    if not group.preempt:
+        for check in weighted:
+            yield _at(check), "can never cause a failover: preempt = false, so a master that works is kept"
+    elif len(nodes) > 1:
+        least = _least_loss(config, nodes)
+        for check in weighted:
+            others = [abs(each.weight) for each in weighted if each is not check]
+            if not _decides(abs(check.weight), others, least):
+                lead = f'"{nodes[0].name}" leads "{nodes[1].name}" by {nodes[0].priority - nodes[1].priority}'
+                means = f"{lead}, so the checks that fail must weigh {least} or more together"
+                yield _at(check), f"can never cause a failover: {means}"
+
+
+def _at(check: Check) -> str:
+    return f'.check "{check.name}".weight'
+
+
+def _least_loss(config: Config, nodes: list[Node]) -> int:
+    """Return the least loss of priority that puts the best node behind the second; ties go by the file's order."""
+    best, second = nodes[0], nodes[1]
+    wins_tie = config.nodes.index(best) < config.nodes.index(second)
+    return best.priority - second.priority + wins_tie
+
+
+def _decides(weight: int, others: Iterable[int], least: int) -> bool:
+    """Return whether some of the others fall short of the least loss without this weight and reach it with it."""
+    losses = {0}
+    for other in others:
+        losses |= {loss + other for loss in losses}
+    return any(loss < least <= loss + weight for loss in losses)
