@@ -39,7 +39,6 @@ ROWS = (
     Row("group", "guards", _one_of("mqtt", "gateway", "quorum"), '"vip" and "cloud"'),
     Row("group", "fence", _one_of("stop-instance"), '"none"'),
     Row("check", "type", _one_of("process", "systemd", "file", "interface"), '"http", "tcp" or "script"'),
-    Row("check", "url", lambda value: str(value).startswith("https:"), "http URLs"),
     Row("notify", "promote", _any, "the hooks master, backup, fault and stop"),
 )
 
