@@ -28,7 +28,7 @@ LOCK_WAIT_S = 1.0
 LOCK_RETRY_S = 0.01
 
 _SO_PEERGROUPS = 59  # asm-generic/socket.h since Linux 4.13; the socket module does not name it
-_MAX_GROUPS = 65536  # NGROUPS_MAX
+_PEERGROUPS_BYTES = 1024  # the most that getsockopt() of the socket module takes: 256 groups
 
 log = structlog.get_logger()
 
@@ -53,9 +53,12 @@ def peer_of(sock: socket.socket) -> Peer:
 
 
 def _supplementary_groups(sock: socket.socket) -> tuple[int, ...]:
-    """Ask the kernel, not the user database: that could block, and names groups the process does not have."""
+    """Ask the kernel, not the user database: that could block, and names groups the process does not have.
+
+    A peer with more than 256 supplementary groups, or a kernel before 4.13, leaves the primary group alone.
+    """
     try:
-        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MAX_GROUPS)
+        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _PEERGROUPS_BYTES)
     except OSError:
         return ()
     return struct.unpack(f"={len(raw) // 4}I", raw)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 READ_BYTES = 16 * 1024
 MAX_CONNECTIONS = 128
+LINGER_S = 1.0
 
 log = structlog.get_logger()
 
@@ -56,6 +57,7 @@ class ControlServer:
         self._listener: Listener | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def start(self) -> None:
         """Listen. Raises StartError where the path cannot be had."""
@@ -66,6 +68,7 @@ class ControlServer:
 
     async def close(self) -> None:
         """Stop listening, end every connection at once, remove the socket."""
+        self._closed = True
         if self._server is not None:
             self._server.close()
         for task in self._tasks:
@@ -75,10 +78,11 @@ class ControlServer:
             self._listener.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        serve = self._serve if len(self._tasks) < self._limits.connections else self._turn_away
-        if len(self._tasks) >= 2 * self._limits.connections:  # even those turned away take their time
+        # asyncio hands over what it had accepted just before close(); and even turning away takes its time
+        if self._closed or len(self._tasks) >= 2 * self._limits.connections:
             writer.transport.abort()
             return
+        serve = self._serve if len(self._tasks) < self._limits.connections else self._turn_away
         task = asyncio.get_running_loop().create_task(serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(partial(self._forget, writer))
@@ -193,7 +197,10 @@ class _Link:
             await self._writer.drain()
 
     async def close(self) -> None:
-        """End the connection; what was sent has left already."""
-        self._writer.close()
-        async with asyncio.timeout(self._limits.write_s):
+        """End the connection. What is still coming is read first: unread bytes would reset the reply away."""
+        async with asyncio.timeout(LINGER_S):
+            self._writer.write_eof()
+            while await self._reader.read(READ_BYTES):
+                pass
+            self._writer.close()
             await self._writer.wait_closed()
