@@ -129,9 +129,7 @@ def find_program(name: str) -> str:
 def _refuse_untrusted(path: str) -> None:
     status = os.stat(path)  # noqa: PTH116 - called for every check: not worth a Path
     if status.st_uid not in (0, os.geteuid()):
-        raise PermissionError(
-            f"it is owned by uid {status.st_uid}; only root or uid {os.geteuid()} may own it"
-        )
+        raise PermissionError(f"it is owned by uid {status.st_uid}; only root or uid {os.geteuid()} may own it")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         mode = stat.S_IMODE(status.st_mode)
         raise PermissionError(f"its mode is {mode:04o}; group and others must not be able to write to it")
@@ -297,14 +295,24 @@ def _spawn(argv: tuple[str, ...], env: dict[str, str], output: int) -> subproces
 
 
 def _session(leader: int) -> list[int]:
-    """Return the ids of the processes of the session, without its leader; slow on a host with many."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _is_of(int(name), leader)]  # noqa: PTH208 - names are all that is wanted
+    """Return the ids of the session's living processes but its leader; slow on a host with many."""
+    numbers = [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
+    return [pid for pid in numbers if pid != leader and _is_of(pid, leader) and _lives(pid)]
 
 
 def _is_of(pid: int, leader: int) -> bool:
     try:
-        return pid != leader and os.getsid(pid) == leader
+        return os.getsid(pid) == leader
     except (ProcessLookupError, PermissionError):
+        return False
+
+
+def _lives(pid: int) -> bool:
+    """Whether it is more than a zombie, which nobody can kill (proc(5): the state follows the name)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as in `find_program`
+            return not file.read().rpartition(b") ")[2].startswith(b"Z")
+    except OSError:
         return False
 
 
