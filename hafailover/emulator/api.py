@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hafailover.emulator import tc3
@@ -19,7 +19,7 @@ from hafailover.emulator.values import ApiError
 from hafailover.http1 import Delivery, Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 VERSION = "2017-03-12"
 HANG_S = 120.0
@@ -75,7 +75,7 @@ class Api:
         self._log(request, arrived_ms, call.action, call.caller, code, request_id, fault)
         return response if fault is None else await _spoil(response, fault)
 
-    def _log(  # noqa: PLR0913 - one record's fields
+    def _log(
         self,
         request: Request,
         arrived_ms: int,
@@ -147,24 +147,48 @@ def _refuse(fault: Fault, service: Service) -> None:
 
 async def _spoil(response: Response, fault: Fault) -> Response:
     """Return what reaches the caller instead of the response."""
-    if fault.kind in (Kind.HTTP_500_BEFORE, Kind.HTTP_500_AFTER):
-        return Response(500, b"Internal Server Error")
     if fault.kind in (Kind.HANG_BEFORE, Kind.HANG_AFTER):
         await asyncio.sleep(min(fault.ms / 1000 or HANG_S, HANG_S))
-        return _delivered(response, Delivery(reset=True))
-    if fault.kind in (Kind.OUTAGE, Kind.RESET_BEFORE, Kind.RESET_AFTER):
-        return _delivered(response, Delivery(reset=True))
-    if fault.kind is Kind.TRUNCATED:
-        return _delivered(response, Delivery(body_bytes=len(response.body) // 2))
-    if fault.kind in (Kind.SLOW_HEAD, Kind.SLOW_BODY):
-        pause_s = max(fault.ms, 1) / 1000
-        return _delivered(response, Delivery(pause_s=pause_s, slow_head=fault.kind is Kind.SLOW_HEAD))
-    if fault.kind is Kind.NOT_JSON:
-        return Response(200, b"<html>Bad gateway</html>", JSON)
-    if fault.kind is Kind.CHARSET:
-        return Response(200, response.body, f"{JSON}; charset=utf-8")
-    return response
+    spoil = SPOILS.get(fault.kind)
+    return response if spoil is None else spoil(response, fault)
 
 
-def _delivered(response: Response, delivery: Delivery) -> Response:
-    return Response(response.status, response.body, response.content_type, delivery=delivery)
+def _failed(_response: Response, _fault: Fault) -> Response:
+    return Response(500, b"Internal Server Error")
+
+
+def _reset(response: Response, _fault: Fault) -> Response:
+    return replace(response, delivery=Delivery(reset=True))
+
+
+def _truncated(response: Response, _fault: Fault) -> Response:
+    return replace(response, delivery=Delivery(body_bytes=len(response.body) // 2))
+
+
+def _slow(response: Response, fault: Fault) -> Response:
+    delivery = Delivery(pause_s=max(fault.ms, 1) / 1000, slow_head=fault.kind is Kind.SLOW_HEAD)
+    return replace(response, delivery=delivery)
+
+
+def _not_json(response: Response, _fault: Fault) -> Response:
+    return replace(response, body=b"<html>Bad gateway</html>")
+
+
+def _charset(response: Response, _fault: Fault) -> Response:
+    return replace(response, content_type=f"{JSON}; charset=utf-8")
+
+
+SPOILS: Mapping[Kind, Callable[[Response, Fault], Response]] = {
+    Kind.HTTP_500_BEFORE: _failed,
+    Kind.HTTP_500_AFTER: _failed,
+    Kind.OUTAGE: _reset,
+    Kind.RESET_BEFORE: _reset,
+    Kind.RESET_AFTER: _reset,
+    Kind.HANG_BEFORE: _reset,
+    Kind.HANG_AFTER: _reset,
+    Kind.TRUNCATED: _truncated,
+    Kind.SLOW_HEAD: _slow,
+    Kind.SLOW_BODY: _slow,
+    Kind.NOT_JSON: _not_json,
+    Kind.CHARSET: _charset,
+}

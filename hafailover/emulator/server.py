@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hafailover.emulator.admin import PREFIX, Admin
 from hafailover.emulator.api import HANG_S, Api
 from hafailover.emulator.metadata import Metadata
 from hafailover.emulator.service import Service
-from hafailover.http1 import Request, Response, Server
+from hafailover.http1 import Handler, Request, Response, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,42 +23,52 @@ if TYPE_CHECKING:
     from hafailover.emulator.service import Settings
     from hafailover.emulator.values import Change
 
-SECRET_ID = "AKIDemulator"
+SECRET_ID = "AKIDemulator"  # noqa: S105 - known to everybody, as the key is
 SECRET_KEY = "emulator-secret-key"  # noqa: S105 - known to everybody, opens nothing but the emulator
 MAX_BODY = 1024 * 1024
 MAX_CONNECTIONS = 256
 
 
-class Emulator:
-    """An emulated region. `api_port` and `metadata_port` are known once it is started.
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an emulator starts; the settings can be changed while it runs.
 
-    `seed` "" draws a random one. `sources`: client address -> instance id, for the metadata service.
+    `seed` makes request ids and temporary keys, "" draws a random one. `sources`: client address -> instance id,
+    for the metadata service. `admin_anywhere`: clients on other machines may use /_emulator/ too.
+    """
+
+    latency_ms: int = 100
+    task_ms: int = 500
+    seed: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    admin_anywhere: bool = False
+    unix_s: Callable[[], float] = time.time
+
+
+class Emulator:
+    """An emulated region, which accepts the key SECRET_ID / SECRET_KEY and others added to `keys`.
+
     `on_change` is called on the event loop with every change of a holder, at the moment it takes effect.
     """
 
     def __init__(
         self,
         network: Network,
-        *,
-        latency_ms: int = 100,
-        task_ms: int = 500,
-        seed: str = "",
-        sources: Mapping[str, str] | None = None,
+        options: Options | None = None,
         on_change: Callable[[Change], None] | None = None,
-        admin_anywhere: bool = False,
-        unix_s: Callable[[], float] = time.time,
     ) -> None:
-        self.service = Service(network, seed or secrets.token_hex(16), unix_s)
-        self.service.settings.latency_ms = latency_ms
-        self.service.model.rules.task_ms = task_ms
+        options = options or Options()
+        self.service = Service(network, options.seed or secrets.token_hex(16), options.unix_s)
+        self.service.settings.latency_ms = options.latency_ms
+        self.service.model.rules.task_ms = options.task_ms
+        self.service.keys.add(SECRET_ID, SECRET_KEY)
         if on_change is not None:
             self.service.model.listeners.append(on_change)
         self._api = Api(self.service)
-        self._admin = Admin(self.service, anywhere=admin_anywhere)
-        # A hanging reply must outlast any client's patience, so the server's own limit is beyond that.
-        limits = {"request_timeout_s": HANG_S + 30, "max_connections": MAX_CONNECTIONS}
-        self._api_server = Server(self._handle, max_body=MAX_BODY, **limits)
-        self._metadata_server = Server(Metadata(self.service, sources).handle, max_body=0, **limits)
+        self._admin = Admin(self.service, anywhere=options.admin_anywhere)
+        metadata = Metadata(self.service, options.sources)
+        self._api_server = _server(self._handle, MAX_BODY)
+        self._metadata_server = _server(metadata.handle, 0)
 
     @property
     def model(self) -> Model:
@@ -112,3 +123,9 @@ class Emulator:
         if request.path.startswith(PREFIX):
             return await self._admin.handle(request)
         return await self._api.handle(request)
+
+
+def _server(handler: Handler, max_body: int) -> Server:
+    # A hanging reply has to outlast any client's patience, so the server's own limit lies beyond that.
+    limit_s = HANG_S + 30
+    return Server(handler, max_body=max_body, request_timeout_s=limit_s, max_connections=MAX_CONNECTIONS)
