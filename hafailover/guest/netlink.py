@@ -111,13 +111,13 @@ class Guest:
 
     async def arm(self, address: str, link: Link) -> None:
         """Add ADDRESS/32 to the interface. Raises GuestError where it is gone or the kernel refuses."""
-        self._armed.add(address)
         async with self._kernel(f"add {address} to {link.name}") as route:
             try:
                 await route.addr("add", index=link.index, address=address, prefixlen=32, family=socket.AF_INET)
             except self._refusal as error:
                 if error.code != errno.EEXIST:
                     raise
+            self._armed.add(address)
 
     async def disarm(self, address: str) -> None:
         """Remove the address, with whatever prefix, from all interfaces.
@@ -158,11 +158,12 @@ class Guest:
                 await _wait_for_change(sock)
 
     async def _tell_missing(self, on_change: Callable[[str], None]) -> None:
+        armed = frozenset(self._armed)  # before the kernel is read: what is armed meanwhile is not missing
         try:
-            missing = self._armed - await self.present(self._armed)
+            missing = armed - await self.present(armed)
         except GuestError:
             return  # it is tried again soon, and the next operation that matters says so
-        for address in sorted(missing & self._armed):  # some may have been disarmed while we read
+        for address in sorted(missing & self._armed):  # what was disarmed meanwhile is not missing either
             on_change(address)
 
     @asynccontextmanager
