@@ -56,15 +56,17 @@ def wait_for(what: str, found: Callable[[], bool], timeout_s: float = 5.0, pause
 
 
 class Process:
-    """One process. Its standard error goes to `log`; its standard output is read by line."""
+    """One process. Its standard error goes to `log`; its standard output too, or it is read by line (`talks`)."""
 
-    def __init__(self, argv: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, argv: Sequence[str], log: Path, environment: dict[str, str] | None = None, *, talks: bool = False
+    ) -> None:
         self.log = log
         self._log: IO[bytes] = log.open("ab")
         self.popen = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if talks else self._log,
             stderr=self._log,
             cwd=ROOT,
             env={**ENVIRONMENT, **(environment or {})},

@@ -1,0 +1,231 @@
+"""The cloud of a lab: the emulator on the fabric's router, in a process that also owns the router's routes.
+
+The child (`python -m tests.lab.cloud`) takes one JSON object a line on standard input and answers each with one on
+standard output; `CloudControl` is the other end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from hafailover.emulator.faults import as_json, parse
+from hafailover.emulator.model import WRITE_ACTIONS
+from hafailover.emulator.server import Emulator, Options
+from hafailover.emulator.world import PAIR, VIP, build
+from tests.lab.fabric import API, METADATA, VOID, Fabric, LabError
+from tests.lab.processes import Process, inside, module
+from tests.lab.routes import Routes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hafailover.emulator.values import Change
+    from hafailover.http1 import Request, Response
+
+API_PORT = 9080
+METADATA_PORT = 80
+_NODE_OF = {node.eni_id: node.name for node in PAIR}
+_ADDRESS_OF = {node.name: node.address for node in PAIR}
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSettings:
+    """How long one API request takes, and how long an accepted move."""
+
+    latency_ms: int = 100
+    task_ms: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One applied move: who has the address since then. Times are CLOCK_MONOTONIC in nanoseconds."""
+
+    holder: str
+    at_ns: int
+    routed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request as it came in, on the same clock."""
+
+    at_ns: int
+    peer: str
+    action: str
+
+
+def keys_of(name: str) -> tuple[str, str]:
+    """Return the permanent API key of a host: SecretId and SecretKey."""
+    return f"AKIDlab{name.replace('-', '')}", f"lab-secret-of-{name}"
+
+
+class CloudControl:
+    """The lab's end: what the cloud has seen, and which faults it plays. Use as a context manager."""
+
+    def __init__(self, fabric: Fabric, settings: CloudSettings, directory: Path) -> None:
+        self._fabric = fabric
+        self._settings = settings
+        self._log = directory / "cloud.log"
+        self._process: Process | None = None
+
+    def __enter__(self) -> Self:
+        arguments = (self._settings.latency_ms, self._settings.task_ms)
+        command = inside(self._fabric.router, module("tests.lab.cloud", *arguments))
+        self._process = Process(command, self._log, talks=True)
+        try:
+            self._process.line()
+        except LabError:
+            self._process.kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+    def _ask(self, verb: str, **values: object) -> Any:
+        if self._process is None:
+            raise LabError("the cloud is not open")
+        self._process.write(json.dumps({"do": verb, **values}) + "\n")
+        return json.loads(self._process.line())
+
+    @staticmethod
+    def keys_of(name: str) -> tuple[str, str]:
+        """Return the permanent API key of a host."""
+        return keys_of(name)
+
+    def holder(self) -> str:
+        """Return the name of the host that has the address, or an empty string."""
+        return _NODE_OF.get(self._ask("holder"), "")
+
+    def applied(self) -> list[Move]:
+        """Return every move that the cloud has applied, without the first binding."""
+        return [Move(_NODE_OF.get(holder, ""), at, routed) for _, holder, at, routed in self._ask("routes")[1:]]
+
+    def moves(self) -> list[str]:
+        """Return who got the address by each move that was applied."""
+        return [move.holder for move in self.applied()]
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Return every API call with how it ended (emulator.service.CallRecord)."""
+        calls: list[dict[str, Any]] = self._ask("calls")
+        return calls
+
+    def arrivals(self) -> list[Arrival]:
+        """Return when each API request came in."""
+        return [Arrival(*arrival) for arrival in self._ask("arrivals")]
+
+    def writes(self) -> int:
+        """Return how many API calls that change something have come in, refused ones included."""
+        return sum(1 for call in self.calls() if call["action"] in WRITE_ACTIONS)
+
+    def fault(self, kind: str, **fields: object) -> None:
+        """Switch a fault on (emulator.faults.Fault)."""
+        answer = self._ask("fault", fault={"kind": kind, **fields})
+        if answer != "ok":
+            raise LabError(f"fault {kind}: {answer}")
+
+    def heal(self) -> None:
+        """Switch all faults off."""
+        self._ask("heal")
+
+    def faults_left(self) -> int:
+        """Return how many faults are still to befall somebody."""
+        return len(self._ask("faults"))
+
+    def throttle(self, count: int) -> None:
+        """Refuse the next moves for being too many."""
+        self.fault("throttle", action="writes", count=count)
+
+    def http_500(self, count: int) -> None:
+        """Answer the next moves with HTTP 500 and do nothing."""
+        self.fault("http-500-before", action="writes", count=count)
+
+    def lose_reply_after_effect(self) -> None:
+        """Carry the next move out and reset the connection instead of answering."""
+        self.fault("reset-after", action="writes", count=1)
+
+    def outage_for(self, name: str) -> None:
+        """Reset every connection of one host."""
+        self.fault("outage", caller=_ADDRESS_OF[name])
+
+
+class _TimedEmulator(Emulator):
+    """Notes when each request has come in, more finely than the emulator's own log."""
+
+    def __init__(self, settings: CloudSettings, routes: Routes) -> None:
+        options = Options(latency_ms=settings.latency_ms, task_ms=settings.task_ms)
+        super().__init__(build(), options, self._on_change)
+        self.arrivals: deque[tuple[int, str, str]] = deque(maxlen=2000)
+        self._routes = routes
+        for node in PAIR:
+            self.keys.add(*keys_of(node.name))
+
+    def _on_change(self, change: Change) -> None:
+        if change.resource == VIP:
+            self._routes.holder_changed(VIP, change.after)
+
+    async def _handle(self, request: Request) -> Response:
+        now_ns = time.monotonic_ns()
+        self.arrivals.append((now_ns, request.peer, request.headers.get("x-tc-action", request.path)))
+        return await super()._handle(request)
+
+
+def _answer(emulator: _TimedEmulator, routes: Routes, asked: dict[str, Any]) -> object:
+    if asked["do"] == "holder":
+        return emulator.model.network.holder_of(VIP)
+    if asked["do"] == "fault":
+        return _switch_on(emulator, asked["fault"])
+    if asked["do"] == "heal":
+        return emulator.faults.remove()
+    known: dict[str, object] = {
+        "routes": routes.applied,
+        "calls": [asdict(call) for call in emulator.service.calls],
+        "arrivals": list(emulator.arrivals),
+        "faults": [as_json(fault) for fault in emulator.faults.listed()],
+    }
+    return known[asked["do"]]
+
+
+def _switch_on(emulator: _TimedEmulator, fault: object) -> str:
+    try:
+        emulator.faults.add(parse(fault))
+    except ValueError as error:
+        return str(error)
+    return "ok"
+
+
+async def _serve(settings: CloudSettings) -> None:
+    links = {node.eni_id: Fabric.link(node.name) for node in PAIR}
+    routes = Routes(links, VOID)
+    ready = asyncio.Event()
+    task = asyncio.create_task(routes.run(ready))
+    await asyncio.wait_for(ready.wait(), 5)
+    emulator = _TimedEmulator(settings, routes)
+    routes.holder_changed(VIP, emulator.model.network.holder_of(VIP))
+    await emulator.start((API, API_PORT), (METADATA, METADATA_PORT))
+    try:
+        await _converse(emulator, routes)
+    finally:
+        task.cancel()
+        await emulator.close()
+
+
+async def _converse(emulator: _TimedEmulator, routes: Routes) -> None:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while line := await reader.readline():
+        sys.stdout.write(json.dumps(_answer(emulator, routes, json.loads(line))) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(CloudSettings(int(sys.argv[1]), int(sys.argv[2]))))
