@@ -54,8 +54,8 @@ def _connect(sock: socket.socket, path: Path, timeout_s: float) -> None:
         raise UnreachableError(
             f"not allowed to connect to {path}: be root or a member of the group in [control] group"
         ) from None
-    except TimeoutError:
-        raise
+    except BlockingIOError:  # unix(7): a full backlog is not waited for
+        raise UnreachableError(f"the daemon at {path} does not accept connections") from None
     except OSError as error:
         raise UnreachableError(f"no daemon at {path}: {error.strerror or error}; use --socket") from error
 

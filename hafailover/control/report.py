@@ -60,11 +60,13 @@ def _header(status: Part, paint: Callable[[str], str]) -> str:
 
 
 def _groups(groups: Sequence[Part], paint: Callable[[str], str]) -> list[str]:
+    if not groups:
+        return []
     heads = ("GROUP", "STATE", "MASTER", "TERM", "PRIORITY", "SINCE", "")
     table = _table(heads, [_group_row(group) for group in groups], paint)
     lines: list[str] = table[:1]
     for group, row in zip(groups, table[1:], strict=True):
-        lines += [row, *(f"    {key:<9}{text}".rstrip() for key, text in _details(group, paint))]
+        lines += [row, *(f"    {key:<9}{text}" for key, text in _details(group, paint) if text)]
     return lines
 
 
@@ -112,8 +114,7 @@ def _failover(record: Part) -> Iterator[tuple[str, str]]:
     at = f" at {clean(record['at'])}" if record.get("at") else ""
     why = record.get("why") or record.get("reason")
     yield "last", f"{clean(record.get('from'))} -> {clean(record.get('to'))}{at}: {clean(why)}"
-    if phases := _phases(record.get("phases_s") or {}):
-        yield "", phases
+    yield "", _phases(record.get("phases_s") or {})
 
 
 def _phases(phases: Part) -> str:

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hafailover.control.report import clean, duration, handed_over, render
+
+STATUS: dict[str, Any] = {
+    "node": "web-a",
+    "version": "0.1.0",
+    "uptime_s": 3725.4,
+    "config_digest": "1f2e3d4c5b6a7988",
+    "drained": True,
+    "peers": [
+        {
+            "node": "web-b",
+            "alive": True,
+            "config_match": False,
+            "paths": {
+                "udp": {"up": True, "last_seen_s": 0.11, "rtt_s": 0.0004, "loss": 0.015},
+                "mqtt": {"up": False, "last_seen_s": 75},
+            },
+        },
+        {"node": "witness", "alive": False, "config_match": None, "paths": {}},
+    ],
+    "groups": [
+        {
+            "name": "vip",
+            "state": "MASTER",
+            "master": "web-a",
+            "term": 3,
+            "since": "2026-01-01T00:00:00Z",
+            "priority": 100,
+            "effective_priority": 80,
+            "paused": True,
+            "hold_down_s": 12.25,
+            "why": "this node is master",
+            "addresses": [
+                {"address": "10.0.1.100", "holder": "web-a", "eni": "eni-aaaaaaaa", "configured": True},
+                {"address": "10.0.1.101", "holder": None, "eni": None, "configured": False},
+            ],
+            "enis": [{"eni": "eni-cccccccc", "holder": "web-a"}],
+            "checks": [
+                {"name": "nginx", "state": "up", "weight": 0, "detail": "200 in 3 ms"},
+                {"name": "disk", "state": "down", "weight": -20, "detail": "\x1b[2Jfull\n"},
+            ],
+            "last_failover": {
+                "reason": "master_dead",
+                "why": "the master was silent for the dead interval",
+                "at": "2026-01-01T00:00:00.000Z",
+                "from": "web-b",
+                "to": "web-a",
+                "phases_s": {"detect": 1.0, "guard": 0.0, "cloud": 0.6, "guest": 0.0005},
+            },
+        },
+        {"name": "db", "state": "BACKUP", "master": "web-b", "term": 1, "priority": 100, "effective_priority": 100},
+    ],
+}
+
+TEXT = """\
+web-a  hafailover 0.1.0  up 1 h 2 min  configuration 1f2e3d4c5b6a7988  DRAINED
+
+GROUP  STATE   MASTER  TERM  PRIORITY   SINCE
+vip    MASTER  web-a   3     80 of 100  2026-01-01T00:00:00Z  PAUSED hold-down 12.2 s
+    why      this node is master
+    address  10.0.1.100 -> web-a (eni-aaaaaaaa), in the guest
+    address  10.0.1.101 -> -
+    eni      eni-cccccccc -> web-a
+    check    nginx up: 200 in 3 ms
+    check    disk down, weight -20: ?[2Jfull?
+    last     web-b -> web-a at 2026-01-01T00:00:00.000Z: the master was silent for the dead interval
+             detect 1 s, guard 0 ms, cloud 600 ms, guest 500 us
+db     BACKUP  web-b   1     100        -
+
+PEER     ALIVE  CONFIG   PATH  UP   SEEN        RTT     LOSS
+web-b    yes    DIFFERS  udp   yes  110 ms      400 us  1.5%
+                         mqtt  no   1 min 15 s  -       -
+witness  no     -        -     -    -           -       -
+"""
+
+
+def test_the_status_is_readable() -> None:
+    assert render(STATUS) == TEXT
+
+
+def test_colours_change_nothing_but_the_colours() -> None:
+    colored = render(STATUS, colored=True)
+
+    for code in ("31", "32", "33", "36", "0"):
+        assert f"\x1b[{code}m" in colored
+        colored = colored.replace(f"\x1b[{code}m", "")
+    assert colored == TEXT
+
+
+def test_of_a_daemon_that_says_nothing_nothing_is_shown() -> None:
+    assert render({}) == "-  hafailover -  up -  configuration -\n"
+
+
+def places(part: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return where the keys of nested mappings are."""
+    items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    found = [(*path, key) for key, _ in items if isinstance(part, dict)]
+    return found + [inner for key, value in items for inner in places(value, (*path, key))]
+
+
+@given(st.sets(st.sampled_from(places(STATUS)), min_size=1, max_size=12), st.booleans())
+def test_what_another_version_does_not_say_is_left_out(
+    missing: set[tuple[Any, ...]],
+    absent: bool,  # noqa: FBT001 - Hypothesis gives it by position
+) -> None:
+    status = copy.deepcopy(STATUS)
+    for *outer, key in sorted(missing, key=len, reverse=True):
+        part = status
+        for step in outer:
+            part = part[step]
+        if absent:
+            del part[key]
+        else:
+            part[key] = None
+
+    text = render(status)
+
+    assert text.startswith("-  hafailover " if ("node",) in missing else "web-a  hafailover ")
+    assert ("PEER" in text) == (("peers",) not in missing)
+    assert ("GROUP" in text) == (("groups",) not in missing)
+    assert "None" not in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        ("soon", "-"),
+        (0, "0 ms"),
+        (0.0000004, "0 us"),
+        (0.000412, "412 us"),
+        (0.001, "1 ms"),
+        (0.0123, "12.3 ms"),
+        (1, "1 s"),
+        (1.55, "1.55 s"),
+        (59.94, "59.9 s"),
+        (60, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 0 min"),
+        (86_400 * 3 + 7200, "3 d 2 h"),
+    ],
+)
+def test_a_duration_is_readable(seconds: object, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_text_from_outside_cannot_steer_the_terminal() -> None:
+    assert clean("a\x1b]0;title\x07\r\n\u202eb") == "a?]0;title????b"
+    assert clean("") == clean(None) == "-"
+
+
+def test_a_hand_over_is_told_as_far_as_it_is_known() -> None:
+    assert handed_over({"ok": True}) == "accepted; `hafailover status` shows when it is done\n"
+    assert handed_over({"ok": True, "master": "web-b"}) == "web-b is master\n"
+    done = handed_over({"ok": True, "master": "web-b", "phases_s": {"cloud": 0.6, "guest": 0.01}})
+    assert done == "web-b is master: cloud 600 ms, guest 10 ms\n"
