@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 
 MAX_TRIED = 8  # addresses that one name may have
@@ -21,7 +23,7 @@ async def connect(host: str, port: int) -> socket.socket:
             _refuse_self(sock)
         except OSError as error:
             sock.close()
-            errors.append(error.strerror or str(error))
+            errors.append(os.strerror(error.errno) if error.errno else str(error))  # asyncio adds the address
         except BaseException:
             sock.close()
             raise
@@ -48,4 +50,4 @@ def _refuse_self(sock: socket.socket) -> None:
     just that port, and TCP lets both ends of a connection open it at the same time (RFC 9293 section 3.5).
     """
     if sock.getsockname() == sock.getpeername():
-        raise ConnectionRefusedError("Connection refused")
+        raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
