@@ -53,6 +53,7 @@ def to_json(finished: FailoverFinished, at_ms: int) -> dict[str, Any]:
             "detect": finished.detect_ms / 1000,
             "guard": finished.guard_ms / 1000,
             "cloud": finished.cloud_ms / 1000,
+            "verify": finished.verify_ms / 1000,
             "guest": finished.guest_ms / 1000,
         },
     }

@@ -67,6 +67,9 @@ class Metrics:
         self._role_changes = self._counter(
             "role_changes", "Changes of a group's state on this node.", "group", "state", "reason"
         )
+        self._refrained = self._counter(
+            "claims_held_back", "Times that this node heard no master and held back.", "group", "reason"
+        )
         self._failovers = self._counter(
             "failovers", "Claims of this node that came to an end.", "group", "reason", "result"
         )
@@ -124,6 +127,10 @@ class Metrics:
         """Count a change of a group's state."""
         del old  # in the signature of the effect; as a label it would only multiply the series
         self._role_changes.labels(group, new.value, reason.label).inc()
+
+    def refrained(self, group: str, reason: Reason) -> None:
+        """Count that this node began to hold back from a claim although it heard no master."""
+        self._refrained.labels(group, reason.label).inc()
 
     def failover(self, group: str, reason: Reason, result: str, phases: Mapping[str, float]) -> None:
         """Count a claim that ended as `result` ("done", "lost", "void"); `phases` are in seconds."""
