@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from hafailover.config.model import Config
 
 LENGTH = 8
-_OF_THIS_MACHINE = frozenset({"path", "digest", "keys"})
+# What each machine may well have otherwise, without any consequence for its peers.
+_OF_THIS_MACHINE = frozenset({"path", "digest", "keys", "metrics", "control", "state", "log"})
 
 
 def digest(config: Config) -> bytes:

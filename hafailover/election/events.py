@@ -99,6 +99,14 @@ class GuestArmed:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressVanished:
+    """Somebody else took an address off this node's guest."""
+
+    group: GroupName
+    resource: Resource
+
+
+@dataclass(frozen=True, slots=True)
 class LoopLagged:
     """This process was not running for `lag_ms`: what looks like others' silence may be its own sleep."""
 
@@ -139,6 +147,7 @@ Event = (
     | MoveFinished
     | GuardAnswered
     | GuestArmed
+    | AddressVanished
     | LoopLagged
     | FailoverAsked
     | DrainAsked

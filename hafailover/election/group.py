@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import claiming, standby, tenure
 from hafailover.election.effects import Arm, Effect, RoleChanged, RunHook, StopAnswering
-from hafailover.election.events import CheckChanged, FailoverAsked, GuardAnswered, GuestArmed, MoveFinished
+from hafailover.election.events import (
+    AddressVanished,
+    CheckChanged,
+    FailoverAsked,
+    GuardAnswered,
+    GuestArmed,
+    MoveFinished,
+)
 from hafailover.election.peers import Liveness
 from hafailover.election.ranking import Candidate
 from hafailover.election.reasons import Reason
@@ -118,6 +125,8 @@ class Group:
                 self._absorb_move(event, now)
             case GuestArmed():
                 self._absorb_armed(event, now)
+            case AddressVanished():
+                self._absorb_vanished(event)
             case GuardAnswered():
                 if self.guards is not None:
                     self.guards.answer(event.guard, event.round_id, event.verdict)
@@ -140,6 +149,11 @@ class Group:
         self.guest_error = ""
         if self.claim is not None:
             self.claim.armed(event.resource, now)
+
+    def _absorb_vanished(self, event: AddressVanished) -> None:
+        """Put an address back that somebody took off the guest while this node stands for it."""
+        if event.resource in self.on_guest and (self.state.serves or self.state is State.CLAIMING):
+            self.emit(Arm(self.name, event.resource))
 
     def review(self, now: Instant) -> None:
         """Act on all that is known, through as many states as it takes."""

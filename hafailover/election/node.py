@@ -70,7 +70,7 @@ class Node:
             remembered = self.context.memory_of(group.name)
             group.term, group.paused = remembered.term, remembered.paused
         self.deadline: Instant = now
-        self._digest = config_digest
+        self.config_digest = config_digest
         self._next_advert: Instant = now
         self._next_audit: Instant = now
         self._last_advert: Advert | None = None
@@ -189,7 +189,7 @@ class Node:
         context = self.context
         return Advert(
             node=context.me.name,
-            config_digest=self._digest,
+            config_digest=self.config_digest,
             leaving=self._leaving(),
             drained=context.drained,
             hears=context.peers.heard(now),

@@ -1,0 +1,53 @@
+"""What the cloud says of the nodes' ENIs: their ids, MAC addresses and instances, as of the last read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.cloud.plan import sightings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hafailover.cloud.client import Cloud
+    from hafailover.cloud.replies import Eni
+    from hafailover.config.model import Node
+    from hafailover.election.values import Resource, Sighting
+
+
+class Directory:
+    """The ENIs of all nodes; every read of the holders brings them up to date at no further cost."""
+
+    def __init__(self, eni_ids: Iterable[str]) -> None:
+        self._eni_ids = tuple(eni_ids)
+        self._enis: dict[str, Eni] = {}
+
+    async def read(self, cloud: Cloud, resources: Sequence[Resource]) -> tuple[Sighting, ...]:
+        """Ask the cloud once for everything. Raises CloudError."""
+        enis = await cloud.describe_enis(self._eni_ids)
+        self._enis = {eni.id: eni for eni in enis}
+        return sightings(resources, enis)
+
+    def mac(self, eni_id: str) -> str | None:
+        """Return an ENI's MAC address in lower case, None before the first read."""
+        eni = self._enis.get(eni_id)
+        return None if eni is None else eni.mac
+
+    def instance(self, eni_id: str | None) -> str | None:
+        """Return the instance that an ENI is attached to, None where it is not known."""
+        eni = None if eni_id is None else self._enis.get(eni_id)
+        return None if eni is None else eni.instance_id
+
+
+async def eni_of(node: Node, instance_id: str | None, cloud: Cloud) -> str | None:
+    """Return the ENI of a node: the configured one, else its instance's primary one, None if there is none.
+
+    Raises CloudError.
+    """
+    if node.eni is not None:
+        return node.eni
+    instance = node.instance_id or instance_id
+    if instance is None:
+        return None
+    enis = await cloud.describe_enis(instance_id=instance)
+    return next((eni.id for eni in enis if eni.primary), None)

@@ -1,0 +1,118 @@
+"""What the daemon shows of itself: status, metrics, health; fed by what happens, asked by whoever looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from hafailover.daemon import clock, report
+from hafailover.election.status import status
+from hafailover.observe.history import History
+from hafailover.observe.metrics import Metrics
+from hafailover.observe.web import Web
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping, Sequence
+
+    from hafailover.checks.result import CheckResult
+    from hafailover.cloud.api import ApiCall
+    from hafailover.cloud.credentials import CredentialSource
+    from hafailover.config import model
+    from hafailover.daemon.runner import Runner
+    from hafailover.election.node import Node
+    from hafailover.heartbeat.path import Path
+
+STALLED_MS = 5_000  # without a turn of the loop the daemon is not healthy; it turns at every heartbeat
+
+log = structlog.get_logger()
+
+
+class Observer:
+    """Gathers what is to be seen; `attach` gives it the core, before anybody can ask."""
+
+    def __init__(self, config: model.Config, me: model.Node, credentials: CredentialSource) -> None:
+        self._config = config
+        self._credentials = credentials
+        self._started_at_ms = clock.now_ms()
+        self._checks: dict[tuple[str, str], CheckResult] = {}
+        self._rejected: dict[str, Counter[str]] = {}
+        self._node: Node | None = None
+        self._runner: Runner | None = None
+        self._paths: Sequence[Path] = ()
+        self.metrics = Metrics(config.cluster.name, me.name)
+        self.history = History()
+        self.web = Web(self.metrics, self.status, self.alive, self.missing)
+        self.metrics.config_loaded(clock.wall_ms() / 1000)
+
+    def attach(self, node: Node, runner: Runner, paths: Sequence[Path]) -> None:
+        """Take the core, its runner and the heartbeat paths."""
+        self._node, self._runner, self._paths = node, runner, paths
+
+    # -- fed ---------------------------------------------------------------------------------------------------
+
+    def turned(self, late_ms: int) -> None:
+        """Note a turn of the loop, and how late its timer was."""
+        self.metrics.loop_lag(late_ms / 1000)
+
+    def checked(self, group: str, result: CheckResult) -> None:
+        """Note a run of a check."""
+        self._checks[group, result.name] = result
+        self.metrics.check_result(group, result.name, result.seconds)
+
+    def api_call(self, call: ApiCall) -> None:
+        """Note a request to the cloud."""
+        self.metrics.api_call(call.action, "" if call.code == "OK" else call.code, call.seconds)
+        if call.clock_offset_s is not None:
+            self.metrics.clock_offset(-call.clock_offset_s)
+        to_wire_ms = None if call.to_wire_s is None else round(call.to_wire_s * 1000, 3)
+        fields = {"action": call.action, "code": call.code, "ms": round(call.seconds * 1000, 1)}
+        if call.code == "OK":
+            log.debug("api", **fields, to_wire_ms=to_wire_ms)
+        else:
+            log.warning("api", **fields, to_wire_ms=to_wire_ms, detail=call.detail)
+
+    # -- asked -------------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Return what `hafailover status --json` prints; the metrics that are counted elsewhere come up to date."""
+        assert self._node is not None  # noqa: S101 - attached before any door opens
+        self._count_rejected()
+        expires_in_s = self._credentials.expires_in_s
+        self.metrics.credentials_expire(0.0 if expires_in_s is None else clock.wall_ms() / 1000 + expires_in_s)
+        return report.as_json(
+            status(self._node, clock.now_ms()),
+            config_digest=self._config.digest,
+            started_at_ms=self._started_at_ms,
+            dead_interval_ms=self._config.heartbeat.dead_interval_ms,
+            paths=self._paths,
+            history=self.history,
+            checks=self._checks,
+        )
+
+    def _count_rejected(self) -> None:
+        for path in self._paths:
+            before = self._rejected.get(path.name)
+            for reason, count in path.rejected.items():
+                self.metrics.datagram_rejected(reason, count - (before[reason] if before else 0))
+            self._rejected[path.name] = path.rejected.copy()
+
+    def alive(self) -> bool:
+        """Return whether the core's loop turns."""
+        return self._runner is not None and clock.now_ms() - self._runner.turned_at_ms < STALLED_MS
+
+    def missing(self) -> Mapping[str, str]:
+        """Return what keeps this node from taking over, empty where nothing does."""
+        seen = self.status()
+        missing: dict[str, str] = {}
+        if seen["cloud"]["error"]:
+            missing["cloud"] = f"the last read failed: {seen['cloud']['error']}"
+        elif seen["cloud"]["read_age_s"] is None:
+            missing["cloud"] = "the holders have not been read yet"
+        for peer in seen["peers"]:
+            if not peer["alive"]:
+                missing[f"peer {peer['node']}"] = "not heard"
+            elif peer["config_match"] is False:
+                missing[f"peer {peer['node']}"] = "another configuration"
+        return missing

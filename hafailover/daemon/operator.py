@@ -1,0 +1,128 @@
+"""What the control socket may ask of the daemon, and how each request is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from hafailover.control.protocol import refusal
+from hafailover.election.events import DrainAsked, FailoverAsked
+from hafailover.election.reasons import Reason
+from hafailover.election.values import GroupName, NodeName, State
+from hafailover.errors import ControlError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hafailover.control.protocol import Request
+    from hafailover.election.effects import Answer
+    from hafailover.election.events import Event
+    from hafailover.observe.history import History
+
+Json = dict[str, Any]
+
+ANSWER_S = 5.0  # the core answers at once; longer means that the loop does not turn
+LOOK_S = 0.02
+UNSETTLED = (State.CLAIMING.value, State.RELEASING.value)
+
+
+class Operator:
+    """Answers requests: reads the status, or posts an event and waits for the core's word.
+
+    `waiting` is where the performer leaves the core's answers.
+    """
+
+    def __init__(
+        self,
+        post: Callable[[Event], None],
+        waiting: dict[int, asyncio.Future[Answer]],
+        status: Callable[[], Json],
+        history: History,
+    ) -> None:
+        self._post = post
+        self._waiting = waiting
+        self._status = status
+        self._history = history
+        self._serial = 0
+
+    async def handle(self, request: Request) -> Mapping[str, Any]:
+        """Answer one request. Raises ControlError where it cannot be carried out."""
+        try:
+            return await self._carry_out(request)
+        except RefusedError as error:
+            return refusal(error.reason.label, error.reason.value)
+
+    async def _carry_out(self, request: Request) -> Mapping[str, Any]:
+        match request.command:
+            case "status":
+                return self._status()
+            case "history":
+                return {"failovers": list(self._history.records(request.group, request.limit))}
+            case "failover":
+                return await self._failover(request)
+            case "drain" | "undrain":
+                return await self._drain(drained=request.command == "drain")
+        raise ControlError(f"{request.command}: not in this version")
+
+    async def _ask(self, event: Callable[[int], Event]) -> Reason:
+        self._serial += 1
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[self._serial] = answer
+        self._post(event(self._serial))
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                result = await answer
+        finally:
+            self._waiting.pop(self._serial, None)
+        if not result.accepted:
+            raise RefusedError(result.reason)
+        return result.reason
+
+    async def _drain(self, *, drained: bool) -> Json:
+        await self._ask(lambda serial: DrainAsked(serial, drained))
+        return {"drained": drained}
+
+    async def _failover(self, request: Request) -> Json:
+        group = GroupName(request.group or "")
+        before = self._master(group)
+        target = None if request.to is None else NodeName(request.to)
+        await self._ask(lambda serial: FailoverAsked(serial, group, target))
+        if not request.wait:
+            return {"reason": Reason.ACCEPTED.label, "master": None}
+        return await self._await_handover(group, before, request.timeout_ms / 1000)
+
+    def _group(self, name: GroupName) -> Json:
+        groups = self._status()["groups"]
+        return next((group for group in groups if group["name"] == name), {})
+
+    def _master(self, name: GroupName) -> str | None:
+        master: str | None = self._group(name).get("master")
+        return master
+
+    async def _await_handover(self, name: GroupName, before: str | None, timeout_s: float) -> Json:
+        """Wait until another node is master and the hand-over is over on this node too."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    await asyncio.sleep(LOOK_S)
+                    group = self._group(name)
+                    if group["master"] not in (None, before) and group["state"] not in UNSETTLED:
+                        return self._handed_over(name, group)
+                    if group["why_label"] == Reason.HANDOVER_FAILED.label:
+                        raise RefusedError(Reason.HANDOVER_FAILED)
+        except TimeoutError:
+            raise ControlError(f"no other node was master of {name} within {timeout_s:g} s") from None
+
+    def _handed_over(self, name: GroupName, group: Json) -> Json:
+        """Say who is master now; the phases are known where this node is the one that took over."""
+        last = self._history.last(name) or {}
+        phases = last["phases_s"] if last.get("term") == group["term"] else {}
+        return {"group": name, "master": group["master"], "term": group["term"], "phases_s": phases}
+
+
+class RefusedError(ControlError):
+    """The core refused a request, with its reason."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(reason.value)

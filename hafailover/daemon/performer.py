@@ -1,0 +1,249 @@
+"""Carries out the core's effects: each is handed to the room that can do it, and its end comes back as an event.
+
+Nothing here decides. What takes time runs as a task of its own; the two barriers are awaited by the runner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from hafailover.daemon import clock, guards, statefile
+from hafailover.election import effects as fx
+from hafailover.election import events as ev
+from hafailover.election.values import GuardVerdict, State
+from hafailover.errors import CloudError, GuestError
+from hafailover.guest.hooks import HookContext, HookQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from hafailover.config.model import Config, Group
+    from hafailover.daemon.parts import Parts
+    from hafailover.election.effects import Effect
+    from hafailover.election.events import Event
+    from hafailover.election.values import GroupName, Resource
+    from hafailover.guest.hooks import HookResult
+    from hafailover.guest.network import GuestNetwork, Link
+
+MOVE_DEADLINE_S = 30.0  # of one move with its task; the holder is read afterwards whatever it says
+PERSIST_DEADLINE_S = 1.0  # a disk that hangs must not keep the heartbeats waiting
+DISARM_RETRY_S = 1.0
+HOOK_DRAIN_S = 5.0
+
+log = structlog.get_logger()
+
+
+class Performer:
+    """The hands of one daemon. `post` queues an event, `spawn` starts a task that lives as long as the daemon."""
+
+    def __init__(
+        self,
+        config: Config,
+        parts: Parts,
+        post: Callable[[Event], None],
+        spawn: Callable[[Coroutine[object, object, None]], None],
+    ) -> None:
+        self._config = config
+        self._parts = parts
+        self._post = post
+        self._spawn = spawn
+        self._groups: dict[str, Group] = {group.name: group for group in config.groups}
+        self._hooks = {name: HookQueue(self._reporter(name)) for name in self._groups}
+        self._roles: dict[str, fx.RoleChanged] = {}
+        self._armed: set[Resource] = set()
+        self._link: Link | None = None
+        self.answers: dict[int, asyncio.Future[fx.Answer]] = {}
+
+    def perform(self, effect: Effect) -> Awaitable[None] | None:
+        """Start an effect; a barrier returns what is to be awaited before the next one."""
+        match effect:
+            case fx.Persist():
+                return self._persist(effect)
+            case fx.StopAnswering():
+                return self._stop_answering(effect)
+            case fx.SendAdverts():
+                for path in self._parts.paths:
+                    path.send(effect.advert)
+            case fx.Arm():
+                self._spawn(self._arm(effect))
+            case fx.ReadHolders():
+                self._spawn(self._read())
+            case fx.Move():
+                self._spawn(self._move(effect))
+            case fx.AskGuard():
+                self._spawn(self._ask(effect))
+            case fx.Answer():
+                self._answer(effect)
+            case _:
+                self._tell(effect)
+        return None
+
+    async def close(self) -> None:
+        """Let the hooks that run come to their end, within a bound."""
+        await asyncio.gather(*(queue.close(HOOK_DRAIN_S) for queue in self._hooks.values()))
+
+    # -- barriers ----------------------------------------------------------------------------------------------
+
+    async def _persist(self, effect: fx.Persist) -> None:
+        """Put the memory on disk.
+
+        A disk that is full or hangs is reported and does not hold up a claim: without the file a term may be
+        counted twice after a crash, and the cloud's condition still keeps the moves apart; without the claim
+        the service is down for certain.
+        """
+        saving = asyncio.to_thread(statefile.save, self._config.state.directory, effect.memory)
+        try:
+            async with asyncio.timeout(PERSIST_DEADLINE_S):
+                await saving
+        except (OSError, TimeoutError) as error:
+            text = str(error) or f"no answer within {PERSIST_DEADLINE_S} s"
+            log.exception("state_not_saved", directory=str(self._config.state.directory), error=text)
+
+    async def _stop_answering(self, effect: fx.StopAnswering) -> None:
+        self._armed.discard(effect.resource)
+        guest, address = self._guest(effect.group), effect.resource.id
+        try:
+            await guest.disarm(address)
+        except GuestError as error:
+            log.exception("disarm_failed", group=effect.group, address=address, error=str(error))
+            self._spawn(self._disarm_later(guest, effect.resource))
+
+    async def _disarm_later(self, guest: GuestNetwork, resource: Resource) -> None:
+        """Go on trying until it works or the address is wanted again: two nodes must not carry it."""
+        while resource not in self._armed:
+            await asyncio.sleep(DISARM_RETRY_S)
+            try:
+                await guest.disarm(resource.id)
+            except GuestError:
+                continue
+            log.info("disarmed_late", address=resource.id)
+            return
+
+    # -- tasks -------------------------------------------------------------------------------------------------
+
+    def _guest(self, group: GroupName) -> GuestNetwork:
+        return self._parts.guest_of(self._groups[group])
+
+    async def _arm(self, effect: fx.Arm) -> None:
+        self._armed.add(effect.resource)
+        guest, error = self._guest(effect.group), ""
+        try:
+            await guest.arm(effect.resource.id, await self._find_link(guest))
+        except GuestError as failure:
+            error, self._link = str(failure), None
+            log.exception("arm_failed", group=effect.group, address=effect.resource.id, error=error)
+        self._post(ev.GuestArmed(effect.group, effect.resource, error))
+
+    async def _find_link(self, guest: GuestNetwork) -> Link:
+        if self._link is None:
+            name, mac = self._parts.me.interface, self._parts.directory.mac(self._parts.eni_id)
+            self._link = await guest.find_link(mac=mac, name=name)
+        return self._link
+
+    async def _read(self) -> None:
+        asked_at = clock.now_ms()
+        try:
+            seen = await self._parts.directory.read(self._parts.cloud, self._parts.resources)
+        except CloudError as error:
+            log.warning("read_failed", code=error.code, detail=error.detail)
+            self._post(ev.ReadFailed(asked_at, error.code))
+        else:
+            self._post(ev.HoldersRead(seen, asked_at))
+
+    async def _move(self, effect: fx.Move) -> None:
+        names = {"group": effect.group, "resource": effect.resource.id, "move": effect.move_id}
+        log.info("move", **names, expected=effect.expected, target=effect.target)
+        result = await self._parts.cloud.move(
+            effect.resource, effect.expected, effect.target, deadline_s=MOVE_DEADLINE_S
+        )
+        log.info("move_ended", **names, outcome=result.outcome.value, code=result.code)
+        self._post(ev.MoveFinished(effect.group, effect.move_id, effect.resource, result))
+
+    async def _ask(self, effect: fx.AskGuard) -> None:
+        verdict = await self._verdict(effect.guard, self._groups[effect.group])
+        log.info("guard", group=effect.group, guard=effect.guard, verdict=verdict.value)
+        self._post(ev.GuardAnswered(effect.group, effect.guard, effect.round_id, verdict))
+
+    async def _verdict(self, guard: str, group: Group) -> GuardVerdict:
+        timeout_s = self._config.heartbeat.dead_interval_ms / 2000
+        if guard == "vip" and group.vip_port is not None:
+            return await guards.ask_vip(group.addresses, group.vip_port, timeout_s)
+        if guard == "cloud":
+            holder = self._parts.holder_of(group.name)
+            return await guards.ask_cloud(self._parts.cloud, self._parts.directory.instance(holder), timeout_s)
+        return GuardVerdict.UNKNOWN
+
+    # -- telling -----------------------------------------------------------------------------------------------
+
+    def _answer(self, effect: fx.Answer) -> None:
+        waiting = self.answers.pop(effect.request_id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(effect)
+
+    def _tell(self, effect: Effect) -> None:
+        match effect:
+            case fx.RoleChanged():
+                self._roles[effect.group] = effect
+                self._parts.metrics.role_changed(effect.group, effect.old, effect.new, effect.reason)
+                level = log.warning if State.FAULT in (effect.old, effect.new) else log.info
+                level(
+                    "role",
+                    group=effect.group,
+                    old=effect.old.value,
+                    new=effect.new.value,
+                    reason=effect.reason.label,
+                    why=effect.reason.value,
+                    term=effect.term,
+                )
+            case fx.Refrained():
+                self._parts.metrics.refrained(effect.group, effect.reason)
+                log.warning("no_claim", group=effect.group, reason=effect.reason.label, why=effect.reason.value)
+            case fx.FailoverFinished():
+                self._tell_failover(effect)
+            case fx.RunHook():
+                self._run_hook(effect)
+            case _:
+                pass  # Leave is the runner's
+
+    def _tell_failover(self, effect: fx.FailoverFinished) -> None:
+        record = self._parts.history.record(effect, clock.wall_ms())
+        self._parts.metrics.failover(effect.group, effect.reason, "done", record["phases_s"])
+        log.info("failover", **{key: value for key, value in record.items() if key != "at"})
+
+    def _run_hook(self, effect: fx.RunHook) -> None:
+        group, role = self._groups[effect.group], self._roles.get(effect.group)
+        argv = getattr(group.notify, effect.hook)
+        if role is None or not argv:
+            return
+        context = HookContext(
+            group=effect.group,
+            node=self._parts.me.name,
+            state=role.new.value,
+            old_state=role.old.value,
+            reason=role.reason.label,
+            term=role.term,
+            addresses=group.addresses,
+        )
+        queue = self._hooks[effect.group]
+        queue.submit(effect.hook, argv, context.environment(), group.notify.timeout_ms / 1000)
+
+    def _reporter(self, group: str) -> Callable[[HookResult], None]:
+        def report(result: HookResult) -> None:
+            ending = "ok" if result.ok else ("timeout" if result.timed_out else "failed")
+            self._parts.metrics.hook_result(group, result.hook, ending, result.seconds)
+            level = log.info if result.ok else log.error
+            level(
+                "hook",
+                group=group,
+                hook=result.hook,
+                result=ending,
+                exit_code=result.exit_code,
+                seconds=round(result.seconds, 3),
+                output=result.output,
+                error=result.error,
+            )
+
+        return report

@@ -1,0 +1,128 @@
+"""The status as JSON: what `hafailover status --json` prints, the gauges are read from, and scripts rely on.
+
+Fields are added and never renamed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import hafailover
+from hafailover.daemon import clock
+from hafailover.election.peers import Liveness
+from hafailover.election.values import ResourceKind
+from hafailover.observe.history import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from hafailover.checks.result import CheckResult
+    from hafailover.election.status import GroupStatus, NodeStatus, PeerStatus, ResourceStatus
+    from hafailover.heartbeat.path import Path, PeerPathStats
+    from hafailover.observe.history import History
+
+Json = dict[str, Any]
+
+
+def as_json(
+    status: NodeStatus,
+    *,
+    config_digest: bytes,
+    started_at_ms: int,
+    dead_interval_ms: int,
+    paths: Iterable[Path],
+    history: History,
+    checks: Mapping[tuple[str, str], CheckResult],
+) -> Json:
+    """Return the whole status; instants of the monotonic clock become times of day or ages in seconds."""
+    now_ms = clock.now_ms()
+    seen = {path.name: {stats.peer: stats for stats in path.stats()} for path in paths}
+    return {
+        "node": status.node,
+        "version": hafailover.__version__,
+        "uptime_s": (now_ms - started_at_ms) / 1000,
+        "config_digest": config_digest.hex(),
+        "drained": status.drained,
+        "leaving": status.leaving.name.lower(),
+        "cloud": {
+            "error": status.cloud_error,
+            "read_age_s": None if status.read_age_ms is None else status.read_age_ms / 1000,
+        },
+        "peers": [_peer(peer, seen, dead_interval_ms) for peer in status.peers],
+        "groups": [_group(group, now_ms, history, checks) for group in status.groups],
+    }
+
+
+def _peer(peer: PeerStatus, seen: Mapping[str, Mapping[Any, PeerPathStats]], dead_interval_ms: int) -> Json:
+    stats = {path: of_path[peer.node] for path, of_path in seen.items() if peer.node in of_path}
+    return {
+        "node": peer.node,
+        "alive": peer.liveness in (Liveness.ALIVE, Liveness.LATE),
+        "liveness": peer.liveness.value,
+        "hears_us": peer.hears_us,
+        "config_match": peer.config_match,
+        "paths": {path: _path(each, dead_interval_ms) for path, each in stats.items()},
+    }
+
+
+def _path(stats: PeerPathStats, dead_interval_ms: int) -> Json:
+    seen_s = stats.last_seen_s
+    return {
+        "up": seen_s is not None and seen_s * 1000 < dead_interval_ms,
+        "last_seen_s": None if seen_s is None else round(seen_s, 3),
+        "rtt_s": stats.rtt_s,
+        "loss": stats.loss,
+        "sent": stats.sent,
+        "received": stats.received,
+        "refused": stats.refused,
+        "send_errors": stats.send_errors,
+    }
+
+
+def _group(
+    group: GroupStatus, now_ms: int, history: History, checks: Mapping[tuple[str, str], CheckResult]
+) -> Json:
+    since_ms = clock.wall_ms() - (now_ms - group.since)
+    return {
+        "name": group.name,
+        "state": group.state.value,
+        "master": group.master,
+        "why": f"{group.why.value}: {group.detail}" if group.detail else group.why.value,
+        "why_label": group.why.label,
+        "term": group.term,
+        "since": timestamp(since_ms),
+        "priority": group.priority,
+        "effective_priority": group.effective_priority,
+        "eligible": group.eligible,
+        "paused": group.paused,
+        "hold_down_s": group.hold_down_ms / 1000,
+        "addresses": [_address(each) for each in group.resources if each.resource.kind is ResourceKind.ADDRESS],
+        "enis": [_eni(each) for each in group.resources if each.resource.kind is ResourceKind.ENI],
+        "checks": [
+            {
+                "name": name,
+                "state": state.value,
+                "weight": weight,
+                "detail": _detail(checks.get((group.name, name))),
+            }
+            for name, weight, state in group.checks
+        ],
+        "last_failover": history.last(group.name),
+    }
+
+
+def _detail(result: CheckResult | None) -> str:
+    return "" if result is None else result.detail
+
+
+def _address(status: ResourceStatus) -> Json:
+    return {
+        "address": status.resource.id,
+        "holder": status.node,
+        "eni": status.holder,
+        "configured": status.on_guest,
+    }
+
+
+def _eni(status: ResourceStatus) -> Json:
+    return {"eni": status.resource.id, "holder": status.node, "instance": status.holder}

@@ -1,0 +1,95 @@
+"""The node's memory on disk: one small JSON file, replaced whole: a power cut leaves the old or the new one.
+
+A file that cannot be read as what it should be is set aside under another name and forgotten: a daemon that does
+not start because of it would be worse than a term counted anew, for the cloud decides who holds an address.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from hafailover.election.values import GroupMemory, GroupName, Memory
+from hafailover.errors import StartError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = "state.json"
+VERSION = 1
+MAX_BYTES = 1024 * 1024
+MAX_TERM = 2**63 - 1
+
+
+def load(directory: Path) -> tuple[Memory, str]:
+    """Return what is remembered, and one line on what was wrong with the file, empty where nothing was.
+
+    Raises StartError where the directory cannot be used.
+    """
+    path = directory / FILE
+    try:
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if not path.exists():
+            return Memory(), ""
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise StartError(f"state directory {directory}: {error.strerror}") from None
+    try:
+        return decode(text), ""
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        aside = path.with_suffix(".unreadable")
+        path.replace(aside)
+        return Memory(), f"{path} is not a state file ({error}); it was renamed to {aside.name}"
+
+
+def save(directory: Path, memory: Memory) -> None:
+    """Put the memory on disk, where it is when this returns. Raises OSError, and then the old one still is."""
+    path, fresh = directory / FILE, directory / f"{FILE}.new"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(encode(memory))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def encode(memory: Memory) -> bytes:
+    """Return the file's content."""
+    groups = {group.group: {"term": group.term, "paused": group.paused} for group in memory.groups}
+    text = json.dumps({"version": VERSION, "drained": memory.drained, "groups": groups}, indent=1, sort_keys=True)
+    return text.encode() + b"\n"
+
+
+def decode(text: bytes) -> Memory:
+    """Read a file's content. Raises ValueError, KeyError, TypeError or RecursionError where it is none."""
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES} bytes")
+    content: dict[str, Any] = json.loads(text)
+    if content["version"] != VERSION:
+        raise ValueError(f"version {content['version']!r}, known is {VERSION}")
+    groups = content["groups"].items()
+    return Memory(
+        drained=_flag(content["drained"]),
+        groups=tuple(
+            GroupMemory(GroupName(name), _term(each["term"]), _flag(each["paused"])) for name, each in groups
+        ),
+    )
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is not true or false")
+    return value
+
+
+def _term(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TERM:
+        raise TypeError(f"{value!r} is not a term")
+    return value

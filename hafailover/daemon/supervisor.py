@@ -1,0 +1,293 @@
+"""The daemon's life: everything is made, opened in the right order, kept running, and closed again.
+
+It is crash-only in one respect: a task that fails for a reason nobody foresaw ends the process, and systemd starts
+it again; since a restart costs neither a lost packet nor an API write, that is safer than going on half.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import structlog
+
+import hafailover
+from hafailover.checks.runner import CheckRunner
+from hafailover.cloud.client import Cloud
+from hafailover.cloud.credentials import credential_source
+from hafailover.cloud.metadata import Metadata
+from hafailover.config.identity import find_self
+from hafailover.control.server import ControlServer
+from hafailover.daemon import clock, statefile, translate
+from hafailover.daemon.directory import Directory, eni_of
+from hafailover.daemon.observer import Observer
+from hafailover.daemon.operator import Operator
+from hafailover.daemon.parts import Parts
+from hafailover.daemon.performer import Performer
+from hafailover.daemon.runner import Inbox, Runner
+from hafailover.election.events import AddressVanished, CheckChanged, StopAsked
+from hafailover.election.node import Node
+from hafailover.election.values import GroupName, NodeName, Resource, ResourceKind
+from hafailover.errors import CloudError, MetadataError, StartError
+from hafailover.guest.netlink import Guest
+from hafailover.guest.network import NullGuest
+from hafailover.heartbeat.udp import UdpPath
+from hafailover.http1 import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from hafailover.cloud.credentials import CredentialSource
+    from hafailover.config import model
+    from hafailover.election.events import Event
+    from hafailover.election.values import CheckState, Memory
+    from hafailover.guest.network import GuestNetwork
+
+METADATA_PATIENCE_S = 3.0
+ENI_RETRY_S = 2.0
+
+log = structlog.get_logger()
+
+
+class Daemon:
+    """One daemon. `run` lasts until it has left; it raises ConfigError or StartError where it cannot start."""
+
+    def __init__(self, config: model.Config, node_option: str | None) -> None:
+        self._config = config
+        self._node_option = node_option
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] | None = None
+        self._closing: list[Callable[[], Coroutine[object, object, object] | None]] = []
+
+    async def run(self) -> None:
+        """Live."""
+        self._failed = asyncio.get_running_loop().create_future()
+        try:
+            runner = await self._start()
+            await self._until_left(runner)
+        finally:
+            await self._close()
+
+    async def _until_left(self, runner: Runner) -> None:
+        turning = asyncio.ensure_future(runner.run())
+        assert self._failed is not None  # noqa: S101 - set by run
+        await asyncio.wait((turning, self._failed), return_when=asyncio.FIRST_COMPLETED)
+        if not turning.done():
+            turning.cancel()
+        for ended in (self._failed, turning):
+            if ended.done() and not ended.cancelled():
+                ended.result()
+
+    # -- starting ----------------------------------------------------------------------------------------------
+
+    async def _start(self) -> Runner:
+        config = self._config
+        metadata = Metadata(config.cloud.metadata_url)
+        self._closing.append(metadata.close)
+        instance_id = await self._instance_id(metadata)
+        me = find_self(
+            config, node_option=self._node_option, hostname=socket.gethostname(), instance_id=instance_id
+        )
+        memory, complaint = statefile.load(config.state.directory)
+        if complaint:
+            log.error("state_unreadable", error=complaint)
+        guest = await self._open_guest()
+        credentials = credential_source(config.cloud, metadata)
+        self._spawn(credentials.run())
+        observer = Observer(config, me, credentials)
+        cloud = await self._open_cloud(metadata, credentials, observer)
+        enis = await self._find_enis(cloud, me, instance_id)
+        node = self._make_node(me, enis, memory)
+        return await self._assemble(me, node, enis, guest, cloud, observer)
+
+    async def _instance_id(self, metadata: Metadata) -> str | None:
+        """Return this instance's id; only asked for where it can decide something."""
+        named = self._node_option is not None and not self._config.cloud.credentials.startswith("role")
+        if named:
+            return None
+        try:
+            async with asyncio.timeout(METADATA_PATIENCE_S):
+                return await metadata.instance_id()
+        except (MetadataError, TimeoutError) as error:
+            log.warning("metadata_unavailable", error=str(error))
+            return None
+
+    async def _open_guest(self) -> GuestNetwork:
+        wanted = any(group.guest == "netlink" for group in self._config.groups)
+        guest: GuestNetwork = Guest() if wanted else NullGuest()
+        await guest.open()
+        self._closing.append(guest.close)
+        return guest
+
+    async def _open_cloud(self, metadata: Metadata, credentials: CredentialSource, observer: Observer) -> Cloud:
+        region = self._config.cloud.region
+        try:
+            region = region or await metadata.region()
+        except MetadataError as error:
+            message = f"the metadata service does not say in which region this is ({error}); set cloud.region"
+            raise StartError(message) from None
+        settings = self._config.cloud
+        cloud = Cloud(settings, credentials, region=region, observer=observer.api_call, rng=random.SystemRandom())
+        self._closing.append(cloud.close)
+        return cloud
+
+    async def _find_enis(self, cloud: Cloud, me: model.Node, instance_id: str | None) -> dict[str, str]:
+        """Return each node's ENI by its name, from the file where it says so, else from the cloud."""
+        enis: dict[str, str] = {}
+        for node in self._config.nodes:
+            own_id = instance_id if node is me else None
+            while node.name not in enis:
+                try:
+                    eni = await eni_of(node, own_id, cloud)
+                except CloudError as error:
+                    log.exception("eni_unknown", node=node.name, code=error.code, detail=error.detail)
+                    await asyncio.sleep(ENI_RETRY_S)
+                    continue
+                if eni is None:
+                    message = f"node {node.name}: no ENI is known; set its eni or its instance_id"
+                    raise StartError(message)
+                enis[node.name] = eni
+        return enis
+
+    def _make_node(self, me: model.Node, enis: dict[str, str], memory: Memory) -> Node:
+        members = translate.members(self._config, enis)
+        return Node(
+            next(member for member in members if member.name == me.name),
+            members,
+            translate.timing(self._config),
+            translate.policies(self._config),
+            config_digest=self._config.digest,
+            memory=memory,
+            rng=random.SystemRandom(),
+            now=clock.now_ms(),
+        )
+
+    async def _assemble(
+        self,
+        me: model.Node,
+        node: Node,
+        enis: dict[str, str],
+        guest: GuestNetwork,
+        cloud: Cloud,
+        observer: Observer,
+    ) -> Runner:
+        config = self._config
+        inbox = Inbox()
+        path = self._make_path(me, inbox.post)
+        parts = Parts(
+            me=me,
+            eni_id=enis[me.name],
+            resources=tuple(resource for group in node.groups.values() for resource in group.policy.resources),
+            paths=(path,),
+            cloud=cloud,
+            directory=Directory(enis.values()),
+            guest=guest,
+            metrics=observer.metrics,
+            history=observer.history,
+            holder_of=lambda group: _holder(node, group),
+        )
+        performer = Performer(config, parts, inbox.post, self._spawn)
+        runner = Runner(node, inbox, performer, observer.turned)
+        observer.attach(node, runner, parts.paths)
+        operator = Operator(inbox.post, performer.answers, observer.status, observer.history)
+        self._closing.append(performer.close)
+        await self._open_doors(path, operator, observer)
+        self._watch(node, guest, inbox, observer)
+        log.info("started", node=me.name, version=hafailover.__version__, config=config.digest.hex())
+        return runner
+
+    def _make_path(self, me: model.Node, deliver: Callable[[Event], None]) -> UdpPath:
+        config = self._config
+        return UdpPath(
+            me=NodeName(me.name),
+            cluster=config.cluster.name,
+            address=(me.host, me.port),
+            peers={NodeName(node.name): (node.host, node.port) for node in config.nodes if node is not me},
+            groups=[GroupName(group.name) for group in config.groups],
+            keys=config.keys,
+            deliver=deliver,
+            clock_us=clock.now_us,
+            boot_id=os.urandom(8),
+            silent_after_us=config.heartbeat.dead_interval_ms * 500,
+        )
+
+    async def _open_doors(self, path: UdpPath, operator: Operator, observer: Observer) -> None:
+        """Open the control socket first: it is what tells a second daemon that it is one too many."""
+        config = self._config
+        control = ControlServer(config.control.socket, config.control.group, operator.handle)
+        await control.start()
+        self._closing.append(control.close)
+        await path.open()
+        self._closing.append(path.close)
+        web = Server(observer.web.handle)
+        try:
+            await web.start(config.metrics.host, config.metrics.port)
+        except OSError as error:
+            where = f"{config.metrics.host}:{config.metrics.port}"
+            raise StartError(f"metrics address {where}: {error.strerror}") from None
+        self._closing.append(web.close)
+
+    def _watch(self, node: Node, guest: GuestNetwork, inbox: Inbox, observer: Observer) -> None:
+        """Start everything that turns what it sees into events."""
+        for group in self._config.groups:
+            for check in group.checks:
+                self._spawn(self._check(group.name, check, inbox, observer))
+        self._spawn(guest.watch(lambda address: self._vanished(node, inbox, address)))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, inbox.post, StopAsked(restarting=False))
+        loop.add_signal_handler(signal.SIGHUP, lambda: log.warning("reload_not_supported"))
+
+    def _check(
+        self, group: str, check: model.Check, inbox: Inbox, observer: Observer
+    ) -> Coroutine[object, object, None]:
+        def changed(name: str, state: CheckState) -> None:
+            last = checker.last
+            log.info("check", group=group, check=name, state=state.value, detail=last.detail if last else "")
+            inbox.post(CheckChanged(GroupName(group), name, state))
+
+        checker = CheckRunner(check, changed, lambda result: observer.checked(group, result))
+        return checker.run()
+
+    @staticmethod
+    def _vanished(node: Node, inbox: Inbox, address: str) -> None:
+        log.warning("address_removed_by_others", address=address)
+        resource = Resource(ResourceKind.ADDRESS, address)
+        for group in node.groups.values():
+            if resource in group.policy.resources:
+                inbox.post(AddressVanished(group.name, resource))
+
+    # -- running and ending ------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or task.exception() is None:
+            return
+        error = task.exception()
+        if self._failed is not None and not self._failed.done() and error is not None:
+            self._failed.set_exception(error)
+
+    async def _close(self) -> None:
+        for close in reversed(self._closing):
+            ending = close()
+            if ending is not None:
+                await ending
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _holder(node: Node, group: str) -> str | None:
+    """Return who holds a group's first resource as last read."""
+    resources = node.groups[GroupName(group)].policy.resources
+    sighting = node.context.holders.sighting(resources[0]) if resources else None
+    return None if sighting is None else sighting.holder

@@ -1,0 +1,60 @@
+"""From what the file says to what the election understands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election.values import GroupName, Member, NodeName, Policy, Resource, ResourceKind, Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hafailover.config.model import Config, Group, Node
+
+
+def timing(config: Config) -> Timing:
+    """Return the cluster's intervals."""
+    heartbeat = config.heartbeat
+    return Timing(
+        interval_ms=heartbeat.interval_ms,
+        dead_interval_ms=heartbeat.dead_interval_ms,
+        restart_grace_ms=heartbeat.restart_grace_ms,
+        audit_interval_ms=config.cloud.audit_interval_ms,
+    )
+
+
+def members(config: Config, enis: Mapping[str, str]) -> tuple[Member, ...]:
+    """Return the nodes in file order; `enis` gives the ENI id of each by its name."""
+    return tuple(_member(node, order, enis[node.name]) for order, node in enumerate(config.nodes))
+
+
+def _member(node: Node, order: int, eni_id: str) -> Member:
+    return Member(
+        name=NodeName(node.name),
+        order=order,
+        priority=node.priority,
+        eni_id=eni_id,
+        instance_id=node.instance_id or "",
+        witness=node.role == "witness",
+    )
+
+
+def policies(config: Config) -> tuple[Policy, ...]:
+    """Return how each group wants to be treated, in file order."""
+    return tuple(_policy(group) for group in config.groups)
+
+
+def _policy(group: Group) -> Policy:
+    addresses = tuple(Resource(ResourceKind.ADDRESS, address) for address in group.addresses)
+    return Policy(
+        group=GroupName(group.name),
+        resources=addresses,
+        preempt=group.preempt,
+        preempt_delay_ms=group.preempt_delay_ms,
+        handover=group.handover,
+        demote_when_isolated=group.on_isolation == "demote",
+        isolation_timeout_ms=group.isolation_timeout_ms,
+        hold_down_ms=group.hold_down_ms,
+        guards=group.guards,
+        checks=tuple((check.name, check.weight) for check in group.checks),
+    )

@@ -1,0 +1,134 @@
+"""What an operator wants to know of a node, as frozen records: who is master, and why it is or is not this node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hafailover.election.values import CheckState, GroupName, Instant, Leaving, NodeName, Resource, State
+
+if TYPE_CHECKING:
+    from hafailover.election.group import Group
+    from hafailover.election.node import Node
+    from hafailover.election.peers import Liveness, Peer
+    from hafailover.election.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceStatus:
+    """Who holds a resource according to the cloud; `node` None for nobody, a stranger, or not yet known."""
+
+    resource: Resource
+    holder: str | None
+    node: NodeName | None
+    on_guest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """One group as this node sees it. `since` is an instant of this node's clock."""
+
+    name: GroupName
+    state: State
+    master: NodeName | None
+    term: int
+    since: Instant
+    why: Reason
+    detail: str
+    priority: int
+    effective_priority: int
+    eligible: bool
+    paused: bool
+    hold_down_ms: int
+    resources: tuple[ResourceStatus, ...]
+    checks: tuple[tuple[str, int, CheckState], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """One peer as this node sees it; `config_match` None until it has been heard."""
+
+    node: NodeName
+    liveness: Liveness
+    hears_us: bool
+    config_match: bool | None
+    leaving: Leaving
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """The whole node at one instant. `cloud_error` is the code of the last read if that failed, else empty."""
+
+    node: NodeName
+    drained: bool
+    leaving: Leaving
+    cloud_error: str
+    read_age_ms: int | None
+    peers: tuple[PeerStatus, ...]
+    groups: tuple[GroupStatus, ...]
+
+
+def status(node: Node, now: Instant) -> NodeStatus:
+    """Return what there is to say of a node."""
+    context = node.context
+    asked_at = context.holders.asked_at
+    return NodeStatus(
+        node=context.me.name,
+        drained=context.drained,
+        leaving=context.leaving,
+        cloud_error=context.holders.last_error,
+        read_age_ms=None if asked_at is None else now - asked_at,
+        peers=tuple(_peer(peer, node, now) for peer in context.peers),
+        groups=tuple(_group(group, now) for group in node.groups.values()),
+    )
+
+
+def _peer(peer: Peer, node: Node, now: Instant) -> PeerStatus:
+    advert = peer.advert
+    return PeerStatus(
+        node=peer.name,
+        liveness=peer.liveness(now),
+        hears_us=peer.hears(node.context.me.name),
+        config_match=None if advert is None else advert.config_digest == node.config_digest,
+        leaving=Leaving.NO if advert is None else advert.leaving,
+    )
+
+
+def _group(group: Group, now: Instant) -> GroupStatus:
+    master = group.heard_master(now)
+    mine = group.state.serves
+    heard = None if master is None else master.peer.name
+    return GroupStatus(
+        name=group.name,
+        state=group.state,
+        master=group.context.me.name if mine else heard,
+        term=group.term,
+        since=group.since,
+        why=group.verdict_reason if group.state is State.BACKUP else group.reason,
+        detail=_detail(group),
+        priority=group.context.me.priority,
+        effective_priority=group.priority,
+        eligible=group.advert().eligible,
+        paused=group.paused,
+        hold_down_ms=max(0, group.hold_down_until - now),
+        resources=tuple(_resource(group, resource) for resource in group.policy.resources),
+        checks=tuple((name, weight, group.tracking.states[name]) for name, weight in group.policy.checks),
+    )
+
+
+def _detail(group: Group) -> str:
+    """Return what makes the reason concrete: the guest's complaint, the guards that object."""
+    if group.guest_error:
+        return group.guest_error
+    return ", ".join(group.guards.denied_by) if group.guards is not None else ""
+
+
+def _resource(group: Group, resource: Resource) -> ResourceStatus:
+    sighting = group.context.holders.sighting(resource)
+    holder = None if sighting is None else sighting.holder
+    return ResourceStatus(
+        resource=resource,
+        holder=holder,
+        node=group.context.node_holding(resource, holder),
+        on_guest=resource in group.on_guest,
+    )
