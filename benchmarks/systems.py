@@ -43,6 +43,9 @@ class System(Protocol):
     def processes(self, host: str) -> list[int]:
         """Return the ids of the processes that make up one side."""
 
+    def call_ms(self) -> float | None:
+        """Return the milliseconds from web-b's decision to its first move's arrival at the API, or None."""
+
 
 class Keepalived:
     """keepalived 2.2 in unicast mode with the vendor's recipe as its notify script."""
@@ -92,6 +95,9 @@ class Keepalived:
         """Return the parent's and the VRRP child's ids."""
         return family(self.lab.hosts[host].processes["keepalived"].pid)
 
+    def call_ms(self) -> None:
+        """Nothing in keepalived says when it decided."""
+
 
 class Hafailover:
     """This program."""
@@ -128,6 +134,10 @@ class Hafailover:
     def processes(self, host: str) -> list[int]:
         """Return the daemon's id, and those of what it has started."""
         return family(self.pair.daemon(host).pid)
+
+    def call_ms(self) -> float | None:
+        """Not yet."""
+        return None
 
 
 def family(pid: int) -> list[int]:

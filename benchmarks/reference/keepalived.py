@@ -24,6 +24,12 @@ vrrp_script service {{
     fall 1
     rise 1
 }}
+vrrp_script check_self {{
+    script "{notify} CHECK"
+    interval 5
+    timeout 3
+    weight 1
+}}
 vrrp_instance vip {{
     state BACKUP
     nopreempt
@@ -40,6 +46,7 @@ vrrp_instance vip {{
     }}
     track_script {{
         service
+        check_self
     }}
     notify_master "{notify} MASTER"
     notify_backup "{notify} BACKUP"

@@ -1,9 +1,12 @@
-"""What the vendor's keepalived recipe does when a host becomes master, written anew from its description.
+"""What the vendor's keepalived recipe does, written anew from its description.
 
-keepalived runs `recipe.py FILE STATE` on each change of state. As MASTER it waits half a second, looks up to
-five times whether the address is on the interface, and then makes up to four rounds, two seconds apart: it
-stops when its own ENI carries the address or when it is no longer MASTER, else it asks the cloud to move the
-address from the peer's ENI to its own. Neither the task nor the real holder is looked at, as in the recipe.
+keepalived runs `recipe.py FILE STATE` on each change of state and `recipe.py FILE CHECK` every five seconds.
+
+- MASTER: wait half a second, look up to five times whether the address is on the interface, then make up to four
+  rounds, two seconds apart: stop when the own ENI carries the address or when the state is no longer MASTER, else
+  ask the cloud to move the address from the peer's ENI to the own one. Neither the task nor the real holder is
+  looked at.
+- CHECK: where the state is MASTER and the own ENI does not carry the address, do the above once more.
 
 FILE is JSON: state_file, interface, address, own_eni, peer_eni, endpoint, region, secret_id, secret_key.
 """
@@ -65,7 +68,8 @@ class _Api:
 
 
 def _is_master(settings: dict[str, str]) -> bool:
-    return Path(settings["state_file"]).read_text(encoding="ascii") == "MASTER"
+    path = Path(settings["state_file"])
+    return path.exists() and path.read_text(encoding="ascii") == "MASTER"
 
 
 def _one_round(api: _Api, settings: dict[str, str]) -> bool:
@@ -94,11 +98,28 @@ def become_master(settings: dict[str, str]) -> None:
             return
 
 
-def main(file: str, state: str) -> None:
+def check(file: str, settings: dict[str, str]) -> None:
+    """Look whether a master still is the holder; if not, start over without waiting for the end of that."""
+    if not _is_master(settings):
+        return
+    try:
+        if _Api(settings).own_eni_carries():
+            return
+    except TencentCloudSDKException as error:
+        sys.stderr.write(f"{error}\n")
+        return
+    subprocess.Popen([sys.executable, __file__, file, "AGAIN"], start_new_session=True)
+
+
+def main(file: str, verb: str) -> None:
     """Note the state and act on it."""
     settings = json.loads(Path(file).read_text(encoding="utf-8"))
-    Path(settings["state_file"]).write_text(state, encoding="ascii")
-    if state == "MASTER":
+    if verb == "CHECK":
+        check(file, settings)
+        return
+    if verb != "AGAIN":
+        Path(settings["state_file"]).write_text(verb, encoding="ascii")
+    if verb in ("MASTER", "AGAIN"):
         become_master(settings)
 
 
