@@ -272,6 +272,14 @@ def test_a_round_trip_longer_than_a_minute_is_not_one() -> None:
     assert sessions.rtt_us == MAX_RTT_US
 
 
+def test_a_time_held_that_no_longer_fits_its_field_measures_nothing() -> None:
+    sessions = confirmed()
+    before = sessions.rtt_us
+    record = echo(6, echo_us=1, held_us=MAX_HELD_US)
+    sessions.hear(message(1, 3), record, own(7), 1 + MAX_HELD_US + 20_000 * MS)
+    assert sessions.rtt_us == before
+
+
 def test_an_unconfirmed_boot_measures_nothing() -> None:
     sessions = PeerSessions(SILENT_US)
     sessions.hear(message(1, 1), echo(3), own(5), 7)

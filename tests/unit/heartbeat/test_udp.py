@@ -14,6 +14,7 @@ from hafailover.election.events import AdvertReceived, Event, PeerRefused
 from hafailover.election.values import Advert, GroupAdvert, GroupName, Leaving, NodeName, State
 from hafailover.errors import StartError
 from hafailover.heartbeat import udp
+from hafailover.heartbeat.errqueue import QueuedError
 from hafailover.heartbeat.udp import UdpPath
 from hafailover.heartbeat.wire import Reject
 
@@ -293,6 +294,26 @@ async def test_what_the_network_refuses_is_counted_and_never_raised(lab: Lab) ->
     assert a.path.stats()[0].send_errors == 1
     assert sum(a.path.send_error_codes.values()) == 1
     assert set(a.path.send_error_codes) <= {errno.errorcode[errno.EINVAL], errno.errorcode[errno.ENETUNREACH]}
+
+
+async def test_an_error_that_is_no_refusal_by_the_peer_is_counted_only(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Only a router could report these on a real network, so the kernel's queue is played.
+    a, b = await lab.pair()
+    target = b.path.local_address
+    queue = [
+        QueuedError(target, errno.EHOSTUNREACH, LOOPBACK),
+        QueuedError(target, errno.ECONNREFUSED, "192.0.2.1"),
+        QueuedError(("192.0.2.9", 1), errno.ECONNREFUSED, "192.0.2.9"),
+        QueuedError(target, 0, ""),
+    ]
+    monkeypatch.setattr(udp.errqueue, "take", lambda _sock: queue.pop(0) if queue else None)
+    a.path._on_readable()
+    assert a.events == []
+    assert a.path.send_error_codes == {"EHOSTUNREACH": 1, "ECONNREFUSED": 1, "OTHER": 1}
+    (stats,) = a.path.stats()
+    assert (stats.refused, stats.send_errors) == (0, 3)
 
 
 async def test_a_closed_path_is_quiet(lab: Lab) -> None:
