@@ -13,7 +13,7 @@ import pytest
 from hafailover.election.events import AdvertReceived, Event, PeerRefused
 from hafailover.election.values import Advert, GroupAdvert, GroupName, Leaving, NodeName, State
 from hafailover.errors import StartError
-from hafailover.heartbeat import udp
+from hafailover.heartbeat import errqueue, udp
 from hafailover.heartbeat.errqueue import QueuedError
 from hafailover.heartbeat.udp import UdpPath
 from hafailover.heartbeat.wire import Reject
@@ -308,7 +308,7 @@ async def test_an_error_that_is_no_refusal_by_the_peer_is_counted_only(
         QueuedError(("192.0.2.9", 1), errno.ECONNREFUSED, "192.0.2.9"),
         QueuedError(target, 0, ""),
     ]
-    monkeypatch.setattr(udp.errqueue, "take", lambda _sock: queue.pop(0) if queue else None)
+    monkeypatch.setattr(errqueue, "take", lambda _sock: queue.pop(0) if queue else None)
     a.path._on_readable()
     assert a.events == []
     assert a.path.send_error_codes == {"EHOSTUNREACH": 1, "ECONNREFUSED": 1, "OTHER": 1}
