@@ -20,14 +20,13 @@ class Findings:
         """Note that the reader has come to this path: problems are sorted by when that was."""
         self._places.setdefault(path, len(self._places))
 
-    def add(self, path: str, message: str, *, file: str | None = None) -> None:
-        """Note a problem of the key at `path`, or of another `file` that this key names."""
+    def add(self, path: str, message: str) -> None:
+        """Note a problem of the key at `path`; the empty path is the file itself."""
         if len(self._found) >= MOST:
             self._untold += 1
             return
         place = self._places.get(path, len(self._places))
-        problem = Problem(self._file, path, message) if file is None else Problem(file, "", message)
-        self._found.append((place, problem))
+        self._found.append((place, Problem(self._file, path, message)))
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what was found, in the file's order; beyond 200 problems only their number."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _LONGEST_PATH = 4096
 _LONGEST_SOCKET_PATH = 107  # bytes of sun_path, see unix(7), less the closing NUL
 _MOST_ARGUMENTS = 64
+_HIDDEN = "the value (not shown)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,13 @@ class Kind:
     def read(self, value: object) -> Any:  # noqa: ANN401 - each key has its own type, which the model states
         """Return the converted value; ValueError carries the whole message."""
         if type(value) not in self.types:
-            raise ValueError(wording.wrong_type("..." if self.hidden else value, self.allowed))
+            if self.hidden:
+                raise ValueError(f"{_HIDDEN} is {wording.type_name(value)}; allowed: {self.allowed}")
+            raise ValueError(wording.wrong_type(value, self.allowed))
         try:
             return self.convert(value)
         except ValueError as error:
-            given = "the value (not shown)" if self.hidden else wording.show(value)
+            given = _HIDDEN if self.hidden else wording.show(value)
             raise ValueError(f"{given} {error}; allowed: {self.allowed}") from None
 
 

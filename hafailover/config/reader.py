@@ -73,18 +73,14 @@ def _tables(child: Child) -> str:
 
 def _read_key(section: Section, key: Key, value: object, findings: Findings) -> None:
     section.given.add(key.name)
-    path = section.at(key.name)
-    if isinstance(key.kind, Many):
-        if type(value) is not list:
-            findings.add(path, wording.wrong_type(value, key.kind.allowed))
-        else:
-            section.values[key.name] = tuple(_read_items(section, key, key.kind, value, findings))
-        return
-    try:
-        good = _read_one(section.table, key.name, key.kind, value)
-    except ValueError as error:
-        findings.add(path, str(error))
+    if not isinstance(key.kind, Many):
+        good = _read_one(section, key.name, key.kind, value, findings, section.at(key.name))
+    elif isinstance(value, list):
+        good = tuple(_read_items(section, key, key.kind, value, findings))
     else:
+        good = None
+        findings.add(section.at(key.name), wording.wrong_type(value, key.kind.allowed))
+    if good is not None:
         section.values[key.name] = good
 
 
@@ -93,27 +89,28 @@ def _read_items(section: Section, key: Key, kind: Many, value: list[Any], findin
     path = section.at(key.name)
     if not kind.at_least <= len(value) <= kind.at_most:
         findings.add(path, f"an array of {len(value)} was given; allowed: {kind.allowed}")
-    good: list[Any] = []
-    for place, item in enumerate(value[: kind.at_most], 1):
-        findings.visit(f"{path}[{place}]")
-        try:
-            read_item = _read_one(section.table, key.name, kind.item, item)
-        except ValueError as error:
-            findings.add(f"{path}[{place}]", str(error))
-            read_item = None
-        if read_item is not None and read_item in good:
-            findings.add(f"{path}[{place}]", f"{wording.show(item)} is given twice; allowed: each only once")
-            read_item = None
-        good.append(read_item)
-    return good
+    items: list[Any] = []
+    for place, given in enumerate(value[: kind.at_most], 1):
+        item = _read_one(section, key.name, kind.item, given, findings, f"{path}[{place}]")
+        if item is not None and item in items:
+            findings.add(f"{path}[{place}]", f"{wording.show(given)} is given twice; allowed: each only once")
+            item = None
+        items.append(item)
+    return items
 
 
-def _read_one(table: Table, key: str, kind: Kind, value: object) -> Any:  # noqa: ANN401 - see Kind.read
-    good = kind.read(value)
-    refusal = unsupported.refusal(table.name, key, good)
+def _read_one(section: Section, key: str, kind: Kind, value: object, findings: Findings, path: str) -> Any:  # noqa: ANN401 - see Kind.read
+    """Return the converted value, also where this version refuses it; None where it is bad."""
+    findings.visit(path)
+    try:
+        good = kind.read(value)
+    except ValueError as error:
+        findings.add(path, str(error))
+        return None
+    refusal = unsupported.refusal(section.table.name, key, good)
     if refusal:
         given = "this" if isinstance(value, list) else wording.show(value)
-        raise ValueError(f"{given} is {refusal}")
+        findings.add(path, f"{given} is {refusal}")
     return good
 
 
