@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 DEFAULT_SOCKET = Path("/run/hafailover/control.sock")
 STATUS_TIMEOUT_S = 5.0
+CHANGE_TIMEOUT_S = 10.0
 WATCH_INTERVAL_S = 1.0
 ANSWER_MARGIN_S = 10.0
 MIN_TIMEOUT_S = 0.1
 MAX_TIMEOUT_S = 3600
+MAX_LIMIT = 1000
 UNREACHABLE = "unreachable"
 
 _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
@@ -79,6 +81,42 @@ def run_failover(args: Namespace) -> int:
         "timeout_s": args.timeout,
     }
     return _run(args, message, args.timeout + ANSWER_MARGIN_S, report.handed_over)
+
+
+def add_drain_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `hafailover drain` and `hafailover undrain`."""
+    add_common_arguments(parser)
+
+
+def run_drain(args: Namespace) -> int:
+    """Let this node give everything up and stay out; return the exit code."""
+    return _run(args, {"command": "drain"}, CHANGE_TIMEOUT_S, report.drained)
+
+
+def run_undrain(args: Namespace) -> int:
+    """Let this node take part again; return the exit code."""
+    return _run(args, {"command": "undrain"}, CHANGE_TIMEOUT_S, report.drained)
+
+
+def add_history_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `hafailover history`."""
+    parser.add_argument("group", nargs="?", metavar="GROUP", help="only the failovers of this group")
+    parser.add_argument(
+        "--limit", type=_limit, default=20, metavar="COUNT", help="how many, the newest first (%(default)s)"
+    )
+    add_common_arguments(parser)
+
+
+def run_history(args: Namespace) -> int:
+    """Print the failovers in which this node took over; return the exit code."""
+    message = {"command": "history", "group": args.group, "limit": args.limit}
+    return _run(args, message, STATUS_TIMEOUT_S, report.history)
+
+
+def _limit(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= MAX_LIMIT:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a whole number, 1 to {MAX_LIMIT}")
 
 
 def _seconds(text: str) -> float:

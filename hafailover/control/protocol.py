@@ -123,7 +123,7 @@ COMMANDS: Mapping[str, Command] = {
     "failover": Command(
         changes=True, fields={"group": _GROUP, "to": _TARGET, "wait": _WAIT, "timeout_s": _TIMEOUT}
     ),
-    "drain": Command(changes=True, fields={"wait": _WAIT, "timeout_s": _TIMEOUT}),
+    "drain": Command(changes=True, fields={}),
     "undrain": Command(changes=True, fields={}),
     "pause": Command(changes=True, fields={"group": _SOME_GROUP, "for_s": _FOR}),
     "resume": Command(changes=True, fields={"group": _SOME_GROUP}),

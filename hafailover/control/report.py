@@ -21,6 +21,7 @@ _COLORS = {
     "down": "31",
     "no": "31",
     "DIFFERS": "31",
+    "FAILS": "31",
     "DRAINED": "33",
     "PAUSED": "33",
 }
@@ -32,7 +33,7 @@ def render(status: Part, *, colored: bool = False) -> str:
     """Return the text for the mapping that `status --json` shows, with a line feed at its end."""
     paint = _paint if colored else _plain
     sections = [
-        [_header(status, paint)],
+        [_header(status, paint), *_cloud(status.get("cloud") or {}, paint)],
         _groups(status.get("groups") or (), paint),
         _peers(status.get("peers") or (), paint),
     ]
@@ -47,6 +48,27 @@ def handed_over(reply: Part) -> str:
     return f"{clean(reply['master'])} is master{': ' if phases else ''}{phases}\n"
 
 
+def drained(reply: Part) -> str:
+    """Return the text for the answer to `drain` and `undrain`, with a line feed at its end."""
+    if reply.get("drained"):
+        return "this node gives everything up and stays out, until `hafailover undrain`\n"
+    return "this node takes part again\n"
+
+
+def history(reply: Part) -> str:
+    """Return the text for the answer to `history`, with a line feed at its end."""
+    heads = ("AT", "GROUP", "FROM", "TO", "TERM", "WHY", "PHASES")
+    rows = [
+        (
+            *(clean(record.get(key)) for key in ("at", "group", "from", "to", "term")),
+            clean(record.get("why") or record.get("reason")),
+            _phases(record.get("phases_s") or {}),
+        )
+        for record in reply.get("failovers") or ()
+    ]
+    return "\n".join(_table(heads, rows, _plain)) + "\n" if rows else "no failover since the daemon has started\n"
+
+
 def _header(status: Part, paint: Callable[[str], str]) -> str:
     words = [
         clean(status.get("node")),
@@ -57,6 +79,18 @@ def _header(status: Part, paint: Callable[[str], str]) -> str:
     if status.get("drained"):
         words.append(paint("DRAINED"))
     return "  ".join(words)
+
+
+def _cloud(cloud: Part, paint: Callable[[str], str]) -> Iterator[str]:
+    """Yield a line on the last read of who holds what; none where the daemon does not say."""
+    if cloud.get("error"):
+        yield f"cloud  {paint('FAILS')}: {clean(cloud['error'])}, last read {_ago(cloud.get('read_age_s'))}"
+    elif "read_age_s" in cloud:
+        yield f"cloud  read {_ago(cloud['read_age_s'])}"
+
+
+def _ago(seconds: object) -> str:
+    return "never" if seconds is None else f"{duration(seconds)} ago"
 
 
 def _groups(groups: Sequence[Part], paint: Callable[[str], str]) -> list[str]:

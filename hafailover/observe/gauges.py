@@ -1,4 +1,4 @@
-"""What the status says, as gauges: read at the moment of a scrape, so that nothing has to be kept in step.
+"""What the status says, as metrics: read at the moment of a scrape, so that nothing has to be kept in step.
 
 Each table row is a metric's name, its help text, and how its value is read; None gives no sample.
 """
@@ -43,12 +43,17 @@ def _since(group: Part) -> float | None:
         return None
 
 
+def _read_age(status: Part) -> float | None:
+    return _number("read_age_s")(status.get("cloud") or {})
+
+
 def _one(_part: Part) -> float:
     return 1.0
 
 
 NODE: Sequence[Row] = (
     ("node_drained", "Whether this node gives everything up and stays out.", _number("drained")),
+    ("cloud_read_age_seconds", "Time since the cloud last said who holds what.", _read_age),
 )
 GROUP: Sequence[Row] = (
     ("group_is_master", "Whether this node is master.", lambda group: float(group.get("state") == "MASTER")),
@@ -56,11 +61,13 @@ GROUP: Sequence[Row] = (
     ("group_priority", "Configured priority.", _number("priority")),
     ("group_effective_priority", "Priority with the weights of the checks.", _number("effective_priority")),
     ("group_hold_down_seconds", "Time for which this node does not claim.", _number("hold_down_s")),
+    ("group_eligible", "Whether this node would claim if it were its turn.", _number("eligible")),
     ("group_paused", "Whether automatic moves are paused.", _number("paused")),
     ("group_state_start_timestamp_seconds", "When the group came into its state.", _since),
 )
 PEER: Sequence[Row] = (
     ("peer_alive", "Whether the peer is heard on any path.", _number("alive")),
+    ("peer_hears_this_node", "Whether the peer says that it hears this node.", _number("hears_us")),
     ("peer_config_match", "Whether the peer has the same configuration.", _number("config_match")),
 )
 PATH: Sequence[Row] = (
@@ -68,6 +75,12 @@ PATH: Sequence[Row] = (
     ("peer_path_silence_seconds", "Time since the peer was last heard.", _number("last_seen_s")),
     ("peer_path_rtt_seconds", "Round-trip time to the peer.", _number("rtt_s")),
     ("peer_path_loss_ratio", "Part of the peer's advertisements that got lost.", _number("loss")),
+)
+PATH_COUNTS: Sequence[Row] = (
+    ("heartbeat_datagrams_sent", "Datagrams sent to the peer.", _number("sent")),
+    ("heartbeat_datagrams_received", "Valid datagrams received from the peer.", _number("received")),
+    ("heartbeat_refusals", "Times that the peer's kernel said that nobody listens.", _number("refused")),
+    ("heartbeat_send_errors", "Datagrams that this node's kernel did not send.", _number("send_errors")),
 )
 CHECK: Sequence[Row] = (
     ("check_up", "Whether the check says that the service is up; no sample until it knows.", _check_up),
@@ -82,20 +95,22 @@ PHASE: Sequence[Row] = (
 )
 
 
+LOST: Sequence[Row] = (
+    ("log_lines_lost", "Log lines that a stalled journal did not take.", _number("log_lines_lost")),
+)
+
+
 def families(status: Part) -> Iterator[Metric]:
     """Yield the gauges of a status in the shape of `status --json`; what it does not say is left out."""
     groups = _parts(status, "groups")
     peers = _parts(status, "peers")
     yield from _table(NODE, (), [([], status)])
-    yield CounterMetricFamily(
-        f"{PREFIX}log_lines_lost",
-        "Log lines that a stalled journal did not take.",
-        value=_number("log_lines_lost")(status) or 0.0,
-    )
+    yield from _table(LOST, (), [([], status)], CounterMetricFamily)
     yield _states(groups)
     yield from _table(GROUP, ("group",), [([_text(group, "name")], group) for group in groups])
     yield from _table(PEER, ("peer",), [([_text(peer, "node")], peer) for peer in peers])
     yield from _table(PATH, ("peer", "path"), _paths(peers))
+    yield from _table(PATH_COUNTS, ("peer", "path"), _paths(peers), CounterMetricFamily)
     yield from _table(CHECK, ("group", "check"), _inner(groups, "checks", "name"))
     yield from _table(ADDRESS, ("group", "address", "holder"), _inner(groups, "addresses", "address", "holder"))
     yield from _table(ADDRESS_GUEST, ("group", "address"), _inner(groups, "addresses", "address"))
@@ -103,10 +118,15 @@ def families(status: Part) -> Iterator[Metric]:
     yield from _table(PHASE, ("group", "phase"), _phases(groups))
 
 
-def _table(rows: Sequence[Row], labels: Sequence[str], parts: Iterable[Labelled]) -> Iterator[GaugeMetricFamily]:
+def _table(
+    rows: Sequence[Row],
+    labels: Sequence[str],
+    parts: Iterable[Labelled],
+    kind: type[GaugeMetricFamily | CounterMetricFamily] = GaugeMetricFamily,
+) -> Iterator[Metric]:
     parts = list(parts)
     for name, text, read in rows:
-        family = GaugeMetricFamily(PREFIX + name, text, labels=labels)
+        family = kind(PREFIX + name, text, labels=labels)
         for values, part in parts:
             value = read(part)
             if value is not None:

@@ -26,11 +26,12 @@ _SECRET_WORDS = ("secret", "password", "token", "authorization", "signature")
 _MAX_TEXT_CHARS = 4096
 
 
-def configure(level: str = "info", form: str = "auto", stream: TextIO | None = None) -> Sink:
+def configure(level: str = "info", form: str = "auto", stream: TextIO | None = None, *, cluster: str = "") -> Sink:
     """Send everything from `level` on to `stream` (default: standard error), one line an event.
 
-    `form` is "console", "json", or "auto": console on a terminal, else json. May be called again, after a
-    reload. Returns the sink, which counts the lines that a stalled journal did not take.
+    `form` is "console", "json", or "auto": console on a terminal, else json; a JSON line carries the cluster's
+    name if one is given. May be called again, after a reload. Returns the sink, which counts the lines that a
+    stalled journal did not take.
     """
     stream = sys.stderr if stream is None else stream
     sink = Sink(stream)
@@ -40,7 +41,7 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
             structlog.processors.add_log_level,
             _without_secrets,
             _put_in_order,
-            *(_console(colors=stream.isatty()) if on_console else _json()),
+            *(_console(colors=stream.isatty()) if on_console else _json(cluster)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=lambda *_names: sink,
@@ -55,8 +56,11 @@ def _console(*, colors: bool) -> tuple[Processor, ...]:
     return (structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain, timestamp_key="time"),)
 
 
-def _json() -> tuple[Processor, ...]:
-    return structlog.processors.format_exc_info, structlog.processors.JSONRenderer()
+def _json(cluster: str) -> tuple[Processor, ...]:
+    def name_cluster(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {**event, "cluster": cluster} if cluster else event
+
+    return name_cluster, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()
 
 
 def _put_in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -50,6 +50,10 @@ class Daemon:
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["command"] == "status":
             return STATUS
+        if request["command"] == "history":
+            return {"ok": True, "failovers": [{"group": "vip", "term": 7}]}
+        if request["command"] in ("drain", "undrain"):
+            return {"ok": True, "drained": request["command"] == "drain"}
         if request["to"] == "web-x":
             return {"ok": False, "error": "there is no such node", "reason": "unknown_node"}
         return {"ok": True, "group": "vip", "master": "web-b"} if request["wait"] else {"ok": True, "group": "vip"}
@@ -143,6 +147,42 @@ def test_failover_asks_for_what_was_given(daemon: Daemon, capsys: pytest.Capture
         "accepted; `hafailover status` shows when it is done",
         "web-b is master",
     ]
+
+
+def test_a_node_can_be_drained_and_brought_back(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    def change(command: str) -> int:
+        parser = argparse.ArgumentParser()
+        commands.add_drain_arguments(parser)
+        args = parser.parse_args(["--socket", str(daemon.path)])
+        return (commands.run_drain if command == "drain" else commands.run_undrain)(args)
+
+    assert change("drain") == change("undrain") == 0
+    assert daemon.asked == [{"command": "drain"}, {"command": "undrain"}]
+    first, second = capsys.readouterr().out.splitlines()
+    assert "stays out" in first
+    assert "takes part again" in second
+
+
+def test_history_asks_for_a_group_and_a_number(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("history", "--socket", str(daemon.path)) == 0
+    assert run("history", "vip", "--limit", "5", "--json", "--socket", str(daemon.path)) == 0
+
+    assert daemon.asked == [
+        {"command": "history", "group": None, "limit": 20},
+        {"command": "history", "group": "vip", "limit": 5},
+    ]
+    *_, table, as_json = capsys.readouterr().out.splitlines()
+    assert table.split()[1:5] == ["vip", "-", "-", "7"]
+    assert json.loads(as_json)["failovers"] == [{"group": "vip", "term": 7}]
+
+
+@pytest.mark.parametrize("value", ["0", "1001", "-1", "all"])
+def test_a_limit_out_of_range_is_a_usage_error(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("history", f"--limit={value}")
+
+    assert caught.value.code == 2
+    assert f"'{value}' is not a whole number, 1 to 1000" in capsys.readouterr().err
 
 
 def test_a_refused_failover_says_why_and_exits_1(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:

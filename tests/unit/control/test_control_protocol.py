@@ -27,6 +27,10 @@ def line(**message: object) -> bytes:
     return json.dumps(message).encode()
 
 
+def failover(**fields: object) -> bytes:
+    return line(command="failover", group="vip", **fields)
+
+
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted({min(cut, len(data)) for cut in cuts}), len(data)]
     return [data[start:end] for start, end in pairwise(edges)]
@@ -79,8 +83,9 @@ def test_the_end_of_the_stream_completes_a_line_once() -> None:
         ),
         (line(command="failover", group="vip", to=None), Request("failover", changes=True, group="vip")),
         (line(command="failover", group="x" * 64), Request("failover", changes=True, group="x" * 64)),
-        (line(command="drain", timeout_s=0.1), Request("drain", changes=True, timeout_ms=100)),
-        (line(command="drain", timeout_s=3600), Request("drain", changes=True, timeout_ms=3_600_000)),
+        (failover(timeout_s=0.1), Request("failover", changes=True, group="vip", timeout_ms=100)),
+        (failover(timeout_s=3600), Request("failover", changes=True, group="vip", timeout_ms=3_600_000)),
+        (line(command="drain"), Request("drain", changes=True)),
         (line(command="undrain"), Request("undrain", changes=True)),
         (
             line(command="pause", group="vip", for_s=1800),
@@ -119,12 +124,12 @@ def test_a_valid_request_is_read(request_line: bytes, expected: Request) -> None
         (line(command="failover", group="a\x1b[31m"), "printable characters"),
         (line(command="failover", group="vip", to={}), "failover: to: an object given"),
         (line(command="failover", group="vip", wait=1), "wait: 1 given, allowed is true or false"),
-        (line(command="drain", timeout_s=True), "timeout_s: true given"),
-        (line(command="drain", timeout_s="3"), 'timeout_s: "3" given, allowed is a number of seconds, 0.1'),
-        (line(command="drain", timeout_s=0.0999), "timeout_s: 0.0999 given"),
-        (line(command="drain", timeout_s=3600.1), "timeout_s: 3600.1 given"),
-        (b'{"command":"drain","timeout_s":1e999}', "timeout_s: Infinity given"),
-        (b'{"command":"drain","timeout_s":' + b"9" * 4000 + b"}", "timeout_s: 999"),
+        (failover(timeout_s=True), "timeout_s: true given"),
+        (failover(timeout_s="3"), 'timeout_s: "3" given, allowed is a number of seconds, 0.1'),
+        (failover(timeout_s=0.0999), "timeout_s: 0.0999 given"),
+        (failover(timeout_s=3600.1), "timeout_s: 3600.1 given"),
+        (b'{"command":"failover","group":"vip","timeout_s":1e999}', "timeout_s: Infinity given"),
+        (b'{"command":"failover","group":"vip","timeout_s":' + b"9" * 4000 + b"}", "timeout_s: 999"),
         (line(command="pause", for_s=0), "pause: for_s: 0 given, allowed is a number of seconds, 1 to 2592000"),
         (line(command="history", limit=0), "limit: 0 given"),
         (line(command="history", limit=1001), "limit: 1001 given"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hafailover.control.report import clean, duration, handed_over, render
+from hafailover.control.report import clean, drained, duration, handed_over, history, render
 
 STATUS: dict[str, Any] = {
     "node": "web-a",
@@ -15,6 +15,7 @@ STATUS: dict[str, Any] = {
     "uptime_s": 3725.4,
     "config_digest": "1f2e3d4c5b6a7988",
     "drained": True,
+    "cloud": {"error": "", "read_age_s": 3.25},
     "peers": [
         {
             "node": "web-b",
@@ -63,6 +64,7 @@ STATUS: dict[str, Any] = {
 
 TEXT = """\
 web-a  hafailover 0.1.0  up 1 h 2 min  configuration 1f2e3d4c5b6a7988  DRAINED
+cloud  read 3.25 s ago
 
 GROUP  STATE   MASTER  TERM  PRIORITY   SINCE
 vip    MASTER  web-a   3     80 of 100  2026-01-01T00:00:00Z  PAUSED hold-down 12.2 s
@@ -98,6 +100,34 @@ def test_colours_change_nothing_but_the_colours() -> None:
 
 def test_of_a_daemon_that_says_nothing_nothing_is_shown() -> None:
     assert render({}) == "-  hafailover -  up -  configuration -\n"
+
+
+@pytest.mark.parametrize(
+    ("cloud", "text"),
+    [
+        ({"error": "", "read_age_s": None}, "cloud  read never\n"),
+        ({"error": "InternalError", "read_age_s": 75}, "cloud  FAILS: InternalError, last read 1 min 15 s ago\n"),
+        ({"error": "Timeout"}, "cloud  FAILS: Timeout, last read never\n"),
+    ],
+)
+def test_trouble_with_the_cloud_stands_at_the_top(cloud: dict[str, Any], text: str) -> None:
+    assert render({"cloud": cloud}).splitlines(keepends=True)[1] == text
+
+
+def test_history_is_a_table() -> None:
+    assert history({"failovers": []}) == "no failover since the daemon has started\n"
+    assert history({"failovers": [{**STATUS["groups"][0]["last_failover"], "group": "vip", "term": 3}, {}]}) == (
+        "AT                        GROUP  FROM   TO     TERM  WHY"
+        "                                         PHASES\n"
+        "2026-01-01T00:00:00.000Z  vip    web-b  web-a  3     the master was silent for the dead interval"
+        "  detect 1 s, guard 0 ms, cloud 600 ms, guest 500 us\n"
+        "-                         -      -      -      -     -\n"
+    )
+
+
+def test_a_drain_is_told_with_its_way_back() -> None:
+    assert "until `hafailover undrain`" in drained({"ok": True, "drained": True})
+    assert drained({"ok": True, "drained": False}) == "this node takes part again\n"
 
 
 def places(part: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -49,6 +49,15 @@ def test_json_is_one_object_a_line_with_what_matters_first() -> None:
     assert (line["level"], line["event"], line["term"]) == ("info", "role_changed", 3)
 
 
+def test_json_names_the_cluster_if_it_is_told() -> None:
+    stream = io.StringIO()
+    log.configure("info", "json", stream, cluster="web")
+
+    structlog.get_logger().info("role_changed", group="vip")
+
+    assert lines(stream)[0]["cluster"] == "web"
+
+
 @pytest.mark.parametrize(
     ("form", "stream", "is_json"),
     [
