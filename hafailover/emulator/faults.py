@@ -76,7 +76,8 @@ class Fault:
     """One fault. `action` and `caller` are patterns (`*`), `action` may also be "reads" or "writes".
 
     `caller` is compared with the SecretId, the instance whose role the credentials come from, and the client's
-    address. `count`: how many requests it befalls, None for all. `ms` is what `kind` says.
+    address. `count`: how many requests it befalls, None for all. `ms` is what `kind` says, and `code` has a default
+    where `kind` wants one.
     """
 
     kind: Kind
@@ -86,6 +87,9 @@ class Fault:
     code: str = ""
     ms: int = 0
     id: int = 0
+
+    def __post_init__(self) -> None:
+        self.code = self.code or DEFAULT_CODES.get(self.kind, "")
 
     def fits(self, action: str, callers: tuple[str, ...]) -> bool:
         """Tell whether the fault befalls such a request."""
@@ -176,16 +180,16 @@ def parse(raw: object) -> Fault:
     if unknown := set(raw) - {"kind", "action", "caller", "count", "code", "ms"}:
         raise ValueError(f"unknown key {min(unknown)!r}")
     kinds = {kind.value: kind for kind in Kind}
-    if raw.get("kind") not in kinds:
-        raise ValueError(f"kind is {raw.get('kind')!r}, allowed are {', '.join(kinds)}")
-    kind = kinds[raw["kind"]]
+    kind = kinds.get(str(raw.get("kind")))
+    if kind is None:
+        raise ValueError(f"kind is {str(raw.get('kind'))[:64]!r}, allowed are {', '.join(kinds)}")
     most_ms = MAX_STALE_MS if kind is Kind.STALE else MAX_MS
     return Fault(
         kind=kind,
         action=_text(raw, "action", "*"),
         caller=_text(raw, "caller", "*"),
         count=None if raw.get("count") is None else number(raw, "count", 1, MAX_COUNT),
-        code=_text(raw, "code", DEFAULT_CODES.get(kind, "")),
+        code=_text(raw, "code", ""),
         ms=number(raw, "ms", 0, most_ms) if "ms" in raw else 0,
     )
 

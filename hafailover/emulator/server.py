@@ -66,9 +66,9 @@ class Emulator:
             self.service.model.listeners.append(on_change)
         self._api = Api(self.service)
         self._admin = Admin(self.service, anywhere=options.admin_anywhere)
-        metadata = Metadata(self.service, options.sources)
+        self._metadata = Metadata(self.service, options.sources)
         self._api_server = _server(self._handle, MAX_BODY)
-        self._metadata_server = _server(metadata.handle, 0)
+        self._metadata_server = _server(self._metadata.handle, 0)
 
     @property
     def model(self) -> Model:
