@@ -185,7 +185,7 @@ async def test_a_dead_file_system_costs_one_thread_not_one_per_run(monkeypatch: 
 
     def slow(name: str) -> str:
         searches.append(name)
-        time.sleep(0.3)
+        time.sleep(0.15)
         raise OSError("stale file handle")
 
     monkeypatch.setattr(process, "find_program", slow)
@@ -193,7 +193,7 @@ async def test_a_dead_file_system_costs_one_thread_not_one_per_run(monkeypatch: 
     assert first.timed_out
     second = await run_program(("/mnt/dead/check",), timeout_s=0.02)
     assert second.error == "cannot run /mnt/dead/check: its file system does not answer"
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.25)
     third = await run_program(("/mnt/dead/check",), timeout_s=5)
     assert third.error == "cannot run /mnt/dead/check: stale file handle"
     assert len(searches) == 2
