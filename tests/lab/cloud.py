@@ -59,6 +59,11 @@ class Arrival:
     peer: str
     action: str
 
+    @property
+    def writes(self) -> bool:
+        """Whether it asks for a change."""
+        return self.action in WRITE_ACTIONS
+
 
 def keys_of(name: str) -> tuple[str, str]:
     """Return the permanent API key of a host: SecretId and SecretKey."""
@@ -123,7 +128,7 @@ class CloudControl:
 
     def writes(self) -> int:
         """Return how many API calls that change something have come in, refused ones included."""
-        return sum(1 for call in self.calls() if call["action"] in WRITE_ACTIONS)
+        return sum(1 for arrival in self.arrivals() if arrival.writes)
 
     def fault(self, kind: str, **fields: object) -> None:
         """Switch a fault on (emulator.faults.Fault)."""
