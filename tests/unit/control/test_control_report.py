@@ -86,8 +86,8 @@ witness  no     -        -     -    -           -       -
 
 
 HISTORY = """\
-AT                        GROUP  FROM   TO     TERM  WHY            PHASES
-2026-01-01T00:00:00.000Z  vip    web-b  web-a  3     it was silent  detect 1 s, guard 0 ms, cloud 600 ms, guest 500 us
+AT                        GROUP  FROM   TO     TERM  WHY     PHASES
+2026-01-01T00:00:00.000Z  vip    web-b  web-a  3     silent  detect 1 s, guard 0 ms, cloud 600 ms, guest 500 us
 -                         -      -      -      -     -
 """
 
@@ -123,7 +123,7 @@ def test_trouble_with_the_cloud_stands_at_the_top(cloud: dict[str, Any], text: s
 
 def test_history_is_a_table() -> None:
     assert history({"failovers": []}) == "no failover since the daemon has started\n"
-    record = {**STATUS["groups"][0]["last_failover"], "group": "vip", "term": 3, "why": "it was silent"}
+    record = {**STATUS["groups"][0]["last_failover"], "group": "vip", "term": 3, "why": "silent"}
     assert history({"failovers": [record, {}]}) == HISTORY
 
 
