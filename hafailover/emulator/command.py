@@ -135,6 +135,7 @@ def _manual(emulator: Emulator, args: Namespace) -> str:
             post("faults", kind="stale", ms=10000),
             post("settings", metadata_down=True, expire_credentials="*"),
             post("faults", clear=True),
+            post("settings", latency_ms=settings[0], task_ms=settings[1], metadata_down=False),
             "move the address by hand, as in the console:",
             post("move", address=vip, eni=second.eni_id),
             "",

@@ -151,9 +151,8 @@ class Model:
 
     def _write(self, call: _Call) -> Content:
         key = (call.caller, call.action, client_token(call.params))
-        asked = json.dumps(call.params, sort_keys=True)
         if key in self._tokens:
-            return self._repeat(key, asked)
+            return self._repeat(key, _canonical(call.params))
         write: Write = PARSERS[call.action](call.params, self.network)
         locks = write.touches if self.rules.serialise == "ip" else (*write.enis, *write.touches)
         if busy := self.tasks.occupied(locks):
@@ -164,7 +163,7 @@ class Model:
         self.tasks.start(task)
         content = write.reply(self.network)
         if key[2]:
-            self._tokens[key] = (asked, task, content)
+            self._tokens[key] = (_canonical(call.params), task, content)
             if len(self._tokens) > MAX_TOKENS:
                 self._tokens.popitem(last=False)
         return content
@@ -257,3 +256,7 @@ class Model:
         count = self.tasks.release_stuck(now)
         self.advance(now)
         return count
+
+
+def _canonical(params: Mapping[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True)

@@ -77,7 +77,7 @@ async def test_the_command_serves_tells_and_ends_on_a_signal() -> None:
     program.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(program.wait(), 10) == 0
     assert b"10.0.1.77: eni-aaaaaaaa -> eni-bbbbbbbb (move by console)" in told
-    assert manual.count(b"curl -d '{") == 10
+    assert manual.count(b"curl -d '{") == 11
 
 
 def _post(url: str, body: bytes) -> None:

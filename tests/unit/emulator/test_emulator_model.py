@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hafailover.emulator import model as module
 from hafailover.emulator.model import Model, Rules
@@ -420,3 +423,48 @@ def test_an_address_carried_along_keeps_its_description() -> None:
     migrate(model, 0)
     model.advance(0)
     assert model.network.enis[B].ip(VIP) == PrivateIp(VIP, description="note")
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(("migrate", "assign", "unassign", "move", "release")),
+        st.sampled_from((A, B)),
+        st.sampled_from((VIP, VIP2, "10.0.1.50")),
+        st.sampled_from(tuple(Fate)),
+        st.integers(0, 700),
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS, st.sampled_from(("eni", "ip")))
+def test_whatever_is_asked_an_address_has_one_holder_and_the_history_is_true(
+    steps: list[tuple[str, str, str, Fate, int]], serialise: str
+) -> None:
+    model = cloud(serialise=serialise)
+    first = {ip: model.network.holder_of(ip) for ip in (VIP, VIP2, "10.0.1.50")}
+    now = 0
+    for action, eni, ip, fate, wait_ms in steps:
+        now += wait_ms
+        with contextlib.suppress(ApiError):
+            if action == "migrate":
+                migrate(model, now, source=eni, to=B if eni == A else A, ip=ip, fate=fate)
+            elif action == "assign":
+                assign(model, now, eni, PrivateIpAddresses=addresses(ip))
+            elif action == "unassign":
+                unassign(model, now, eni, ip)
+            elif action == "move":
+                model.move(ip, eni, now)
+            else:
+                model.release_stuck(now)
+        assert all(len(list(model.network.carriers(ip))) <= 1 for ip in first)
+    now += TASK_MS
+    model.release_stuck(now)
+    assert model.next_due() is None
+    states = {ip.state for eni in model.network.enis.values() for ip in eni.ips}
+    assert states == {IpState.AVAILABLE}
+    assert [change.at_ms for change in model.history] == sorted(change.at_ms for change in model.history)
+    for ip, holder in first.items():
+        chain = [change for change in model.history if change.resource == ip]
+        assert [change.before for change in chain] == [holder, *(change.after for change in chain)][: len(chain)]
+        assert model.network.holder_of(ip) == (chain[-1].after if chain else holder)
