@@ -121,7 +121,7 @@ class Api:
         self._observer = observer
         self._signer = _Signer()
         tls = any(endpoint.protocol == "https" for endpoint in self._endpoints.values())
-        self._http = http_client(tls=tls, limit_bytes=API_LIMIT_BYTES)
+        self._http = http_client(tls=tls, limit_bytes=API_LIMIT_BYTES, timeout_s=self._timeout_s)
         self._clients: dict[str, Any] = {}
         self._used_at_s = float("-inf")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hafailover.cloud.api import Api, ApiCall
-from hafailover.cloud.outcome import CLIENT_BUSY, CLIENT_TIMEOUT, TASK_FAILED, Remedy, classify
+from hafailover.cloud.outcome import CLIENT_BUSY, CLIENT_CREDENTIALS, CLIENT_TIMEOUT, TASK_FAILED, Remedy, classify
 from hafailover.cloud.plan import next_call, sightings, touched
 from hafailover.cloud.replies import Eni, TaskStatus, parse_enis, parse_instance_state, parse_task
 from hafailover.election.values import MoveResult, Outcome, Refusal, Resource, ResourceKind, Sighting
@@ -89,7 +89,17 @@ class Cloud:
 
     async def _describe(self, selection: dict[str, object]) -> tuple[Eni, ...]:
         parameters = {**selection, "Offset": 0, "Limit": PAGE}
-        return parse_enis(await self._api.call("DescribeNetworkInterfaces", parameters))
+        return parse_enis(await self._ask("DescribeNetworkInterfaces", parameters))
+
+    async def _ask(self, action: str, parameters: dict[str, object], service: str = "vpc") -> dict[str, object]:
+        """Make a read; a key that the API no longer knows is replaced, and the question repeated, once."""
+        try:
+            return await self._api.call(action, parameters, service=service)
+        except CloudError as error:
+            remedy = classify(error.code, action).remedy
+            if remedy is not Remedy.REFRESH_CREDENTIALS or error.code == CLIENT_CREDENTIALS:
+                raise
+        return await self._api.call(action, parameters, service=service)
 
     async def _describe_page(self, ids: list[str]) -> tuple[Eni, ...]:
         """Describe up to a page of ENIs. One that is gone must not hide the others: ask for each alone then."""
@@ -114,7 +124,7 @@ class Cloud:
     async def instance_state(self, instance_id: str) -> str:
         """Return an instance's state, such as RUNNING (DescribeInstancesStatus). Raises CloudError."""
         parameters: dict[str, object] = {"InstanceIds": [instance_id], "Offset": 0, "Limit": 1}
-        response = await self._api.call("DescribeInstancesStatus", parameters, service="cvm")
+        response = await self._ask("DescribeInstancesStatus", parameters, "cvm")
         return parse_instance_state(response, instance_id)
 
     async def move(self, resource: Resource, expected: str | None, target: str, *, deadline_s: float) -> MoveResult:

@@ -215,7 +215,7 @@ def read_credentials_file(path: Path) -> Credential:
 
 
 def _read_private(path: Path) -> str:
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    with open(path, "rb", opener=_open_at_once) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             raise _wrong(path, "", "is not a regular file")
@@ -225,6 +225,10 @@ def _read_private(path: Path) -> str:
     if len(content) > _FILE_LIMIT_BYTES:
         raise _wrong(path, "", f"is larger than {_FILE_LIMIT_BYTES} bytes")
     return content.decode()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # where it is a pipe, open would wait for a writer
 
 
 def _key(path: Path, table: Mapping[str, object], key: str) -> str:

@@ -35,7 +35,7 @@ class Metadata:
     def __init__(self, base_url: str, *, timeout_s: float = 1.0) -> None:
         self._root = base_url.rstrip("/") + "/latest/meta-data/"
         self._timeout_s = timeout_s
-        self._http = http_client(tls=base_url.startswith("https:"), limit_bytes=_LIMIT_BYTES)
+        self._http = http_client(tls=base_url.startswith("https:"), limit_bytes=_LIMIT_BYTES, timeout_s=timeout_s)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -119,13 +119,14 @@ _TABLE: tuple[tuple[Classification, str], ...] = (
     (_STALE_KEY, "InvalidCredential"),
     (_CLOCK, "AuthFailure.SignatureExpire"),
     (_UNGRANTED, "AuthFailure.UnauthorizedOperation UnauthorizedOperation"),
-    (_DENIED, "AuthFailure AuthFailure: InvalidAuthorization InvalidSecretId MFAFailure SignatureFailure"),
+    (_DENIED, "AuthFailure AuthFailure: InvalidSecretId MFAFailure SignatureFailure"),
     (_DENIED, "IpInBlacklist IpNotInWhitelist InvalidAccount.NotSupported OperationDenied.AddressInArrears"),
     (_DENIED, "UnauthorizedOperation: NeedApproval NoRealNameAuthentication MFAExpired MFANotFound"),
     (_DENIED, "UnsupportedOperation: AppIdMismatch LockedResources BpaasResources InstanceStateBanning"),
     # requests that can never work as they are
     (_INVALID, "ActionOffline DryRunOperation InvalidAction NoSuchProduct NoSuchVersion UnsupportedRegion"),
     (_INVALID, "UnsupportedProtocol InvalidRequest UnknownParameter MissingParameter"),
+    (_INVALID, "AuthFailure.InvalidAuthorization"),
     (_INVALID, "RequestSizeLimitExceeded ResponseSizeLimitExceeded InvalidParameterConflict"),
     (
         _INVALID,

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tencentcloud.cvm.v20170312 import models as cvm
+from tencentcloud.vpc.v20170312 import models as vpc
+
+from hafailover.cloud.replies import (
+    Address,
+    Eni,
+    TaskStatus,
+    parse_enis,
+    parse_instance_state,
+    parse_task,
+)
+from hafailover.errors import CloudError
+
+ENI: dict[str, Any] = {
+    "NetworkInterfaceId": "eni-aaaaaaaa",
+    "MacAddress": "20:90:6F:63:98:CC",
+    "Primary": False,
+    "State": "AVAILABLE",
+    "SubnetId": "subnet-11111111",
+    "Zone": "ap-guangzhou-3",
+    "GroupSet": ["sg-1", "sg-2"],
+    "Attachment": {"InstanceId": "ins-aaaaaaaa", "DeviceIndex": 1},
+    "PrivateIpAddressSet": [
+        {"PrivateIpAddress": "10.0.0.17", "Primary": True, "State": "AVAILABLE", "AddressId": "eip-1"},
+        {"PrivateIpAddress": "10.0.0.100", "Primary": False, "State": "MIGRATING", "AddressId": ""},
+    ],
+    "SomethingNew": {"of": ["any", "shape"]},
+}
+REPLY: dict[str, Any] = {"TotalCount": 1, "NetworkInterfaceSet": [ENI], "RequestId": "r"}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """Return the reply with one value replaced; the path is keys and indices with dots between."""
+    reply = copy.deepcopy(REPLY)
+    *way, last = (int(step) if step.isdigit() else step for step in path.split("."))
+    place: Any = reply
+    for step in way:
+        place = place[step]
+    place[last] = value
+    return reply
+
+
+def test_an_eni_as_documented() -> None:
+    assert parse_enis(REPLY) == (
+        Eni(
+            id="eni-aaaaaaaa",
+            mac="20:90:6f:63:98:cc",
+            instance_id="ins-aaaaaaaa",
+            primary=False,
+            state="AVAILABLE",
+            subnet_id="subnet-11111111",
+            zone="ap-guangzhou-3",
+            addresses=(
+                Address("10.0.0.17", primary=True, state="AVAILABLE", eip_id="eip-1"),
+                Address("10.0.0.100", primary=False, state="MIGRATING"),
+            ),
+            security_groups=("sg-1", "sg-2"),
+        ),
+    )
+
+
+@pytest.mark.parametrize("value", [None, {"InstanceId": ""}, {"InstanceId": None}, {}])
+def test_a_detached_eni(value: Any) -> None:
+    (eni,) = parse_enis(changed("NetworkInterfaceSet.0.Attachment", value))
+    assert eni.instance_id is None
+
+
+@pytest.mark.parametrize("key", ["GroupSet", "Zone", "MacAddress", "SubnetId", "State"])
+def test_what_may_be_missing_while_an_eni_is_made(key: str) -> None:
+    (eni,) = parse_enis(changed(f"NetworkInterfaceSet.0.{key}", None))
+    assert eni.id == "eni-aaaaaaaa"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("NetworkInterfaceSet", None),
+        ("NetworkInterfaceSet", {}),
+        ("NetworkInterfaceSet.0", None),
+        ("NetworkInterfaceSet.0", "eni-aaaaaaaa"),
+        ("TotalCount", 2),
+        ("TotalCount", "1"),
+        ("TotalCount", True),
+        ("TotalCount", None),
+        ("NetworkInterfaceSet.0.NetworkInterfaceId", ""),
+        ("NetworkInterfaceSet.0.NetworkInterfaceId", 5),
+        ("NetworkInterfaceSet.0.NetworkInterfaceId", "e" * 257),
+        ("NetworkInterfaceSet.0.Primary", None),
+        ("NetworkInterfaceSet.0.Primary", "false"),
+        ("NetworkInterfaceSet.0.State", 1),
+        ("NetworkInterfaceSet.0.Attachment", "ins-aaaaaaaa"),
+        ("NetworkInterfaceSet.0.Attachment.InstanceId", 7),
+        ("NetworkInterfaceSet.0.PrivateIpAddressSet", None),
+        ("NetworkInterfaceSet.0.PrivateIpAddressSet.1", []),
+        ("NetworkInterfaceSet.0.PrivateIpAddressSet.1.PrivateIpAddress", None),
+        ("NetworkInterfaceSet.0.PrivateIpAddressSet.1.Primary", 0),
+        ("NetworkInterfaceSet.0.PrivateIpAddressSet.1.State", ["AVAILABLE"]),
+        ("NetworkInterfaceSet.0.GroupSet", "sg-1"),
+        ("NetworkInterfaceSet.0.GroupSet.0", 5),
+    ],
+)
+def test_a_reply_that_cannot_be_believed_is_an_error(path: str, value: Any) -> None:
+    with pytest.raises(CloudError) as caught:
+        parse_enis(changed(path, value))
+    assert caught.value.code == "ClientBadReply"
+    assert next(step for step in reversed(path.split(".")) if not step.isdigit()) in str(caught.value)
+
+
+def test_a_reply_that_lists_an_eni_twice_is_an_error() -> None:
+    with pytest.raises(CloudError, match="duplicates"):
+        parse_enis({"TotalCount": 2, "NetworkInterfaceSet": [ENI, ENI]})
+
+
+def test_the_fields_that_are_read_exist_in_the_sdks_models() -> None:
+    eni = vpc.NetworkInterface()
+    known = {**ENI}
+    del known["SomethingNew"]
+    eni._deserialize(known)  # warns, which is an error here, about fields that it does not know
+    assert eni.Attachment.InstanceId == "ins-aaaaaaaa"
+    assert eni.PrivateIpAddressSet[1].State == "MIGRATING"
+    assert hasattr(vpc.DescribeNetworkInterfacesResponse(), "TotalCount")
+    assert hasattr(vpc.DescribeVpcTaskResultResponse(), "Status")
+    assert hasattr(cvm.DescribeInstancesStatusResponse(), "InstanceStatusSet")
+    assert hasattr(cvm.InstanceStatus(), "InstanceState")
+
+
+def test_instance_states() -> None:
+    reply = {"InstanceStatusSet": [{"InstanceId": "ins-a", "InstanceState": "STOPPED"}]}
+    assert parse_instance_state(reply, "ins-a") == "STOPPED"
+    with pytest.raises(CloudError) as caught:
+        parse_instance_state(reply, "ins-b")
+    assert caught.value.code == "ResourceNotFound"
+
+
+def test_task_states() -> None:
+    assert parse_task({"Status": "RUNNING"}) is TaskStatus.RUNNING
+    for status in ("DONE", "", None, 1):
+        with pytest.raises(CloudError, match="Status"):
+            parse_task({"Status": status})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*ENI, *REPLY, "PrivateIpAddress", "InstanceId", "Status", "x"]), inner)
+    ),
+    max_leaves=12,
+)
+PATHS = ["TotalCount", "NetworkInterfaceSet", *(f"NetworkInterfaceSet.0.{key}" for key in ENI)]
+
+
+@given(JSON | st.builds(changed, st.sampled_from(PATHS), JSON))
+def test_any_json_is_a_value_or_a_cloud_error(reply: Any) -> None:
+    for parse in (parse_enis, parse_task, lambda value: parse_instance_state(value, "ins-a")):
+        try:
+            parsed = parse(reply)
+        except CloudError as error:
+            assert error.code in ("ClientBadReply", "ResourceNotFound")  # noqa: PT017 - either way is fine
+        else:
+            assert isinstance(parsed, tuple | TaskStatus | str)
