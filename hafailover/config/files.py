@@ -46,12 +46,17 @@ def read(path: pathlib.Path, most: int, *, secret: bool = False) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         raise UnusableError(_why(error)) from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         _require_regular(status)
         if secret:
             _require_closed(status, _NOT_FOR_OTHERS, 'allowed: owner and group may read ("chmod 0640")')
-        content = file.read(most + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise UnusableError(_why(error)) from None
+    finally:
+        os.close(descriptor)
     if len(content) > most:
         raise UnusableError(f"is larger than {most} bytes")
     return content
@@ -61,8 +66,8 @@ def _why(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     if isinstance(error, OSError) and error.strerror:
-        return f"cannot be opened: {error.strerror}"
-    return "cannot be opened: not a path"
+        return f"cannot be read: {error.strerror}"
+    return "cannot be read: not a path"
 
 
 def _require_regular(status: os.stat_result) -> None:

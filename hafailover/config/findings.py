@@ -35,7 +35,11 @@ class Findings:
             found.append(Problem(self._file, "", f"{self._untold} more problems"))
         return tuple(found)
 
+    def error(self) -> ConfigError:
+        """Return all problems as one error."""
+        return ConfigError(self.problems())
+
     def raise_if_any(self) -> None:
-        """Raise a ConfigError of all problems, if there are any."""
+        """Raise that error if there are any problems."""
         if self._found:
-            raise ConfigError(self.problems())
+            raise self.error()

@@ -120,10 +120,6 @@ def _socket_path(text: str) -> Path:
     return _path(text)
 
 
-def _ip(text: str) -> str:
-    return str(addresses.ip(text))
-
-
 def _peer(text: str) -> tuple[str, int]:
     host, port = addresses.ip_and_port(text)
     address = ip_address(host)

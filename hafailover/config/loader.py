@@ -31,8 +31,7 @@ def _read(path: Path, findings: Findings) -> str:
         return files.read_text(path)
     except files.UnusableError as error:
         findings.add("", str(error))
-        findings.raise_if_any()
-        raise
+        raise findings.error() from None
 
 
 def parse(text: str, findings: Findings) -> Section:
@@ -52,8 +51,7 @@ def _toml(text: str, findings: Findings) -> dict[str, Any]:
         findings.add("", f"is not TOML: {error}")
     except RecursionError:
         findings.add("", "is not usable TOML: arrays or tables are nested too deeply")
-    findings.raise_if_any()
-    return {}
+    raise findings.error()
 
 
 def build(root: Section, path: Path, keys: tuple[bytes, ...]) -> Config:

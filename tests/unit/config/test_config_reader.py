@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hafailover.config import reader, schema
@@ -206,8 +206,9 @@ def test_a_bad_hook_is_told(told: Told) -> None:
             {"check": '[[group.check]]\nname = "c"\ntype = "tcp"\naddress = "a:1"\ntime_out = "1s"\n'},
             [
                 (
-                    'group "vip".check "c".time_out: unknown key (did you mean "timeout"?); allowed: address, command,'
-                    " fall, interface, interval, name, path, pidfile, rise, status, timeout, type, unit, url, weight"
+                    'group "vip".check "c".time_out: unknown key (did you mean "timeout"?); allowed:'
+                    " address, command, fall, interface, interval, name, path, pidfile, rise, status, timeout,"
+                    " type, unit, url, weight"
                 )
             ],
         ),
@@ -340,6 +341,7 @@ FILES = st.dictionaries(
 )
 
 
+@settings(max_examples=40)  # large values: more say little and take seconds
 @given(FILES)
 def test_any_toml_is_judged_without_another_exception(raw: dict[str, object]) -> None:
     findings = Findings("f.toml")

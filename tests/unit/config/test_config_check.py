@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from hafailover.config import check
+from hafailover.config.times import ServiceTimes, Times
+
+if TYPE_CHECKING:
+    from tests.unit.config.conftest import Made
+
+CHECK = '[[group.check]]\nname = "nginx"\ntype = "tcp"\naddress = "a:1"\ninterval = "400ms"\nfall = 3\n'
+CLOUD = '[cloud]\nregion = "ap-guangzhou"\n'
+
+
+def test_the_times_follow_from_the_intervals(made: Made) -> None:
+    said = check.report(made(check=CHECK))
+    assert said.times == Times(
+        interval_ms=200,
+        suspicion_ms=500,
+        detection_ms=1000,
+        restart_grace_ms=3000,
+        outage_example_ms=1620,
+        services=(ServiceTimes("vip", "nginx", 400, 300, 3, 1200, 1500, 1820),),
+    )
+
+
+def test_the_report_reads_like_this(made: Made) -> None:
+    said = check.report(made(cloud=CLOUD, check=CHECK))
+    assert check.as_text(said) == (
+        f'f.toml: valid (cluster "web", 2 nodes, 1 group, digest {said.digest})\n'
+        "\n"
+        "Times that follow, where A is one API request and T the time that the cloud takes to apply a move\n"
+        "(in the examples A = 100ms, T = 500ms):\n"
+        "  heartbeats are sent every 200ms\n"
+        "  a silent peer is suspected after 500ms and taken for dead after 1s\n"
+        "  a peer whose host answers but whose daemon is gone is waited for 3s\n"
+        "  a lost host costs at most 1s + A + T + 20ms (example: 1.62s)\n"
+        '  group "vip", check "nginx": a fault is found after 1.2s (400ms x 3), 1.5s where it hangs,'
+        " and costs at most 1.2s + A + T + 20ms (example: 1.82s)\n"
+    )
+
+
+def test_the_warnings_follow(made: Made) -> None:
+    text = check.as_text(check.report(made(cloud=CLOUD)))
+    assert text.endswith(
+        "\n\nWarnings:\n"
+        '  group "vip".check: none: a service that fails while its host and daemon live is not noticed\n'
+    )
+
+
+def test_the_json_report_says_the_same(made: Made) -> None:
+    config = made(cloud=CLOUD)
+    said = json.loads(json.dumps(check.as_json(check.report(config))))
+    assert said["valid"] is True
+    assert said["digest"] == config.digest.hex()
+    assert (said["file"], said["cluster"], said["nodes"], said["groups"]) == ("f.toml", "web", 2, 1)
+    assert said["times"]["detection_ms"] == 1000
+    assert said["warnings"][0]["key"] == 'group "vip".check'
