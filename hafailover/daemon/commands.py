@@ -34,11 +34,11 @@ def run(args: Namespace) -> int:
     except HafailoverError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    sink = configure(config.log.level, config.log.format)
+    sink = configure(config.log.level, config.log.format, cluster=config.cluster.name)
     # What was made by now stays for good: the collector need not look at it again and again.
     gc.freeze()
     try:
-        asyncio.run(Daemon(config, args.node).run())
+        asyncio.run(Daemon(config, args.node, sink).run())
     except HafailoverError as error:
         structlog.get_logger().critical("cannot_go_on", error=str(error))
         return error.exit_code

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from hafailover.cloud.outcome import classify
 from hafailover.daemon import clock, report
 from hafailover.election.status import status
+from hafailover.election.values import Outcome
 from hafailover.observe.history import History
 from hafailover.observe.metrics import Metrics
 from hafailover.observe.web import Web
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from hafailover.daemon.runner import Runner
     from hafailover.election.node import Node
     from hafailover.heartbeat.path import Path
+    from hafailover.observe.sink import Sink
 
 STALLED_MS = 5_000  # without a turn of the loop the daemon is not healthy; it turns at every heartbeat
 
@@ -32,9 +35,10 @@ log = structlog.get_logger()
 class Observer:
     """Gathers what is to be seen; `attach` gives it the core, before anybody can ask."""
 
-    def __init__(self, config: model.Config, me: model.Node, credentials: CredentialSource) -> None:
+    def __init__(self, config: model.Config, me: model.Node, credentials: CredentialSource, sink: Sink) -> None:
         self._config = config
         self._credentials = credentials
+        self._sink = sink
         self._started_at_ms = clock.now_ms()
         self._checks: dict[tuple[str, str], CheckResult] = {}
         self._rejected: dict[str, Counter[str]] = {}
@@ -55,6 +59,7 @@ class Observer:
     def turned(self, late_ms: int) -> None:
         """Note a turn of the loop, and how late its timer was."""
         self.metrics.loop_lag(late_ms / 1000)
+        self._sink.flush()
 
     def checked(self, group: str, result: CheckResult) -> None:
         """Note a run of a check."""
@@ -64,6 +69,8 @@ class Observer:
     def api_call(self, call: ApiCall) -> None:
         """Note a request to the cloud."""
         self.metrics.api_call(call.action, "" if call.code == "OK" else call.code, call.seconds)
+        if classify(call.code, call.action).outcome is Outcome.THROTTLED:
+            self.metrics.throttled(call.action)
         if call.clock_offset_s is not None:
             self.metrics.clock_offset(-call.clock_offset_s)
         to_wire_ms = None if call.to_wire_s is None else round(call.to_wire_s * 1000, 3)
@@ -81,15 +88,16 @@ class Observer:
         self._count_rejected()
         expires_in_s = self._credentials.expires_in_s
         self.metrics.credentials_expire(0.0 if expires_in_s is None else clock.wall_ms() / 1000 + expires_in_s)
-        return report.as_json(
-            status(self._node, clock.now_ms()),
+        facts = report.Facts(
             config_digest=self._config.digest,
             started_at_ms=self._started_at_ms,
             dead_interval_ms=self._config.heartbeat.dead_interval_ms,
             paths=self._paths,
             history=self.history,
             checks=self._checks,
+            log_lines_lost=self._sink.lost,
         )
+        return report.as_json(status(self._node, clock.now_ms()), facts)
 
     def _count_rejected(self) -> None:
         for path in self._paths:

@@ -13,6 +13,7 @@ import structlog
 from hafailover.daemon import clock, guards, statefile
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
+from hafailover.election.reasons import Reason
 from hafailover.election.values import GuardVerdict, State
 from hafailover.errors import CloudError, GuestError
 from hafailover.guest.hooks import HookContext, HookQueue
@@ -188,6 +189,9 @@ class Performer:
             case fx.RoleChanged():
                 self._roles[effect.group] = effect
                 self._parts.metrics.role_changed(effect.group, effect.old, effect.new, effect.reason)
+                if effect.old is State.CLAIMING and effect.new is not State.MASTER:
+                    result = "lost" if effect.reason is Reason.CLAIM_LOST else "void"
+                    self._parts.metrics.failover(effect.group, effect.reason, result, {})
                 level = log.warning if State.FAULT in (effect.old, effect.new) else log.info
                 level(
                     "role",

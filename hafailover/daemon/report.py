@@ -5,6 +5,7 @@ Fields are added and never renamed.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import hafailover
@@ -14,7 +15,7 @@ from hafailover.election.values import ResourceKind
 from hafailover.observe.history import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from hafailover.checks.result import CheckResult
     from hafailover.election.status import GroupStatus, NodeStatus, PeerStatus, ResourceStatus
@@ -24,32 +25,37 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def as_json(
-    status: NodeStatus,
-    *,
-    config_digest: bytes,
-    started_at_ms: int,
-    dead_interval_ms: int,
-    paths: Iterable[Path],
-    history: History,
-    checks: Mapping[tuple[str, str], CheckResult],
-) -> Json:
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What belongs to a status and is not the core's: all of it as of now."""
+
+    config_digest: bytes
+    started_at_ms: int
+    dead_interval_ms: int
+    paths: Sequence[Path]
+    history: History
+    checks: Mapping[tuple[str, str], CheckResult]
+    log_lines_lost: int
+
+
+def as_json(status: NodeStatus, facts: Facts) -> Json:
     """Return the whole status; instants of the monotonic clock become times of day or ages in seconds."""
     now_ms = clock.now_ms()
-    seen = {path.name: {stats.peer: stats for stats in path.stats()} for path in paths}
+    seen = {path.name: {stats.peer: stats for stats in path.stats()} for path in facts.paths}
     return {
         "node": status.node,
         "version": hafailover.__version__,
-        "uptime_s": (now_ms - started_at_ms) / 1000,
-        "config_digest": config_digest.hex(),
+        "uptime_s": (now_ms - facts.started_at_ms) / 1000,
+        "config_digest": facts.config_digest.hex(),
         "drained": status.drained,
         "leaving": status.leaving.name.lower(),
         "cloud": {
             "error": status.cloud_error,
             "read_age_s": None if status.read_age_ms is None else status.read_age_ms / 1000,
         },
-        "peers": [_peer(peer, seen, dead_interval_ms) for peer in status.peers],
-        "groups": [_group(group, now_ms, history, checks) for group in status.groups],
+        "log_lines_lost": facts.log_lines_lost,
+        "peers": [_peer(peer, seen, facts.dead_interval_ms) for peer in status.peers],
+        "groups": [_group(group, now_ms, facts) for group in status.groups],
     }
 
 
@@ -79,9 +85,7 @@ def _path(stats: PeerPathStats, dead_interval_ms: int) -> Json:
     }
 
 
-def _group(
-    group: GroupStatus, now_ms: int, history: History, checks: Mapping[tuple[str, str], CheckResult]
-) -> Json:
+def _group(group: GroupStatus, now_ms: int, facts: Facts) -> Json:
     since_ms = clock.wall_ms() - (now_ms - group.since)
     return {
         "name": group.name,
@@ -103,11 +107,11 @@ def _group(
                 "name": name,
                 "state": state.value,
                 "weight": weight,
-                "detail": _detail(checks.get((group.name, name))),
+                "detail": _detail(facts.checks.get((group.name, name))),
             }
             for name, weight, state in group.checks
         ],
-        "last_failover": history.last(group.name),
+        "last_failover": facts.history.last(group.name),
     }
 
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from hafailover.election.events import Event
     from hafailover.election.values import CheckState, Memory
     from hafailover.guest.network import GuestNetwork
+    from hafailover.observe.sink import Sink
 
 METADATA_PATIENCE_S = 3.0
 ENI_RETRY_S = 2.0
@@ -56,9 +57,10 @@ log = structlog.get_logger()
 class Daemon:
     """One daemon. `run` lasts until it has left; it raises ConfigError or StartError where it cannot start."""
 
-    def __init__(self, config: model.Config, node_option: str | None) -> None:
+    def __init__(self, config: model.Config, node_option: str | None, sink: Sink) -> None:
         self._config = config
         self._node_option = node_option
+        self._sink = sink
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
         self._closing: list[Callable[[], Coroutine[object, object, object] | None]] = []
@@ -98,7 +100,7 @@ class Daemon:
         guest = await self._open_guest()
         credentials = credential_source(config.cloud, metadata)
         self._spawn(credentials.run())
-        observer = Observer(config, me, credentials)
+        observer = Observer(config, me, credentials, self._sink)
         cloud = await self._open_cloud(metadata, credentials, observer)
         enis = await self._find_enis(cloud, me, instance_id)
         node = self._make_node(me, enis, memory)

@@ -6,7 +6,7 @@ datagrams. Such a host is up and its daemon is not; the address is still configu
 answer, and systemd is about to start the daemon again. Both get `restart_grace` before they count as down.
 
 Refusals are answers to our own datagrams, and kernels limit their rate (Linux: about one a second and target),
-so a refusal counts for `REFUSAL_FRESH_MS`; a host that dies while its daemon is away falls silent here too, and is
+so a refusal counts for `REFUSAL_FRESH_MS`, or three intervals where those are longer; a host that dies while its daemon is away falls silent here too, and is
 DOWN when the last refusal is older than that.
 
 An unconfirmed advert, which could be a recording of an older daemon, is a sign of life and nothing else: it can
@@ -61,6 +61,7 @@ class Peer:
         self.confirmed = False
         self.last_heard: Instant | None = None
         self._timing = timing
+        self._refusal_fresh_ms = max(REFUSAL_FRESH_MS, 3 * timing.interval_ms)
         self._groups: dict[GroupName, GroupAdvert] = {}
         self._refused_since: Instant | None = None
         self._refused_last: Instant = 0
@@ -106,7 +107,7 @@ class Peer:
 
     def liveness(self, now: Instant) -> Liveness:
         """Return what this node believes of the peer at `now`."""
-        if self.advert is not None and self.advert.leaving is Leaving.STOPPING:
+        if self._says(Leaving.STOPPING):
             return Liveness.LEFT
         base = self.last_heard if self.last_heard is not None else self._refused_since
         if base is None:
@@ -126,9 +127,13 @@ class Peer:
         return self._timing.dead_interval_ms // 2
 
     def _graced(self, now: Instant) -> bool:
-        if self.advert is not None and self.advert.leaving is Leaving.RESTARTING:
+        if self._says(Leaving.RESTARTING):
             return True
-        return self._refused_since is not None and now - self._refused_last <= REFUSAL_FRESH_MS
+        return self._refused_since is not None and now - self._refused_last <= self._refusal_fresh_ms
+
+    def _says(self, leaving: Leaving) -> bool:
+        """Whether the peer itself, and not perhaps a recording of it, says that it leaves in this way."""
+        return self.confirmed and self.advert is not None and self.advert.leaving is leaving
 
     def next_change(self, now: Instant) -> Instant | None:
         """Return the earliest instant after `now` at which silence alone can change the liveness."""
@@ -138,7 +143,7 @@ class Peer:
         timing = self._timing
         edges = [base + self.suspicion_ms, base + timing.dead_interval_ms, base + timing.restart_grace_ms]
         if self._refused_since is not None:
-            edges.append(self._refused_last + REFUSAL_FRESH_MS + 1)
+            edges.append(self._refused_last + self._refusal_fresh_ms + 1)
         return min((edge for edge in edges if edge > now), default=None)
 
     def group(self, name: GroupName) -> GroupAdvert | None:

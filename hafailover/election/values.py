@@ -48,7 +48,7 @@ class Handover(Enum):
 
 
 class CheckState(Enum):
-    """What a check says of the service; PENDING until `rise` or `fall` results have come once."""
+    """What a check says of the service; PENDING until its first pass, or until it has failed `fall` times."""
 
     PENDING = "pending"
     UP = "up"

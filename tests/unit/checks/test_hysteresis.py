@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,9 +19,12 @@ def test_nothing_is_known_before_the_first_result() -> None:
     assert Hysteresis(3, 3).state is PENDING
 
 
-@pytest.mark.parametrize(("result", "state"), [("+", UP), ("-", DOWN)])
-def test_the_first_result_decides_alone(result: str, state: CheckState) -> None:
-    assert states(3, 3, result) == [state]
+def test_one_pass_ends_the_waiting() -> None:
+    assert states(3, 3, "--+") == [PENDING, PENDING, UP]
+
+
+def test_one_failure_after_a_restart_is_borne_as_before() -> None:
+    assert states(3, 3, "---") == [PENDING, PENDING, DOWN]
 
 
 def test_falls_after_so_many_failures_in_a_row() -> None:
@@ -39,11 +41,11 @@ def test_one_result_is_enough_where_one_is_asked_for() -> None:
 
 @given(st.integers(1, 5), st.integers(1, 5), st.text("+-", min_size=1, max_size=60))
 def test_the_state_is_what_a_look_back_at_all_results_says(rise: int, fall: int, results: str) -> None:
-    expected = UP if results[0] == "+" else DOWN
-    since = 1
-    for end in range(2, len(results) + 1):
-        contrary, needed = ("-", fall) if expected is UP else ("+", rise)
-        if results[since:end].endswith(contrary * needed):
-            expected = DOWN if expected is UP else UP
-            since = end
+    expected = PENDING
+    for end in range(1, len(results) + 1):
+        so_far = results[:end]
+        if so_far.endswith("+" * (rise if expected is DOWN else 1)):
+            expected = UP
+        elif so_far.endswith("-" * fall) and expected is not DOWN:
+            expected = DOWN
     assert states(rise, fall, results)[-1] is expected
