@@ -1,0 +1,46 @@
+# Two commands for a newcomer: `make demo` shows the main job without root, `make test` proves it.
+# The rest is for who works on it; `make help` lists everything.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+# What the lab and the tests of real systems need beyond Python.
+PACKAGES := iproute2 nftables keepalived prometheus procps
+
+.PHONY: help demo test check lint unit lab figures clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(STAMP)  ## a failover to watch, on loopback
+	@$(BIN)/hafailover demo $(ARGS)
+
+test: check unit lab  ## everything
+
+check: $(STAMP) lint  ## style, types, layers
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(STAMP)  ## unit, property and scenario tests
+	$(BIN)/pytest -q -m "not lab and not system" tests
+
+lab: $(STAMP) .packages  ## real daemons in network namespaces, real tools (root)
+	$(BIN)/pytest -q -m "lab or system" tests
+
+figures: $(STAMP) .packages  ## the figures of the README, measured here beside keepalived (root)
+	$(BIN)/python benchmarks/failover.py
+
+$(STAMP): pyproject.toml
+	@tools/venv $(VENV)
+	@touch $@
+
+.PHONY: .packages
+.packages:
+	@tools/packages $(PACKAGES)
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
