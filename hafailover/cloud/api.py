@@ -33,7 +33,7 @@ from hafailover.cloud.outcome import (
     is_code,
 )
 from hafailover.cloud.transport import API_LIMIT_BYTES, KEEPALIVE_EXPIRY_S, TRACE, Trace, http_client
-from hafailover.errors import CloudError, CredentialsError
+from hafailover.errors import CloudError, CredentialsError, StartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,10 @@ class _Signer:
 
 
 class Api:
-    """The requests of one region, over connections that stay open."""
+    """The requests of one region, over connections that stay open.
+
+    Raises ValueError where an endpoint is not one, StartError where the environment keeps the SDK from starting.
+    """
 
     def __init__(
         self,
@@ -122,7 +125,7 @@ class Api:
         self._signer = _Signer()
         tls = any(endpoint.protocol == "https" for endpoint in self._endpoints.values())
         self._http = http_client(tls=tls, limit_bytes=API_LIMIT_BYTES, timeout_s=self._timeout_s)
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {"vpc": self._make_client("vpc")}  # that of cvm when it is needed
         self._used_at_s = float("-inf")
 
     async def call(self, action: str, parameters: dict[str, object], *, service: str = "vpc") -> dict[str, object]:
@@ -162,7 +165,10 @@ class Api:
         # used, the loading of the trusted authorities; those of `http_client` verify.
         http = HttpProfile(protocol=endpoint.protocol, endpoint=endpoint.host, certification=False)
         profile = ClientProfile(httpProfile=http, language="en-US")
-        client = CommonClient(service, VERSION, self._signer, self._region, profile)
+        try:
+            client = CommonClient(service, VERSION, self._signer, self._region, profile)
+        except ImportError as exc:  # the constructor heeds a SOCKS proxy that the requests never use
+            raise StartError(f"unset ALL_PROXY and its like, no proxy is used: {exc}") from None
         client.http_client = self._http
         return client
 

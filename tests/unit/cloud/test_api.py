@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hafailover.cloud import transport
 from hafailover.cloud.api import Api, ApiCall, Endpoint
 from hafailover.cloud.credentials import EnvironmentCredentials
-from hafailover.errors import CloudError
+from hafailover.errors import CloudError, StartError
 from tests.unit.cloud.stub import KEYS, Asked, MakeStub, Stub, answer, error, http, settings
 
 if TYPE_CHECKING:
@@ -196,6 +196,12 @@ async def test_a_proxy_in_the_environment_is_not_used(make_stub: MakeStub, monke
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     stub = await make_stub(lambda _: answer())
     assert await code_of(stub) == "OK"
+
+
+def test_a_proxy_that_the_sdk_cannot_live_with_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    with pytest.raises(StartError, match="unset ALL_PROXY"):
+        make_api("http://127.0.0.1:1")
 
 
 async def test_the_date_header_tells_how_far_the_clocks_are_apart(make_stub: MakeStub) -> None:
