@@ -169,7 +169,7 @@ async def test_a_failure_that_takes_all_its_time_is_counted() -> None:
         await asyncio.sleep(timeout_s + 0.05)
         return Verdict(passed=False, detail="no answer")
 
-    runner, _ = make(tcp(1, timeout_ms=20), Stub(probe))
+    runner, _ = make(tcp(1, timeout_ms=20, fall=1), Stub(probe))
     assert (await runner.run_once()).counted
     assert runner.state is DOWN
 
