@@ -92,7 +92,7 @@ async def test_a_resource_that_is_there_already_needs_no_call(make_bench: MakeBe
     ],
 )
 async def test_a_write_is_sent_once_however_it_ends(make_bench: MakeBench, said: bytes, result: MoveResult) -> None:
-    bench = await make_bench(by_action(**{MIGRATE: said}), timeout_ms=60)
+    bench = await make_bench(by_action(**{MIGRATE: said}), timeout_ms=2000 if said else 200)
     assert await bench.cloud.move(VIP, A, B, deadline_s=5) == result
     assert bench.stub.actions == [MIGRATE]
 
