@@ -5,9 +5,9 @@ interval on. Two things stretch that: a peer that announced a restart, and a pee
 datagrams. Such a host is up and its daemon is not; the address is still configured there, the service may well
 answer, and systemd is about to start the daemon again. Both get `restart_grace` before they count as down.
 
-Refusals are answers to our own datagrams, and kernels limit their rate (Linux: about one a second and target),
-so a refusal counts for `REFUSAL_FRESH_MS`, or three intervals where those are longer; a host that dies while its daemon is away falls silent here too, and is
-DOWN when the last refusal is older than that.
+Refusals are answers to our own datagrams, and kernels limit their rate (Linux: about one a second and target), so a
+refusal counts for `REFUSAL_FRESH_MS`, or three intervals where those are longer; a host that dies while its daemon is
+away falls silent here too, and is DOWN when the last refusal is older than that.
 
 An unconfirmed advert, which could be a recording of an older daemon, is a sign of life and nothing else: it can
 keep this node from claiming, but it can neither depose a master nor name a successor.
