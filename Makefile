@@ -32,7 +32,7 @@ lab: $(STAMP) .packages  ## real daemons in network namespaces, real tools (root
 	$(BIN)/pytest -q -m "lab or system" tests
 
 figures: $(STAMP) .packages  ## the figures of the README, measured here beside keepalived (root)
-	$(BIN)/python benchmarks/failover.py
+	$(BIN)/python -m benchmarks.failover
 
 $(STAMP): pyproject.toml
 	@tools/venv $(VENV)

@@ -156,6 +156,10 @@ class CloudControl:
         """Carry the next move out and reset the connection instead of answering."""
         self.fault("reset-after", action="writes", count=1)
 
+    def move_by_hand(self, name: str) -> None:
+        """Bind the address to another host at once, as somebody in the cloud's console does."""
+        self._ask("move", eni=next(node.eni_id for node in PAIR if node.name == name))
+
     def outage_for(self, name: str) -> None:
         """Reset every connection of one host."""
         self.fault("outage", caller=_ADDRESS_OF[name])
@@ -189,6 +193,9 @@ def _answer(emulator: _TimedEmulator, routes: Routes, asked: dict[str, Any]) -> 
         return _switch_on(emulator, asked["fault"])
     if asked["do"] == "heal":
         return emulator.faults.remove()
+    if asked["do"] == "move":
+        emulator.model.move(VIP, asked["eni"], emulator.service.now_ms())
+        return "ok"
     known: dict[str, object] = {
         "routes": routes.applied,
         "calls": [asdict(call) for call in emulator.service.calls],

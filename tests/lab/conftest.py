@@ -4,12 +4,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.fabric import sweep, why_not
+from tests.lab.fabric import LabError, sweep, why_not
 from tests.lab.lab import Lab
 from tests.lab.pair import Pair, PairSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def _show(lab: Lab) -> None:
+    for name, text in lab.logs().items():  # shown by pytest where a test has failed
+        print(f"----- {name}\n{text}")  # noqa: T201 - see above
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +29,7 @@ def _allowed() -> None:
 def lab(_allowed: None) -> Iterator[Lab]:
     with Lab() as made:
         yield made
-        for name, text in made.logs().items():  # shown by pytest where the test has failed
-            print(f"----- {name}\n{text}")  # noqa: T201 - see above
+        _show(made)
 
 
 @pytest.fixture
@@ -36,5 +40,9 @@ def settings() -> PairSettings:
 @pytest.fixture
 def pair(lab: Lab, settings: PairSettings) -> Pair:
     made = Pair(lab, settings)
-    made.start()
+    try:
+        made.start()
+    except LabError:
+        _show(lab)
+        raise
     return made

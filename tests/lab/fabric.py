@@ -30,7 +30,7 @@ GATEWAY = "10.0.1.1"
 API = "10.0.255.10"
 METADATA = "169.254.0.23"
 HEARTBEAT_PORT = 7694
-TOOLS = ("ip", "nft", "nsenter", "unshare", "setpriv")
+TOOLS = ("ip", "nft", "sysctl", "nsenter", "unshare", "setpriv")
 VOID = "void"  # where the router sends what is bound to nobody
 
 _FILTER = """

@@ -49,6 +49,8 @@ class Host:
         talks: bool = False,
     ) -> Process:
         """Start a program on this host under a name; its log is `NAME.log` in the host's directory."""
+        if name in self.processes:  # an earlier run that has ended
+            self.kill(name)
         command = inside(self.namespace, argv, self.directory)
         process = Process(command, self.directory / f"{name}.log", environment, talks=talks)
         self.processes[name] = process

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hafailover.control import client
+from hafailover.errors import ControlError, UnreachableError
 from tests.lab.cloud import API_PORT
 from tests.lab.fabric import API, HEARTBEAT_PORT, METADATA, LabError
 from tests.lab.lab import ADDRESS, ENI, INSTANCE, SERVICE_PORT
@@ -42,6 +44,7 @@ credentials = "{credentials}"
 endpoint = "http://{api}:{api_port}"
 cvm_endpoint = "http://{api}:{api_port}"
 metadata_url = "http://{metadata}"
+audit_interval = "{audit_interval}"
 {nodes}
 [[group]]
 name = "{group}"
@@ -55,7 +58,7 @@ guest = "netlink"
 name = "service"
 type = "tcp"
 address = "127.0.0.1:{service_port}"
-interval = "100ms"
+interval = "{check_interval}"
 timeout = "100ms"
 fall = 1
 rise = 1
@@ -84,6 +87,8 @@ class PairSettings:
 
     guards: tuple[str, ...] = ("vip", "cloud")
     restart_grace: str = "3s"
+    audit_interval: str = "30s"
+    check_interval: str = "100ms"
     credentials: str = "role"
     more_group: str = ""
 
@@ -115,6 +120,8 @@ class Pair:
         return _CONFIG.format(
             restart_grace=self.settings.restart_grace,
             credentials=self.settings.credentials,
+            audit_interval=self.settings.audit_interval,
+            check_interval=self.settings.check_interval,
             api=API,
             api_port=API_PORT,
             metadata=METADATA,
@@ -163,13 +170,17 @@ class Pair:
         """Run the command line on a host and return what it said."""
         return run_program(self.lab.hosts[name], [str(PROGRAM), *arguments], timeout_s)
 
-    def status(self, name: str) -> dict[str, Any]:
-        """Return `hafailover status --json` of a host, or {} while its daemon does not answer."""
-        done = self.run(name, "status", "--json")
-        if done.returncode != 0:
+    def ask(self, name: str, command: str, **fields: object) -> dict[str, Any]:
+        """Send a request to a host's daemon; {} while no daemon answers."""
+        path = self.lab.hosts[name].directory / "run/hafailover/control.sock"
+        try:
+            return client.request(path, {"command": command, **fields}, 5.0)
+        except (UnreachableError, ControlError):
             return {}
-        status: dict[str, Any] = json.loads(done.stdout)
-        return status
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return what a host's daemon says of itself, or {} while it does not answer."""
+        return self.ask(name, "status")
 
     def group(self, name: str) -> dict[str, Any]:
         """Return the group's part of a host's status, or {}."""
@@ -179,13 +190,13 @@ class Pair:
     def wait_state(self, name: str, state: str, timeout_s: float = 10.0) -> float:
         """Wait until a host's daemon says that it is in this state."""
         return wait_for(
-            f"{name} is {state}", lambda: self.group(name).get("state") == state, timeout_s, pause_s=0.1
+            f"{name} is {state}", lambda: self.group(name).get("state") == state, timeout_s, pause_s=0.05
         )
 
     def wait_peers_alive(self, *, alive: bool = True) -> None:
         """Wait until each daemon says of the other that it is alive (or not)."""
         what = "the daemons hear each other" if alive else "the daemons do not hear each other"
-        wait_for(what, lambda: all(self.peers_alive(name) == [alive] for name in self.lab.hosts), pause_s=0.1)
+        wait_for(what, lambda: all(self.peers_alive(name) == [alive] for name in self.lab.hosts), pause_s=0.05)
 
     def peers_alive(self, name: str) -> list[bool]:
         """Return, for each peer, whether a host's daemon takes it for alive."""

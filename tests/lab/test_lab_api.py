@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.lab import pause
+from tests.lab.pair import PairSettings
 
 if TYPE_CHECKING:
     from tests.lab.lab import Lab
@@ -55,3 +56,25 @@ def test_claim_waits_for_an_api_outage_to_end(lab: Lab, pair: Pair) -> None:
     lab.wait_holder("web-b", timeout_s=20)
     pair.wait_state("web-b", "MASTER")
     assert lab.cloud.moves() == ["web-b"]
+
+
+@pytest.mark.parametrize("settings", [PairSettings(audit_interval="1s")])
+def test_address_moved_by_hand_is_followed(lab: Lab, pair: Pair) -> None:
+    with lab.probe() as probe:
+        lab.cloud.move_by_hand("web-b")
+        pair.wait_state("web-b", "MASTER")
+        lab.wait_carries("web-a", carries=False)
+        pair.wait_state("web-a", "BACKUP")
+        pause(0.5)
+    assert lab.cloud.writes() == 0
+    assert lab.cloud.holder() == "web-b"
+    assert probe.report.gap_ms < 5000
+
+
+def test_backup_that_cannot_reach_the_api_disturbs_nothing(lab: Lab, pair: Pair) -> None:
+    lab.cloud.outage_for("web-b")
+    with lab.probe() as probe:
+        pause(2)
+    assert probe.report.lost == 0
+    assert lab.cloud.writes() == 0
+    assert pair.group("web-a")["state"] == "MASTER"

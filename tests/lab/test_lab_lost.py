@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.lab import pause
+from tests.lab.pair import PairSettings
 
 if TYPE_CHECKING:
     from tests.lab.lab import Lab
     from tests.lab.pair import Pair
 
 pytestmark = pytest.mark.lab
+
+# The API's silence is noticed by an audit.
+DEMOTE = PairSettings(audit_interval="1s", more_group='on_isolation = "demote"\nisolation_timeout = "1s"')
 
 
 def test_lost_host_is_replaced_by_one_move(lab: Lab, pair: Pair) -> None:
@@ -52,3 +56,23 @@ def test_service_fault_moves_the_address(lab: Lab, pair: Pair) -> None:
     assert probe.report.gap_ms < 3000
     assert pair.group("web-a")["state"] == "FAULT"
     assert not lab.carries("web-a")
+
+
+@pytest.mark.parametrize("settings", [DEMOTE])
+def test_isolated_master_steps_down_when_told_to(lab: Lab, pair: Pair) -> None:
+    lab.fabric.lose("web-a")
+    lab.wait_holder("web-b")
+    lab.wait_carries("web-a", carries=False)
+    pause(2)
+    assert pair.group("web-a")["state"] == "BACKUP"
+    assert pair.group("web-a")["term"] <= pair.group("web-b")["term"]
+    assert not lab.carries("web-a")
+    assert lab.cloud.moves() == ["web-b"]
+
+
+def test_isolated_master_holds_on_unless_told_otherwise(lab: Lab, pair: Pair) -> None:
+    lab.fabric.lose("web-a")
+    lab.wait_holder("web-b")
+    pause(1.5)
+    assert pair.group("web-a")["state"] == "MASTER"
+    assert lab.carries("web-a")

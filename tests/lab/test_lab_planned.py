@@ -52,3 +52,31 @@ def test_backup_that_stops_disturbs_nothing(lab: Lab, pair: Pair) -> None:
     assert probe.report.lost == 0
     assert lab.cloud.writes() == before
     assert pair.group("web-a")["state"] == "MASTER"
+
+
+def test_hand_over_is_refused_where_the_target_could_not_take_it(lab: Lab, pair: Pair) -> None:
+    lab.hosts["web-b"].stop_service()
+    pair.wait_state("web-b", "FAULT")
+    with lab.probe() as probe:
+        done = pair.run("web-a", "failover", GROUP, "--to", "web-b", "--wait")
+        pause(0.5)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert probe.report.lost == 0
+    assert lab.cloud.writes() == 0
+
+
+def test_drained_master_gives_up_and_stays_out(lab: Lab, pair: Pair) -> None:
+    with lab.probe() as probe:
+        pause(0.3)
+        done = pair.run("web-a", "drain")
+        pair.wait_state("web-b", "MASTER")
+        pair.daemon("web-a").signal(signal.SIGTERM)
+        pair.daemon("web-a").wait(10)
+        pair.start_daemon("web-a")
+        pair.wait_state("web-a", "BACKUP")
+        pause(0.5)
+    assert done.returncode == 0
+    assert probe.report.lost == 0
+    assert pair.status("web-a")["drained"] is True
+    assert lab.cloud.moves() == ["web-b"]
