@@ -22,7 +22,7 @@ class Findings:
 
     def add(self, path: str, message: str) -> None:
         """Note a problem of the key at `path`; the empty path is the file itself."""
-        if len(self._found) >= MOST:
+        if self.full:
             self._untold += 1
             return
         place = self._places.get(path, len(self._places))
@@ -34,6 +34,11 @@ class Findings:
         if self._untold:
             found.append(Problem(self._file, "", f"{self._untold} more problems"))
         return tuple(found)
+
+    @property
+    def full(self) -> bool:
+        """Whether further problems are only counted."""
+        return len(self._found) >= MOST
 
     def error(self) -> ConfigError:
         """Return all problems as one error."""

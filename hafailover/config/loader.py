@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from hafailover.config.model import Config
     from hafailover.config.section import Section
+
+_LONGEST_LINE = 8192
+_MOST_PARTS = 32
+_MANY_PARTS = re.compile(rf"""(?:[\w"'-]{{1,64}}[ \t]*\.[ \t]*){{{_MOST_PARTS}}}""", re.ASCII)
 
 
 def load(path: Path) -> Config:
@@ -45,6 +50,7 @@ def parse(text: str, findings: Findings) -> Section:
 
 
 def _toml(text: str, findings: Findings) -> dict[str, Any]:
+    _require_bounded(text, findings)
     try:
         return tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, and what int() says of a number of thousands of digits
@@ -52,6 +58,16 @@ def _toml(text: str, findings: Findings) -> dict[str, Any]:
     except RecursionError:
         findings.add("", "is not usable TOML: arrays or tables are nested too deeply")
     raise findings.error()
+
+
+def _require_bounded(text: str, findings: Findings) -> None:
+    """Refuse the texts for which tomllib takes hours: its time grows with the square of a key's parts."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > _LONGEST_LINE:
+            findings.add("", f"line {number} is longer than {_LONGEST_LINE} characters")
+        elif _MANY_PARTS.search(line):
+            findings.add("", f"line {number} has a key of more than {_MOST_PARTS} parts")
+    findings.raise_if_any()
 
 
 def build(root: Section, path: Path, keys: tuple[bytes, ...]) -> Config:

@@ -33,7 +33,8 @@ def read(table: Table, raw: dict[str, Any], findings: Findings, path: str = "") 
         elif name in children:
             _read_child(section, children[name], value, findings)
         else:
-            findings.add(section.at(name), _unknown(name, [*keys, *children]))
+            message = "" if findings.full else _unknown(name, [*keys, *children])  # guessing takes its time
+            findings.add(section.at(name), message)
     _complete(section, raw, findings)
     return section
 

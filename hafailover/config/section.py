@@ -31,7 +31,7 @@ class Section:
         """Return the value, or the default where none was given; None where it was bad or has no default."""
         if key in self.given:
             return self.values.get(key)
-        return self._defaults().get(key)
+        return _defaults(self.table.model).get(self._field(key))
 
     def one(self, name: str) -> Section:
         """Return the only table of this field."""
@@ -56,6 +56,9 @@ class Section:
                 arguments[child.field] = built[0]
         return self.table.model(**arguments, **extra)
 
-    def _defaults(self) -> dict[str, Any]:
-        by_field = {each.name: each.default for each in fields(self.table.model) if each.default is not MISSING}
-        return {key.name: by_field.get(key.targets[0]) for key in self.table.keys}
+    def _field(self, name: str) -> str:
+        return next(key.targets[0] for key in self.table.keys if key.name == name)
+
+
+def _defaults(model: type[Any]) -> dict[str, Any]:
+    return {each.name: each.default for each in fields(model) if each.default is not MISSING}

@@ -137,7 +137,10 @@ def test_a_vip_port_adds_the_vip_guard_to_the_default(made: Made, more: str, gua
         ("[cluster\n", r"is not TOML: .*\(at line 1, column 9\)"),
         ("a = 1\na = 2\n", r"is not TOML: .*\(at line 2, column 6\)"),
         ("a = 9" + "9" * 5000, r"is not TOML: .*4300 digits.*"),
-        ("a = " + "[" * 20_000, r"is not usable TOML: arrays or tables are nested too deeply"),
+        ("a = " + "[" * 8_000, r"is not usable TOML: arrays or tables are nested too deeply"),
+        ("\na = " + "1" * 8200, r"line 2 is longer than 8192 characters"),
+        ("[" + "a." * 32 + "a]", r"line 1 has a key of more than 32 parts"),
+        ("\n" + "'a' . " * 32 + "a = 1", r"line 2 has a key of more than 32 parts"),
     ],
 )
 def test_what_is_not_toml_is_told_with_its_place(told: Told, content: str, message: str) -> None:
