@@ -9,7 +9,8 @@ now?), ask (one conditional move that names the holder just seen), look again. N
 * UNKNOWN      may or may not have been done: only a reading asked afterwards can tell.
 
 A holder that changes to somebody else while the claim is under way ends the claim: someone else was faster, and
-taking it from there would be the second move for one fault.
+taking it from there would be the second move for one fault. Only a claimant that died before its call took effect
+is inherited from.
 """
 
 from __future__ import annotations
@@ -30,14 +31,16 @@ from hafailover.election.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from hafailover.election.events import MoveFinished
     from hafailover.election.holders import Holders
     from hafailover.election.reasons import Reason
+    from hafailover.election.values import Sighting
+
+    Orphaned = Callable[[Resource, str, Instant], bool]
 
 SETTLE_MS = 200  # between two readings of a resource that the cloud is moving
-FAILING_AFTER = 2  # failures in a row from which others in rank may take their turn
 
 
 @dataclass(slots=True)
@@ -51,6 +54,7 @@ class Task:
     move_id: int | None = None
     retry_at: Instant = 0
     failures: int = 0
+    conflicts: int = 0
     done: bool = False
 
 
@@ -112,28 +116,31 @@ class Claim:
         return not self._unarmed and all(task.done for task in self._tasks)
 
     @property
-    def failing(self) -> bool:
-        """Whether calls keep failing, so that another node should have its turn."""
-        return any(task.failures >= FAILING_AFTER for task in self._tasks)
+    def failures(self) -> int:
+        """The failures in a row of the resource that has the most of them."""
+        return max((task.failures for task in self._tasks), default=0)
 
     def deadline(self, now: Instant) -> Instant | None:
         """Return when to drive on without an event."""
         waits = (task.retry_at for task in self._tasks if not task.done and task.move_id is None)
         return min((wait for wait in waits if wait > now), default=None)
 
-    def drive(self, holders: Holders, now: Instant, new_id: int) -> tuple[Move, ...]:
-        """Advance every resource as far as it goes now; ids of new moves count up from `new_id`."""
+    def drive(self, holders: Holders, now: Instant, new_id: int, orphaned: Orphaned) -> tuple[Move, ...]:
+        """Advance every resource as far as it goes now; ids of new moves count up from `new_id`.
+
+        `orphaned` tells whether a holder died as a claimant: a takeover that comes from beyond ends no claim.
+        """
         if self._unarmed or self.lost:
             return ()
         moves: list[Move] = []
         for task in self._tasks:
             if not task.done and task.move_id is None and now >= task.retry_at:
-                move = self._advance(task, holders, now, new_id + len(moves))
+                move = self._advance(task, holders, now, new_id + len(moves), orphaned)
                 moves.extend(() if move is None else (move,))
         self.moves += len(moves)
         return tuple(moves)
 
-    def _advance(self, task: Task, holders: Holders, now: Instant, move_id: int) -> Move | None:
+    def _advance(self, task: Task, holders: Holders, now: Instant, move_id: int, orphaned: Orphaned) -> Move | None:
         sighting = holders.sighting(task.resource, after=task.fresh_after)
         if sighting is None:
             holders.need(task.fresh_after)
@@ -146,7 +153,7 @@ class Claim:
             task.done = True
             self.applied_at = self.applied_at or now
             return None
-        if self._taken_by_another(task, sighting.holder):
+        if self._taken_by_another(task, sighting.holder) and not self._inherited(task, sighting, now, orphaned):
             self.lost = True
             return None
         task.move_id = move_id
@@ -156,6 +163,14 @@ class Claim:
         if not task.seen:
             task.seen, task.started_from = True, holder
         return holder is not None and holder != task.started_from
+
+    @staticmethod
+    def _inherited(task: Task, sighting: Sighting, now: Instant, orphaned: Orphaned) -> bool:
+        assert sighting.holder is not None  # noqa: S101 - nobody is not another
+        if not orphaned(task.resource, sighting.holder, now):
+            return False
+        task.started_from = sighting.holder
+        return True
 
     def finished(self, event: MoveFinished, holders: Holders, now: Instant) -> None:
         """Take in the end of a move; the end of a move of an earlier claim is ignored."""
@@ -167,17 +182,14 @@ class Claim:
         if result.half_done:
             holders.learn(task.resource, result.holder)
         if result.outcome is Outcome.APPLIED:
-            task.failures = 0
+            task.failures = task.conflicts = 0
             task.fresh_after = task.retry_at = now
             self.applied_at = now
             return
         task.failures += 1
+        task.conflicts = task.conflicts + 1 if result.refusal is Refusal.CONFLICT else 0
         if result.outcome is not Outcome.THROTTLED and not result.half_done:
             task.fresh_after = now
-            holders.need(now)
-        task.retry_at = now + self._wait_ms(task.failures, event)
-
-    def _wait_ms(self, failures: int, event: MoveFinished) -> int:
-        if event.result.refusal is Refusal.CONFLICT and failures == 1:
-            return 0  # nothing was done, and a new reading is on its way already
-        return backoff_ms(failures, self._rng)
+        holders.need(now)  # what throttles may be a move of somebody else's: then wait for its end, not for longer
+        # After one conflict nothing was done and a new reading is on its way: the wait is that for the reading.
+        task.retry_at = now if task.conflicts == 1 else now + backoff_ms(task.failures, self._rng)

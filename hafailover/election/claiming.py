@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from hafailover.election.context import Voice
     from hafailover.election.group import Group
 
+LOSSES_FORGOTTEN_MS = 3_600_000  # since the last one: the next is a first one again
 DEAD = (Reason.MASTER_DEAD, Reason.MASTER_GONE)
 
 
 def begin(group: Group, reason: Reason, now: Instant) -> None:
     """Begin a claim: its term is on disk before anybody hears of it or anything moves."""
-    heard = (voice.advert.term for voice in group.voices(now))
-    group.term = max(group.term, *heard, 0) + 1
+    group.term = max(group.term, group.highest_told_term) + 1
     group.emit(group.context.remember(group.name, group.term))
     claim = Claim(
         group.name,
@@ -27,7 +27,7 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
         group.context.me,
         _cause(group, reason, now),
         now=now,
-        trust_after=group.context.trust_after,
+        trust_after=group.trust_after,
         rng=group.context.rng,
     )
     group.become(State.CLAIMING, reason, now)
@@ -65,11 +65,14 @@ def review(group: Group, now: Instant) -> None:
     void = _void(group, claim, now)
     if void is None:
         ids = group.context.next_ids(len(group.policy.resources))
-        for move in claim.drive(group.context.holders, now, ids):
+        for move in claim.drive(group.context.holders, now, ids, group.takeovers.orphaned):
             group.emit(move)
-    if claim.lost:
+    if not claim.idle:
+        _wait(group, claim, now)
+    elif claim.lost:
         _give_way(group, now)
-    elif void is not None and claim.idle:
+    elif void is not None:
+        group.outdate(now)
         group.become(State.BACKUP, void, now)
     elif claim.done:
         _finish(group, claim, now)
@@ -90,8 +93,8 @@ def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
         return Reason.CHECK_FAILED if group.tracking.fault else Reason.GUEST_FAILED
     if context.drained or context.leaving is not Leaving.NO:
         return Reason.DRAINED if context.drained else Reason.STOPPING
-    master = group.heard_master(now)
-    if master is None or not master.peer.confirmed:
+    master = group.sure_master(now)
+    if master is None:
         return None
     if master.advert.term >= group.term:
         return Reason.CLAIM_LOST
@@ -110,13 +113,14 @@ def _give_way(group: Group, now: Instant) -> None:
     """Somebody else was faster: leave it to them, and do not take it back at once."""
     if group.heard_master(now) is None:
         hold_down(group, now)
-    group.context.holders.need(now)
+    group.outdate(now)
     group.become(State.BACKUP, Reason.CLAIM_LOST, now)
 
 
 def hold_down(group: Group, now: Instant) -> None:
     """Stay out for a while after a loss that no peer has explained: the cure against stealing back and forth."""
-    group.losses += 1
+    group.losses = 1 if now - group.lost_at >= LOSSES_FORGOTTEN_MS else group.losses + 1
+    group.lost_at = now
     group.hold_down_until = now + group.hold_down_ms
 
 

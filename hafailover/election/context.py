@@ -101,6 +101,6 @@ class Context:
         self.holders.need(now)
 
     def watch(self, now: Instant) -> None:
-        """Read ownership every second for a while: a call of somebody who is gone may still take effect."""
+        """Read ownership every second for a while: a call of somebody else's may take effect at any moment."""
         self.watch_until = now + WATCH_MS
         self.holders.need(now)

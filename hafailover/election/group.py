@@ -33,6 +33,7 @@ from hafailover.election.events import (
 from hafailover.election.peers import Liveness
 from hafailover.election.ranking import Candidate
 from hafailover.election.reasons import Reason
+from hafailover.election.takeover import Takeovers
 from hafailover.election.tracking import Tracking
 from hafailover.election.values import (
     GroupAdvert,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from hafailover.election.release import Release
 
 GUEST_RETRY_MS = 10_000
+FAILING_AFTER = 2  # failed calls in a row from which others in rank may take their turn
 REVIEWS_LIMIT = 8  # state changes that one event may cause; more would be a loop
 
 REVIEWS: dict[State, Callable[[Group, Instant], None]] = {
@@ -84,6 +86,7 @@ class Group:
         self.since = now
         self.reason = Reason.STARTED
         self.verdict_reason = Reason.STARTING
+        self.noted: Reason | None = None
         self.tracking = Tracking(policy.checks)
         self.claim: Claim | None = None
         self.release: Release | None = None
@@ -96,6 +99,9 @@ class Group:
         self.absent_since: Instant | None = None
         self.hold_down_until: Instant = now
         self.losses = 0
+        self.lost_at: Instant = now
+        self.takeovers = Takeovers(self.name, context)
+        self._outdated_before: Instant = now
         self.paused = False
         self.doubted_at: Instant | None = None
         self.preempt_since: Instant | None = None
@@ -128,8 +134,9 @@ class Group:
             case AddressVanished():
                 self._absorb_vanished(event)
             case GuardAnswered():
-                if self.guards is not None:
-                    self.guards.answer(event.guard, event.round_id, event.verdict)
+                if self.guards is not None and event.round_id == self.guards.round_id:
+                    self.guards.answer(event.guard, event.verdict)
+                    self.takeovers.answered(event.guard, event.verdict)
             case FailoverAsked():
                 tenure.answer_operator(self, event, now)
             case _:
@@ -161,6 +168,7 @@ class Group:
             self.deadline = None
             before = self.state
             self._forget_stale(now)
+            self._notice_takeovers(now)
             REVIEWS[before](self, now)
             if self.state is before:
                 return
@@ -170,6 +178,14 @@ class Group:
             self.guest_error = ""
         if self.wish is not None and not self.wait_until(self.wish_until, now):
             self.wish = None
+        if self.state is not State.MASTER:
+            tenure.new_wishes(self, now)
+
+    def _notice_takeovers(self, now: Instant) -> None:
+        for resource in self.policy.resources:
+            sighting = self.context.holders.sighting(resource)
+            if sighting is not None:
+                self.takeovers.see(sighting, now)
 
     # -- what the reviews build on -----------------------------------------------------------------------------
 
@@ -193,7 +209,7 @@ class Group:
         """Change the state: the only place where that happens."""
         old, self.state = self.state, state
         self.since, self.reason = now, reason
-        self.guards, self.suspected = None, False
+        self.guards, self.suspected, self.noted = None, False, None
         self.doubted_at = self.preempt_since = self.isolated_since = None
         if state is not State.CLAIMING:
             self.claim = None
@@ -215,6 +231,13 @@ class Group:
         """Have the guest answer for an address no longer."""
         self.on_guest.remove(resource)
         self.emit(StopAnswering(self.name, resource))
+
+    def abandon(self, now: Instant) -> None:
+        """Give up at the end of the daemon whatever this node still has of the group."""
+        self.disarm_all()
+        if self.state.serves or self.state is State.CLAIMING:
+            self.become(State.BACKUP, Reason.STOPPING, now)
+        self.emit(RunHook(self.name, "stop"))
 
     def disarm_all(self) -> None:
         """Have the guest answer for nothing of this group."""
@@ -243,16 +266,31 @@ class Group:
         """Return what the peers that count as there say of this group."""
         return self.context.voices(self.name, now)
 
+    @property
+    def highest_told_term(self) -> int:
+        """The highest term that any peer has told since this daemon started, 0 at first."""
+        told = (peer.group(self.name) for peer in self.context.peers)
+        return max((advert.term for advert in told if advert is not None), default=0)
+
     def heard_master(self, now: Instant) -> Voice | None:
         """Return the serving peer with the highest term, None where none is heard."""
         serving = [voice for voice in self.voices(now) if voice.advert.state.serves]
         return max(serving, key=lambda voice: voice.advert.term, default=None)
 
-    def newer_master(self, now: Instant) -> Voice | None:
-        """Return a confirmed serving peer whose term is above this node's, None where there is none."""
-        voice = self.heard_master(now)
-        newer = voice is not None and voice.peer.confirmed and voice.advert.term > self.term
-        return voice if newer else None
+    def sure_master(self, now: Instant) -> Voice | None:
+        """Return the confirmed serving peer with the highest term: the only one that ends a claim or mastership."""
+        serving = [voice for voice in self.voices(now) if voice.advert.state.serves and voice.peer.confirmed]
+        return max(serving, key=lambda voice: voice.advert.term, default=None)
+
+    @property
+    def trust_after(self) -> Instant:
+        """From when on a reading must have been asked to tell who holds what in the present mastership."""
+        return max(self.context.trust_after, self._outdated_before)
+
+    def outdate(self, now: Instant) -> None:
+        """Believe no reading any more that was asked earlier: mastership has changed since."""
+        self._outdated_before = now
+        self.context.holders.need(now)
 
     def candidates(self, now: Instant) -> tuple[Candidate, ...]:
         """Return the peers that say they could take over, in node order."""
@@ -293,8 +331,8 @@ class Group:
     def _eligible(self) -> bool:
         context = self.context
         if self.state is State.CLAIMING:
-            return self.claim is not None and not self.claim.failing
-        willing = self.state is State.BACKUP and self.hold_down_until <= context.now
+            return self.claim is not None and self.claim.failures + context.holders.failures < FAILING_AFTER
+        willing = self.state in (State.INIT, State.BACKUP) and self.hold_down_until <= context.now
         able = context.holders.readable and not (self.fault or self.tracking.pending)
         in_service = not context.me.witness and not context.drained and context.leaving is Leaving.NO
         return willing and able and in_service

@@ -22,7 +22,7 @@ class GuardStatus(Enum):
 
 
 class GuardRound:
-    """One round of questions; verdicts of earlier rounds do not count."""
+    """One round of questions."""
 
     def __init__(self, guards: tuple[str, ...], round_id: int, now: Instant, patience_ms: int) -> None:
         self.round_id = round_id
@@ -30,9 +30,9 @@ class GuardRound:
         self.expires_at = now + patience_ms
         self._verdicts: dict[str, GuardVerdict | None] = dict.fromkeys(guards)
 
-    def answer(self, guard: str, round_id: int, verdict: GuardVerdict) -> None:
-        """Take in a verdict; a late one of an earlier round is ignored."""
-        if round_id == self.round_id and guard in self._verdicts:
+    def answer(self, guard: str, verdict: GuardVerdict) -> None:
+        """Take in a verdict of this round; that of a guard that was not asked is ignored."""
+        if guard in self._verdicts:
             self._verdicts[guard] = verdict
 
     def status(self, now: Instant) -> GuardStatus:

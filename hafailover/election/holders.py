@@ -35,6 +35,11 @@ class Holders:
         return self._asked_at
 
     @property
+    def last_asked(self) -> Instant | None:
+        """When the latest question was asked, answered or not; None before the first."""
+        return self._outstanding if self._outstanding is not None else self._asked_at
+
+    @property
     def readable(self) -> bool:
         """Whether the last read was answered."""
         return self._asked_at is not None and self.failures == 0

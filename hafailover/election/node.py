@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import invariants
 from hafailover.election.context import WATCH_EVERY_MS, Context
-from hafailover.election.effects import Answer, Effect, Leave, ReadHolders, RunHook, SendAdverts
+from hafailover.election.effects import Answer, Effect, Leave, ReadHolders, SendAdverts
 from hafailover.election.events import (
     AdvertReceived,
     DrainAsked,
@@ -23,6 +23,7 @@ from hafailover.election.events import (
     StopAsked,
 )
 from hafailover.election.group import Group
+from hafailover.election.peers import Liveness
 from hafailover.election.reasons import Reason
 from hafailover.election.values import (
     Advert,
@@ -74,7 +75,7 @@ class Node:
         self._next_advert: Instant = now
         self._next_audit: Instant = now
         self._last_advert: Advert | None = None
-        self._stop_by: Instant | None = None
+        self._stop_by: Instant = now
         self._left = False
 
     def handle(self, event: Event, *, now: Instant) -> tuple[Effect, ...]:
@@ -88,13 +89,15 @@ class Node:
         before = {name: group.term for name, group in self.groups.items()}
         effects: list[Effect] = []
         reviewed = self._absorb(event, now, effects)
-        if self.context.peers.sweep(now) or reviewed is None:
+        if self._sweep(now) or reviewed is None:
             reviewed = tuple(self.groups.values())
         for group in self._due(reviewed, now):
             group.review(now)
             effects.extend(group.drain())
+        leave = self._leave(now)
+        effects.extend(leave[:-1])
         effects.extend(self._speak(now))
-        effects.extend(self._leave())
+        effects.extend(leave[-1:])
         self.deadline = self._next_deadline(now)
         invariants.check(self, before, effects)
         return tuple(effects)
@@ -133,6 +136,13 @@ class Node:
             case _:
                 return self._absorb_for_group(event, now, effects)
         return None
+
+    def _sweep(self, now: Instant) -> bool:
+        """Return whether any peer's liveness has changed; watch ownership where a mover fell silent."""
+        changes = self.context.peers.sweep(now)
+        if any(peer.claiming and peer.liveness(now) not in (Liveness.ALIVE, Liveness.NEVER) for peer, _ in changes):
+            self.context.watch(now)
+        return bool(changes)
 
     def _absorb_advert(self, event: AdvertReceived, now: Instant) -> tuple[Group, ...] | None:
         peer = self.context.peers.get(event.advert.node)
@@ -177,7 +187,7 @@ class Node:
         context = self.context
         watching = now < context.watch_until
         every_ms = WATCH_EVERY_MS if watching else context.timing.audit_interval_ms
-        asked_at = context.holders.asked_at
+        asked_at = context.holders.last_asked
         if asked_at is not None:
             self._next_audit = asked_at + every_ms
         if now >= self._next_audit:
@@ -205,20 +215,19 @@ class Node:
         serving = (State.MASTER, State.RELEASING, State.CLAIMING)
         return all(group.state not in serving and not group.on_guest for group in self.groups.values())
 
-    def _leave(self) -> list[Effect]:
+    def _leave(self, now: Instant) -> list[Effect]:
+        """Return what is to be done before the last word to the peers, and `Leave`; nothing if it is not time."""
         leaving = self.context.leaving
         if self._left or leaving is Leaving.NO:
             return []
-        timed_out = self._stop_by is not None and self.context.now >= self._stop_by
-        if leaving is Leaving.STOPPING and not self._all_out() and not timed_out:
-            return []
-        self._left = True
         effects: list[Effect] = []
         if leaving is Leaving.STOPPING:
+            if not self._all_out() and now < self._stop_by:
+                return []
             for group in self.groups.values():
-                group.disarm_all()
+                group.abandon(now)
                 effects.extend(group.drain())
-                effects.append(RunHook(group.name, "stop"))
+        self._left = True
         return [*effects, Leave()]
 
     def _next_deadline(self, now: Instant) -> Instant:
@@ -229,6 +238,6 @@ class Node:
             context.holders.deadline,
             context.peers.next_change(now),
         ]
-        waits.append(self._stop_by if not self._left else None)
+        waits.append(self._stop_by if context.leaving is not Leaving.NO and not self._left else None)
         waits.extend(group.deadline for group in self.groups.values())
         return min((wait for wait in waits if wait is not None), default=now)

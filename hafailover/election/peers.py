@@ -5,9 +5,9 @@ interval on. Two things stretch that: a peer that announced a restart, and a pee
 datagrams. Such a host is up and its daemon is not; the address is still configured there, the service may well
 answer, and systemd is about to start the daemon again. Both get `restart_grace` before they count as down.
 
-Refusals are answers to our own datagrams, and kernels limit their rate (Linux: about one a second and target), so a
-refusal counts for `REFUSAL_FRESH_MS`, or three intervals where those are longer; a host that dies while its daemon is
-away falls silent here too, and is DOWN when the last refusal is older than that.
+Refusals are answers to our own datagrams, and kernels limit their rate (Linux: about one a second and target), so
+a refusal counts for `REFUSAL_FRESH_MS`, or three intervals where those are longer; a host that dies while its
+daemon is away falls silent here too, and is DOWN when the last refusal is older than that.
 
 An unconfirmed advert, which could be a recording of an older daemon, is a sign of life and nothing else: it can
 keep this node from claiming, but it can neither depose a master nor name a successor.
@@ -27,6 +27,7 @@ from hafailover.election.values import (
     Leaving,
     Member,
     NodeName,
+    State,
     Timing,
 )
 
@@ -52,6 +53,9 @@ class Liveness(Enum):
         return self in (Liveness.ALIVE, Liveness.LATE, Liveness.RESTARTING)
 
 
+AUDIBLE = (Liveness.ALIVE, Liveness.LATE)
+
+
 class Peer:
     """One peer: what it last said, and when."""
 
@@ -60,6 +64,7 @@ class Peer:
         self.advert: Advert | None = None
         self.confirmed = False
         self.last_heard: Instant | None = None
+        self.present_since: Instant = 0  # when its daemon was heard after an absence
         self._timing = timing
         self._refusal_fresh_ms = max(REFUSAL_FRESH_MS, 3 * timing.interval_ms)
         self._groups: dict[GroupName, GroupAdvert] = {}
@@ -150,6 +155,11 @@ class Peer:
         """Return what the peer last said of a group."""
         return self._groups.get(name)
 
+    @property
+    def claiming(self) -> bool:
+        """Whether the peer last said that it was asking the cloud for a group."""
+        return any(group.state is State.CLAIMING for group in self._groups.values())
+
     def hears(self, node: NodeName) -> bool:
         """Return whether the peer said that it hears the node."""
         return self.advert is not None and node in self.advert.hears
@@ -172,13 +182,12 @@ class PeerTable:
 
     def heard(self, now: Instant) -> tuple[NodeName, ...]:
         """Return the peers whose own datagrams this node hears now."""
-        audible = (Liveness.ALIVE, Liveness.LATE)
-        return tuple(peer.name for peer in self._peers.values() if peer.liveness(now) in audible)
+        return tuple(peer.name for peer in self._peers.values() if peer.liveness(now) in AUDIBLE)
 
     def excuse_all(self, now: Instant) -> None:
-        """Start everyone's silence anew."""
-        for peer in self._peers.values():
-            if peer.liveness(now) is not Liveness.NEVER:
+        """Start the silence of those anew that counted as there before this node slept."""
+        for name, peer in self._peers.items():
+            if self._believed[name].heard:
                 peer.excuse(now)
 
     def sweep(self, now: Instant) -> tuple[tuple[Peer, Liveness], ...]:
@@ -189,6 +198,8 @@ class PeerTable:
             if before is after:
                 continue
             self._believed[name] = after
+            if after is Liveness.ALIVE and before is not Liveness.LATE:
+                peer.present_since = now
             if after is Liveness.DOWN:
                 peer.forget()
             changes.append((peer, before))

@@ -53,6 +53,7 @@ class Reason(Enum):
     PAUSED = "automatic moves are paused"
     WITNESS = "this node is a witness and never claims"
     HOLD_DOWN = "this node lost the address a short time ago"
+    TAKEN_UNHEARD = "a node that is not heard, but lives, took the address: it is not taken back"
     OUTRANKED = "another candidate ranks higher"
     HOLDER_ALIVE = "the node that holds the address is alive and may go on"
     HOLDER_UNKNOWN = "the cloud has not yet said who holds the address"

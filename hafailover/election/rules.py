@@ -18,8 +18,8 @@ class Situation:
     """All that a claim depends on, as one node sees it at one instant.
 
     `master` is the liveness of the peer last known as master that has not stepped down, None where there is none;
-    `loss` is why there is no master to wait for. `rank` counts the candidates before this node and `absent_ms` the
-    time without a master; `turn_ms` is what each of those before is given to act.
+    `loss` is why there is no master to wait for. For `taken_unheard` see `takeover`. `rank` counts the candidates
+    before this node and `absent_ms` the time without a master; `turn_ms` is what each of those before is given.
     """
 
     witness: bool = False
@@ -35,6 +35,7 @@ class Situation:
     silent_for_dead_interval: bool = False
     loss: Reason = Reason.MASTER_ABSENT
     hold_down: bool = False
+    taken_unheard: bool = False
     holder_known: bool = True
     held_by_me: bool = False
     holder_may_go_on: bool = False
@@ -92,6 +93,7 @@ def _not_now(situation: Situation) -> Reason | None:
         (not situation.holder_known, Reason.HOLDER_UNKNOWN),
         (situation.held_by_me and not situation.rival_claims, None),
         (situation.hold_down, Reason.HOLD_DOWN),
+        (situation.taken_unheard, Reason.TAKEN_UNHEARD),
         (situation.holder_may_go_on, Reason.HOLDER_ALIVE),
         (situation.rival_claims, Reason.OUTRANKED),
         (not waited_for_turn, Reason.OUTRANKED),

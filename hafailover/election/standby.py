@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hafailover.election import claiming
 from hafailover.election.effects import AskGuard, Refrained
 from hafailover.election.guards import GuardRound, GuardStatus
-from hafailover.election.peers import Liveness
+from hafailover.election.peers import AUDIBLE, Liveness
 from hafailover.election.ranking import rank_of
 from hafailover.election.reasons import Reason
 from hafailover.election.rules import Situation, may_claim
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 GUARD_SLACK_MS = 20  # what a guard may take beyond the dead interval before the claim goes on without it
 
 # Reasons for not claiming that an operator wants to see at once: no master is heard, and still nothing moves.
-NOTEWORTHY = (Reason.GUARD_DENIED, Reason.HOLD_DOWN, Reason.MASTER_RESTARTING, Reason.PAUSED)
+NOTEWORTHY = (
+    Reason.GUARD_DENIED,
+    Reason.HOLD_DOWN,
+    Reason.MASTER_RESTARTING,
+    Reason.PAUSED,
+    Reason.TAKEN_UNHEARD,
+)
 
 
 def review_init(group: Group, now: Instant) -> None:
@@ -82,7 +88,8 @@ def follow(group: Group, now: Instant) -> None:
     group.absent_since = None
     if (master.peer.name, master.advert.term) != (group.last_master, group.last_master_term):
         group.last_master, group.last_master_term = master.peer.name, master.advert.term
-        group.context.holders.need(now)
+        group.wish = None
+        group.outdate(now)
     if master.peer.confirmed:
         group.term = max(group.term, master.advert.term)
         # A loss to a node that is heard is explained: should it die, nothing speaks against taking over.
@@ -113,7 +120,7 @@ def _suspect(group: Group, now: Instant) -> None:
     if not group.policy.guards or not _needs_guards(group, now):
         return
     asked = group.guards
-    again = asked is not None and asked.status(now) in (GuardStatus.DENIED, GuardStatus.SILENT)
+    again = asked is not None and asked.status(now) is not GuardStatus.PENDING
     if asked is None or (again and not group.wait_until(asked.asked_at + context.timing.dead_interval_ms, now)):
         _ask_guards(group, now)
 
@@ -135,7 +142,7 @@ def situation(group: Group, now: Instant) -> Situation:
     """Gather what the rules need; each thing that may change by time alone wakes the group then."""
     context = group.context
     master = group.heard_master(now)
-    sightings = group.sightings(context.trust_after)
+    sightings = group.sightings(group.trust_after)
     absent_ms = 0 if group.absent_since is None else now - group.absent_since
     rank = rank_of(context.me.name, (*group.candidates(now), group.candidate))
     if group.absent_since is not None:
@@ -156,6 +163,7 @@ def situation(group: Group, now: Instant) -> Situation:
         silent_for_dead_interval=_silent_ms(master, now) >= context.timing.dead_interval_ms,
         loss=_loss(group, now),
         hold_down=group.wait_until(group.hold_down_until, now),
+        taken_unheard=group.takeovers.forbid,
         holder_known=sightings is not None,
         held_by_me=sightings is not None and all(group.mine(sighting) for sighting in sightings),
         holder_may_go_on=_holder_may_go_on(group, now),
@@ -199,7 +207,7 @@ def _loss(group: Group, now: Instant) -> Reason:
 def _holder_voice(group: Group, now: Instant) -> tuple[bool, Voice | None]:
     """Return whether another configured node holds a resource, and what it says if it is there."""
     context = group.context
-    for sighting in group.sightings(context.trust_after) or ():
+    for sighting in group.sightings(group.trust_after) or ():
         name = context.node_holding(sighting.resource, sighting.holder)
         if name is not None and name != context.me.name:
             voices = (voice for voice in group.voices(now) if voice.peer.name == name)
@@ -219,20 +227,23 @@ def _holder_may_go_on(group: Group, now: Instant) -> bool:
     if voice is None or voice.peer.advert is None or voice.peer.advert.drained or group.absent_since is None:
         return False
     returning = voice.advert.state is State.INIT or (voice.advert.state is State.BACKUP and voice.advert.eligible)
-    patience_ms = group.context.timing.restart_grace_ms
-    return returning and group.wait_until(group.absent_since + patience_ms, now)
+    since = max(group.absent_since, voice.peer.present_since)
+    return returning and group.wait_until(since + group.context.timing.restart_grace_ms, now)
 
 
 def _rival_claims(group: Group, now: Instant) -> bool:
     """Return whether a peer is already asking the cloud, without failing at it."""
     return any(
-        voice.advert.state is State.CLAIMING and voice.advert.eligible and voice.liveness is Liveness.ALIVE
+        voice.advert.state is State.CLAIMING and voice.advert.eligible and voice.liveness in AUDIBLE
         for voice in group.voices(now)
     )
 
 
 def _note(group: Group, reason: Reason) -> None:
-    """Say once why nothing moves although no master is heard."""
-    if reason is not group.verdict_reason and reason in NOTEWORTHY:
-        group.emit(Refrained(group.name, reason))
+    """Say once why nothing moves although no master is heard; anew when there was a master meanwhile."""
     group.verdict_reason = reason
+    if reason is Reason.MASTER_ALIVE:
+        group.noted = None
+    elif reason in NOTEWORTHY and reason is not group.noted:
+        group.noted = reason
+        group.emit(Refrained(group.name, reason))

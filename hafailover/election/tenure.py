@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import claiming
 from hafailover.election.effects import Answer
-from hafailover.election.peers import Liveness
+from hafailover.election.peers import AUDIBLE
 from hafailover.election.ranking import Candidate, outranks, ranked
 from hafailover.election.reasons import Reason
 from hafailover.election.release import release_to
@@ -29,6 +29,7 @@ def review_master(group: Group, now: Instant) -> None:
         reason = Reason.CHECK_FAILED if group.tracking.fault else Reason.GUEST_FAILED
         group.become(State.FAULT, reason, now)
         return
+    _watch_claimants(group, now)
     if _isolated(group, now):
         step_down(group, Reason.ISOLATED, now)
         return
@@ -41,8 +42,8 @@ def review_master(group: Group, now: Instant) -> None:
 
 
 def _deposed(group: Group, now: Instant) -> bool:
-    newer = group.newer_master(now)
-    if newer is not None:
+    newer = group.sure_master(now)
+    if newer is not None and newer.advert.term > group.term:
         group.term = newer.advert.term
         done = group.state is State.RELEASING
         step_down(group, Reason.HANDOVER_DONE if done else Reason.DEPOSED_BY_PEER, now)
@@ -61,13 +62,20 @@ def _deposed(group: Group, now: Instant) -> bool:
 def step_down(group: Group, reason: Reason, now: Instant) -> None:
     """Stop serving: the guest first, then the word to others."""
     group.disarm_all()
-    group.context.holders.need(now)
+    group.outdate(now)
     group.become(State.BACKUP, reason, now)
 
 
 def _elsewhere(group: Group, after: Instant) -> list[Sighting]:
-    sightings = group.sightings(after) or ()
-    return [sighting for sighting in sightings if sighting.settled and not group.mine(sighting)]
+    """Return what the cloud says is not here, save what is on its way to the successor in a hand-over."""
+    successor = group.context.member(group.release.successor) if group.release is not None else None
+    return [
+        sighting
+        for sighting in group.sightings(after) or ()
+        if sighting.settled
+        and not group.mine(sighting)
+        and (successor is None or sighting.holder != successor.holder_id(sighting.resource))
+    ]
 
 
 def _contradicted(group: Group, now: Instant) -> bool:
@@ -87,13 +95,20 @@ def _contradicted(group: Group, now: Instant) -> bool:
 
 
 def _question_rival(group: Group, now: Instant) -> None:
-    """Where another master of the same term is heard, let the cloud say which of the two it is."""
+    """Where another master is heard that may be the newer one, let the cloud say which of the two it is."""
     rival = group.heard_master(now)
-    if rival is None or rival.advert.term != group.term:
+    if rival is None or rival.advert.term < group.term:
         return
     asked_at = group.context.holders.asked_at
     if asked_at is None or not group.wait_until(asked_at + RIVAL_READ_MS, now):
         group.context.holders.need(now)
+
+
+def _watch_claimants(group: Group, now: Instant) -> None:
+    """Where a peer asks the cloud for what this node has, not hearing it perhaps, see soon what came of that."""
+    claimed = any(voice.advert.state is State.CLAIMING for voice in group.voices(now))
+    if claimed and not group.wait_until(group.context.watch_until, now):
+        group.context.watch(now)
 
 
 def _isolated(group: Group, now: Instant) -> bool:
@@ -152,7 +167,7 @@ def review_releasing(group: Group, now: Instant) -> None:
     successor = next(voices, None)
     if successor is not None and successor.advert.state is State.CLAIMING:
         release.claimed = True
-    gone = successor is None or successor.liveness is not Liveness.ALIVE
+    gone = successor is None or successor.liveness not in AUDIBLE
     if gone or release.overdue(now):
         group.release_not_before = now + RELEASE_RETRY_MS
         group.context.watch(now)
@@ -167,15 +182,22 @@ def review_releasing(group: Group, now: Instant) -> None:
 
 
 def _hear_wishes(group: Group, now: Instant) -> None:
-    for voice in group.voices(now):
-        wish, name = voice.advert.wish, voice.peer.name
-        if wish is None or not voice.peer.confirmed or group.wishes_seen.get(name) == wish.serial:
-            continue
-        group.wishes_seen[name] = wish.serial
+    for wish in new_wishes(group, now):
         target, refusal = _choose(group, wish.target, now)
         if target is not None and refusal is None:
             _release(group, target, Reason.OPERATOR, now)
             return
+
+
+def new_wishes(group: Group, now: Instant) -> list[Wish]:
+    """Return the peers' new wishes. Noted in any state, for each is meant for who is master when it is told."""
+    new = []
+    for voice in group.voices(now):
+        wish, name = voice.advert.wish, voice.peer.name
+        if wish is not None and voice.peer.confirmed and group.wishes_seen.get(name) != wish.serial:
+            group.wishes_seen[name] = wish.serial
+            new.append(wish)
+    return new
 
 
 def answer_operator(group: Group, asked: FailoverAsked, now: Instant) -> None:
@@ -204,12 +226,26 @@ def _pass_on(group: Group, wanted: NodeName | None, now: Instant) -> Reason | No
         return Reason.NO_MASTER
     if wanted == master.peer.name:
         return Reason.ALREADY_MASTER
-    if wanted == group.context.me.name and not group.advert().eligible:
-        return Reason.TARGET_NOT_READY
+    refusal = _judge_target(group, wanted, master.peer.name, now)
+    if refusal is not None:
+        return refusal
     serial = 1 if group.wish is None else group.wish.serial + 1
     group.wish = Wish(serial=max(serial, now % 2**32), target=wanted)
     group.wish_until = now + WISH_MS
     return None
+
+
+def _judge_target(group: Group, wanted: NodeName | None, master: NodeName, now: Instant) -> Reason | None:
+    """Return why, as far as this node can tell, the master will find nobody to hand over to."""
+    able = [candidate.name for candidate in group.candidates(now) if candidate.name != master]
+    if group.advert().eligible:
+        able.append(group.context.me.name)
+    if wanted is None:
+        return None if able else Reason.NO_CANDIDATE
+    if wanted in able:
+        return None
+    there = wanted == group.context.me.name or any(voice.peer.name == wanted for voice in group.voices(now))
+    return Reason.TARGET_NOT_READY if there else Reason.TARGET_UNREACHABLE
 
 
 def _choose(group: Group, wanted: NodeName | None, now: Instant) -> tuple[NodeName | None, Reason | None]:

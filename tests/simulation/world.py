@@ -1,8 +1,8 @@
 """A small universe on virtual time: the election core times N, the emulator's model of the cloud, and a network.
 
 Everything happens at an integer millisecond, in an order that depends on nothing but the calls made: no socket,
-no thread, no clock. A host has a guest (addresses), a service, a daemon (the core and a runner that performs effects
-at once), and its way to the peers and to the API can be cut in each direction.
+no thread, no clock. A host has a guest (addresses), a service, a daemon (the core and a runner that performs
+effects at once), and its way to the peers and to the API can be cut in each direction.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hafailover.cloud.outcome import classify
-from hafailover.cloud.plan import next_call, sightings
-from hafailover.cloud.replies import parse_enis, parse_task
+from hafailover.cloud.plan import sightings
+from hafailover.cloud.replies import parse_enis
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.node import Node
@@ -22,27 +21,24 @@ from hafailover.election.values import (
     GuardVerdict,
     Member,
     Memory,
-    MoveResult,
     NodeName,
-    Outcome,
     Policy,
-    Refusal,
     Timing,
 )
-from hafailover.emulator.model import Model, Rules
-from hafailover.emulator.values import ApiError
+from hafailover.emulator.model import WRITE_ACTIONS, Model, Rules
+from hafailover.emulator.values import NORMAL, ApiError
 from hafailover.emulator.world import NodeSpec, build
+from tests.simulation.mover import CALL_TIMEOUT_MS, Mover
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
-    from hafailover.election.values import GroupName
+    from hafailover.emulator.values import Handling
 
 LINK_MS = 1
-POLL_MS = 200
-CALL_TIMEOUT_MS = 3_000
+STRANGER = NodeSpec("stranger", "ins-zzzzzzzz", "eni-zzzzzzzz", "10.0.1.250")  # a machine without a daemon
 DIGEST = b"\0" * 8
 
 
@@ -55,6 +51,7 @@ class Host:
     memory: Memory = field(default_factory=Memory)
     powered: bool = True
     service: bool = True
+    crippled: bool = False  # the guest's network cannot be configured
     frozen: bool = False
     guest: set[str] = field(default_factory=set)
     backlog: list[Event] = field(default_factory=list)
@@ -83,7 +80,6 @@ class World:
         self.now = 0
         self.policy = policy
         self.timing = timing
-        self.rng = random.Random(f"{seed}:net")
         self.seed = seed
         self.api_ms = api_ms
         self.strategy = strategy
@@ -91,21 +87,22 @@ class World:
             NodeSpec(name, f"ins-{name * 8:.8}", f"eni-{name * 8:.8}", f"10.0.1.{17 + place}")
             for place, name in enumerate(priorities)
         )
-        network = build(specs, tuple(resource.id for resource in policy.resources))
+        network = build((*specs, STRANGER), tuple(resource.id for resource in policy.resources))
         self.cloud = Model(network, rules=Rules(task_ms=task_ms), seed=str(seed))
         self.hosts = {
             name: Host(Member(NodeName(name), place, priority, specs[place].eni_id, specs[place].instance_id))
             for place, (name, priority) in enumerate(priorities.items())
         }
-        self.cuts: set[tuple[str, str]] = set()
+        self.cuts: set[tuple[str, str]] = set()  # (from, to): heartbeats are lost
+        self.walls: set[tuple[str, str]] = set()  # (from, to): everything is lost
         self.api_cuts: set[str] = set()
         self.api_faults: list[str] = []
         self.calls: list[tuple[int, str, str, str]] = []
         self.log: Callable[[str, Effect], None] = lambda _name, _effect: None
+        self.on_refusal: Callable[[str, str, str], None] = lambda _name, _action, _code: None
         self.answers: dict[int, fx.Answer] = {}
         self.outages: list[tuple[int, int]] = []
         self.double_ms = 0
-        self._dark_since: int | None = None
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._serial = 0
 
@@ -133,15 +130,18 @@ class World:
 
     def _pass_to(self, instant: int) -> None:
         """Account for the time up to an instant, during which nothing changed."""
-        if self.probe_answered():
-            if self._dark_since is not None:
-                self.outages.append((self._dark_since, self.now))
-                self._dark_since = None
-        elif self._dark_since is None:
-            self._dark_since = self.now
+        if instant > self.now and not self.probe_answered():
+            if self.outages and self.outages[-1][1] == self.now:
+                self.outages[-1] = (self.outages[-1][0], instant)
+            else:
+                self.outages.append((self.now, instant))
         holders = [host for host in self.hosts.values() if host.powered and host.guest]
         self.double_ms += (instant - self.now) if len(holders) > 1 else 0
         self.now = instant
+
+    def dark_ms(self, since: int = 0) -> int:
+        """For how long in all a client has had no answer since an instant."""
+        return sum(max(0, end - max(begin, since)) for begin, end in self.outages)
 
     def probe_answered(self) -> bool:
         """Whether a client would get answers from every address now."""
@@ -165,7 +165,7 @@ class World:
             [self.policy],
             config_digest=DIGEST,
             memory=host.memory,
-            rng=random.Random(f"{self.seed}:{name}:{host.run}"),
+            rng=random.Random(f"{self.seed}:{name}:{host.run}"),  # noqa: S311 - to be repeated, not secret
             now=self.now,
         )
         self.give(name, ev.TimerExpired())
@@ -224,8 +224,7 @@ class World:
             case fx.StopAnswering():
                 host.guest.discard(effect.resource.id)
             case fx.Arm():
-                host.guest.add(effect.resource.id)
-                self.at(self.now, self._later(name, ev.GuestArmed(effect.group, effect.resource)))
+                self._arm(name, host, effect)
             case fx.SendAdverts():
                 self._broadcast(name, effect)
             case fx.ReadHolders():
@@ -241,6 +240,12 @@ class World:
             case _:
                 pass
 
+    def _arm(self, name: str, host: Host, effect: fx.Arm) -> None:
+        if not host.crippled:
+            host.guest.add(effect.resource.id)
+        error = "no such interface" if host.crippled else ""
+        self.at(self.now, self._later(name, ev.GuestArmed(effect.group, effect.resource, error)))
+
     def _later(self, name: str, event: Event) -> Callable[[], None]:
         run = self.hosts[name].run
         return lambda: self.give(name, event, run)
@@ -255,21 +260,21 @@ class World:
 
     def _deliver(self, sender: str, name: str, event: ev.AdvertReceived) -> None:
         host = self.hosts[name]
-        if (sender, name) in self.cuts or not host.powered:
+        if (sender, name) in self.cuts | self.walls or not host.powered:
             return
         if host.listening:
             self.give(name, event)
-        elif (name, sender) not in self.cuts:
+        elif (name, sender) not in self.cuts | self.walls:
             self.give(sender, ev.PeerRefused(NodeName(name)))
 
     def _guard(self, name: str, effect: fx.AskGuard) -> None:
-        """The "vip" guard: does the address still answer, as seen from this host?"""
+        """The "vip" guard: does the service answer on the addresses, as seen from this host?"""
         holder = self.cloud.holder_of(self.policy.resources[0].id, self.now)
         target = next((key for key, host in self.hosts.items() if host.member.eni_id == holder), name)
-        # The heartbeat path may be cut by a filter on its port: other traffic passes unless the host is lost.
-        answers = self.probe_answered()
-        verdict = GuardVerdict.DENY if answers and target != name else GuardVerdict.ALLOW
+        # A filter on the heartbeats' port lets other traffic pass; a wall between the hosts does not.
+        answers = target != name and (name, target) not in self.walls and self.probe_answered()
         delay_ms = 2 * LINK_MS if answers else self.timing.dead_interval_ms // 2 - 5
+        verdict = GuardVerdict.DENY if answers else GuardVerdict.ALLOW
         answer = ev.GuardAnswered(effect.group, effect.guard, effect.round_id, verdict)
         self.at(self.now + delay_ms, self._later(name, answer))
 
@@ -293,88 +298,39 @@ class World:
         seen = sightings(self.policy.resources, parse_enis(reply))
         self.give(name, ev.HoldersRead(seen, asked_at), run)
 
-    def call(self, name: str, action: str, params: dict[str, object]) -> dict[str, object]:
+    def call(
+        self, name: str, action: str, params: Mapping[str, object], handling: Handling = NORMAL
+    ) -> dict[str, object]:
         """One request to the cloud at this instant. Raises ApiError."""
         try:
-            reply = self.cloud.request(action, params, name, self.now)
+            reply = self.cloud.request(action, params, name, self.now, handling)
         except ApiError as error:
-            self.calls.append((self.now, name, action, error.code))
+            self.refuse(name, action, error.code)
             raise
         self.calls.append((self.now, name, action, "OK"))
         return reply
 
-    @property
-    def moves(self) -> int:
-        """How many times an address has truly changed hands, the first assignment included."""
-        return len(self.cloud.history)
+    def refuse(self, name: str, action: str, code: str) -> None:
+        """Note a request that ended with an error."""
+        self.calls.append((self.now, name, action, code))
+        self.on_refusal(name, action, code)
 
+    def moves(self, since: int = 0) -> int:
+        """How many times something has truly been given to somebody since an instant."""
+        return sum(change.at_ms >= since and change.after is not None for change in self.cloud.history)
 
-class Mover:
-    """One move under way: the plan's calls and the polling of their tasks, as the daemon's cloud client does it."""
+    def writes(self, since: int = 0) -> int:
+        """How many requests that change something were sent since an instant."""
+        return sum(at >= since and action in WRITE_ACTIONS for at, _, action, _ in self.calls)
 
-    def __init__(self, world: World, name: str, move: fx.Move) -> None:
-        self.world, self.name, self.move = world, name, move
-        self.holder = move.expected
-        self.started = False
-        self.run = world.hosts[name].run
+    def reads(self, since: int = 0) -> int:
+        """How many times somebody asked who holds what since an instant."""
+        return sum(at >= since and action == "DescribeNetworkInterfaces" for at, _, action, _ in self.calls)
 
-    def begin(self) -> None:
-        """Send the next call, or end where there is none."""
-        call = next_call(self.move.resource, self.holder, self.move.target, self.world.strategy)  # type: ignore[arg-type]
-        if call is None:
-            self._end(MoveResult(Outcome.APPLIED))
-            return
-        fault = self.world.api_faults.pop(0) if self.world.api_faults else ""
-        world = self.world
-        world.at(world.now + world.api_ms, lambda: self._arrive(call.action, dict(call.parameters), fault))
-
-    def _arrive(self, action: str, params: dict[str, object], fault: str) -> None:
-        world = self.world
-        if self.name in world.api_cuts:
-            world.at(world.now + CALL_TIMEOUT_MS, lambda: self._end(MoveResult(Outcome.UNKNOWN, "ClientTimeout")))
-            return
-        if fault in ("throttle", "http-500"):
-            code = "RequestLimitExceeded" if fault == "throttle" else "ServerNetworkError"
-            world.calls.append((world.now, self.name, action, code))
-            self._end(self._classified(code, action))
-            return
-        try:
-            reply = world.call(self.name, action, params)
-        except ApiError as error:
-            self._end(self._classified(error.code, action))
-            return
-        if fault == "reply-lost":
-            self._end(MoveResult(Outcome.UNKNOWN, "ClientNetworkError"))
-            return
-        self._poll(str(reply["RequestId"]))
-
-    @staticmethod
-    def _classified(code: str, action: str) -> MoveResult:
-        kind = classify(code, action)
-        return MoveResult(kind.outcome, code, kind.refusal)
-
-    def _poll(self, task: str) -> None:
-        self.world.at(self.world.now + POLL_MS, lambda: self._ask(task))
-
-    def _ask(self, task: str) -> None:
-        status = parse_task(self.world.call(self.name, "DescribeVpcTaskResult", {"TaskId": task})).value
-        if status == "RUNNING":
-            self._poll(task)
-        elif status == "FAILED":
-            self._end(MoveResult(Outcome.REFUSED, "TaskFailed", Refusal.CONFLICT))
-        else:
-            call = next_call(self.move.resource, self.holder, self.move.target, self.world.strategy)  # type: ignore[arg-type]
-            assert call is not None
-            self.holder, self.started = call.holder_after, True
-            self.begin()
-
-    def _end(self, result: MoveResult) -> None:
-        if self.started and result.outcome is not Outcome.APPLIED:
-            result = MoveResult(result.outcome, result.code, result.refusal, half_done=True, holder=self.holder)
-        finished = ev.MoveFinished(self.move.group, self.move.move_id, self.move.resource, result)
-        self.world.give(self.name, finished, self.run)
-
-
-def group_name(policy: Policy) -> GroupName:
-    """Return the name of the world's one group."""
-    return policy.group
+    def owner(self, resource_id: str) -> str:
+        """Return the host that truly holds an address or ENI: "nobody", "a stranger" or its name."""
+        holder = self.cloud.holder_of(resource_id, self.now)
+        if holder is None:
+            return "nobody"
+        ids = ((name, host.member.eni_id, host.member.instance_id) for name, host in self.hosts.items())
+        return next((name for name, *known in ids if holder in known), "a stranger")

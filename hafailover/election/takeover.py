@@ -1,0 +1,78 @@
+"""Takeovers by a node that this one does not hear: proof that it lives, and the reason not to take back from it.
+
+Two nodes that cannot hear each other have the same view, each of the other: silence. If silence alone justified
+a claim they would take the address from each other for ever, only slowed by the hold-down. But the cloud tells
+one thing more: when an address changes hands, somebody alive has moved it. So a node that sees the address go to
+somebody whom it does not hear leaves it there, until
+
+* the holder is heard again, or somebody else or nobody holds the address, or
+* a guard finds something new: it objected or did not know after the takeover, and now it has evidence that the
+  service is gone. A guard that sees the other host as little as the heartbeats do has nothing new to say.
+
+What a peer said last can explain its takeover: one that was claiming or serving when it fell silent may have died
+since, and its last call may have landed later. That is an ordinary death, and no proof of life.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election.values import GuardVerdict, Resource, Sighting, State
+
+if TYPE_CHECKING:
+    from hafailover.election.context import Context
+    from hafailover.election.values import GroupName, Instant
+
+
+class Takeovers:
+    """Who took a group's resources unheard, as one node has seen it."""
+
+    def __init__(self, group: GroupName, context: Context) -> None:
+        self._group = group
+        self._context = context
+        self._holders: dict[Resource, str | None] = {}
+        self._taken: dict[Resource, str] = {}
+        self._objected: set[str] = set()
+        self._evidence = False
+
+    def see(self, sighting: Sighting, now: Instant) -> None:
+        """Take in who holds a resource by the latest reading."""
+        if not sighting.settled:
+            return
+        resource, holder = sighting.resource, sighting.holder
+        before = self._holders.get(resource, holder)
+        self._holders[resource] = holder
+        if holder is None or self._explained(resource, holder, now):
+            self._taken.pop(resource, None)
+        elif holder != before:
+            self._taken[resource] = holder
+            self._objected.clear()
+            self._evidence = False
+
+    def answered(self, guard: str, verdict: GuardVerdict) -> None:
+        """Take in what a guard says after a takeover."""
+        if verdict is not GuardVerdict.ALLOW:
+            self._objected.add(guard)
+        self._evidence = self._evidence or (verdict is GuardVerdict.ALLOW and guard in self._objected)
+
+    @property
+    def forbid(self) -> bool:
+        """Whether a node that lives and is not heard has taken a resource."""
+        return bool(self._taken) and not self._evidence
+
+    def orphaned(self, resource: Resource, holder: str, now: Instant) -> bool:
+        """Return whether the holder is a peer that fell silent while it was claiming or serving."""
+        name = self._context.node_holding(resource, holder)
+        peer = None if name is None else self._context.peers.get(name)
+        if peer is None or peer.liveness(now).heard:
+            return False
+        advert = peer.group(self._group)
+        return advert is not None and (advert.state.serves or advert.state is State.CLAIMING)
+
+    def _explained(self, resource: Resource, holder: str, now: Instant) -> bool:
+        name = self._context.node_holding(resource, holder)
+        if name == self._context.me.name:
+            return True
+        peer = None if name is None else self._context.peers.get(name)
+        heard = peer is not None and peer.liveness(now).heard
+        return heard or (resource not in self._taken and self.orphaned(resource, holder, now))
