@@ -63,7 +63,7 @@ PLAIN = Delivery()
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One response; Content-Length, Date and Connection are the server's own."""
+    """One response; Content-Length and Connection are the server's own, and so is Date unless it is given."""
 
     status: int = 200
     body: bytes = b""
@@ -109,15 +109,18 @@ class Server:
         self._on_error = on_error or _tell_loop
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 takes a free one, see `port`. Raises OSError where the address cannot be had."""
+        self._closed = False
         self._server = await asyncio.start_server(self._accept, host, port, limit=READ_BYTES)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         """Stop listening and end every connection at once."""
+        self._closed = True
         if self._server is not None:
             self._server.close()
         for task in self._tasks:
@@ -125,7 +128,8 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._tasks) >= self._max_connections:
+        # The loop may hand over a connection that was accepted just before `close`.
+        if self._closed or len(self._tasks) >= self._max_connections:
             writer.transport.abort()
             return
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
@@ -252,9 +256,10 @@ class _Link:
         headers = [
             ("Content-Type", response.content_type),
             ("Content-Length", str(len(response.body))),
-            ("Date", formatdate(usegmt=True)),
             *response.headers,
         ]
+        if not any(name.lower() == "date" for name, _ in response.headers):
+            headers.append(("Date", formatdate(usegmt=True)))
         head = self._conn.send(h11.Response(status_code=response.status, headers=headers))
         body = b"" if self._is_head or not response.body else self._conn.send(h11.Data(data=response.body))
         self._conn.send(h11.EndOfMessage())

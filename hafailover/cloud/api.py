@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
-from tencentcloud.common.common_client_async import CommonClient
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
+from hafailover.cloud.dating import EXPIRING, DatedClient, Dating
 from hafailover.cloud.outcome import (
     CLIENT_CONNECT,
     CLIENT_CREDENTIALS,
+    CLIENT_EXPIRED,
     CLIENT_NETWORK,
     CLIENT_REPLY,
     CLIENT_TIMEOUT,
     HTTP_STATUS,
+    SIGNATURE_EXPIRE,
     UNSENT,
     Remedy,
     classify,
@@ -123,13 +125,18 @@ class Api:
         self._region = region
         self._observer = observer
         self._signer = _Signer()
+        self._dating = Dating(self._timeout_s)
         tls = any(endpoint.protocol == "https" for endpoint in self._endpoints.values())
         self._http = http_client(tls=tls, limit_bytes=API_LIMIT_BYTES, timeout_s=self._timeout_s)
         self._clients: dict[str, Any] = {"vpc": self._make_client("vpc")}  # that of cvm when it is needed
         self._used_at_s = float("-inf")
 
-    async def call(self, action: str, parameters: dict[str, object], *, service: str = "vpc") -> dict[str, object]:
+    async def call(
+        self, action: str, parameters: dict[str, object], *, service: str = "vpc", expiring: bool = False
+    ) -> dict[str, object]:
         """Send one request and return the answer's `Response`, which has a `RequestId` and no `Error`.
+
+        `expiring`: for a write, which must not take effect long after it was sent; see `dating`.
 
         Takes at most the configured timeout. Raises CloudError, and nothing else, for whatever the API, the
         network or the credentials do.
@@ -139,9 +146,9 @@ class Api:
         started_s = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._exchange(service, action, parameters)
+                response = await self._exchange(service, action, parameters, expiring=expiring)
         except Exception as exc:  # noqa: BLE001 - the SDK lets through whatever its parsing of the answer raises
-            error = _translate(exc, trace)
+            error = self._unexpired(_translate(exc, trace), expiring=expiring)
             self._report(action, error.code, started_s, trace, detail=error.detail)
             raise error from None
         finally:
@@ -149,10 +156,20 @@ class Api:
         self._report(action, OK, started_s, trace, request_id=str(response["RequestId"]))
         return response
 
-    async def _exchange(self, service: str, action: str, parameters: dict[str, object]) -> dict[str, object]:
+    async def _exchange(
+        self, service: str, action: str, parameters: dict[str, object], *, expiring: bool
+    ) -> dict[str, object]:
         self._signer.credential = await self._credentials.current()
-        reply = await self._client(service).call_and_deserialize(action, parameters)
+        options = {EXPIRING: expiring}
+        reply = await self._client(service).call_and_deserialize(action, parameters, opts=options)
         return _checked(reply)
+
+    def _unexpired(self, error: CloudError, *, expiring: bool) -> CloudError:
+        """Say of a request that was too old because it was dated back that it may be sent again, as it is now."""
+        if error.code != SIGNATURE_EXPIRE or not expiring or not self._dating.shortens:
+            return error
+        self._dating.found_too_old()
+        return CloudError(CLIENT_EXPIRED, error.detail)
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 - the SDK has no types
         if service not in self._clients:
@@ -166,14 +183,16 @@ class Api:
         http = HttpProfile(protocol=endpoint.protocol, endpoint=endpoint.host, certification=False)
         profile = ClientProfile(httpProfile=http, language="en-US")
         try:
-            client = CommonClient(service, VERSION, self._signer, self._region, profile)
+            client = DatedClient(service, VERSION, self._signer, self._region, profile)
         except ImportError as exc:  # the constructor heeds a SOCKS proxy that the requests never use
             raise StartError(f"unset ALL_PROXY and its like, no proxy is used: {exc}") from None
         client.http_client = self._http
+        client.dating = self._dating
         return client
 
     def _report(self, action: str, code: str, started_s: float, trace: Trace, **said: str) -> None:
         now_s = time.monotonic()
+        self._dating.learn(trace.clock_offset_s)
         if trace.sent_at_s is not None:
             self._used_at_s = now_s
         if classify(code, action).remedy is Remedy.REFRESH_CREDENTIALS:

@@ -157,7 +157,7 @@ class Cloud:
 
     async def _write(self, call: Call) -> MoveResult:
         try:
-            response = await self._api.call(call.action, call.parameters)
+            response = await self._api.call(call.action, call.parameters, expiring=True)
         except CloudError as error:
             kind = classify(error.code, call.action)
             return MoveResult(kind.outcome, error.code, kind.refusal)

@@ -21,14 +21,16 @@ from hafailover.election.values import Outcome, Refusal
 CLIENT_CONNECT = "ClientConnectError"  # no connection, so nothing was sent
 CLIENT_BUSY = "ClientBusy"  # an earlier write on the same ENI took all the time there was; nothing was sent
 CLIENT_CREDENTIALS = "ClientCredentials"  # nothing to sign with; nothing was sent
+CLIENT_EXPIRED = "ClientExpired"  # dated back to die soon, and refused for being too old at once
 CLIENT_TIMEOUT = "ClientTimeout"  # no complete answer within the deadline
 CLIENT_NETWORK = "ClientNetworkError"  # the connection broke before the answer was complete
 CLIENT_REPLY = "ClientBadReply"  # an answer that is not one of the API's
 HTTP_STATUS = "ServerNetworkError"  # the SDK's code for any HTTP status but 200
+SIGNATURE_EXPIRE = "AuthFailure.SignatureExpire"
 TASK_FAILED = "TaskFailed"  # accepted, and then the task ended as FAILED
 
-# What only this side may say, because it proves that nothing was sent.
-UNSENT = frozenset({CLIENT_CONNECT, CLIENT_BUSY, CLIENT_CREDENTIALS})
+# What only this side may say, because it proves that nothing was done.
+UNSENT = frozenset({CLIENT_CONNECT, CLIENT_BUSY, CLIENT_CREDENTIALS, CLIENT_EXPIRED})
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(\.[A-Za-z0-9_]{1,63}){0,3}", re.ASCII)
 
@@ -117,7 +119,7 @@ _TABLE: tuple[tuple[Classification, str], ...] = (
     # credentials and policy
     (_STALE_KEY, "AuthFailure.TokenFailure AuthFailure.SecretIdNotFound UnauthorizedOperation.InvalidToken"),
     (_STALE_KEY, "InvalidCredential"),
-    (_CLOCK, "AuthFailure.SignatureExpire"),
+    (_CLOCK, SIGNATURE_EXPIRE),
     (_UNGRANTED, "AuthFailure.UnauthorizedOperation UnauthorizedOperation"),
     (_DENIED, "AuthFailure AuthFailure: InvalidSecretId MFAFailure SignatureFailure"),
     (_DENIED, "IpInBlacklist IpNotInWhitelist InvalidAccount.NotSupported OperationDenied.AddressInArrears"),
@@ -170,7 +172,7 @@ _TABLE: tuple[tuple[Classification, str], ...] = (
         InstanceReinstallFailed InstanceStateCorrupted StoppedModeStopCharging""",
     ),
     # this side of the wire, before the first byte ...
-    (_THROTTLED, f"{CLIENT_CONNECT} {CLIENT_BUSY}"),
+    (_THROTTLED, f"{CLIENT_CONNECT} {CLIENT_BUSY} {CLIENT_EXPIRED}"),
     (_STALE_KEY, CLIENT_CREDENTIALS),
     # ... and after it, by our names, the SDK's, and those of the exceptions that the SDK lets through
     (_UNKNOWN, f"{CLIENT_TIMEOUT} {CLIENT_NETWORK} {CLIENT_REPLY} {HTTP_STATUS}"),

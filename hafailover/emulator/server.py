@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from hafailover.emulator.admin import PREFIX, Admin
@@ -122,7 +123,9 @@ class Emulator:
     async def _handle(self, request: Request) -> Response:
         if request.path.startswith(PREFIX):
             return await self._admin.handle(request)
-        return await self._api.handle(request)
+        response = await self._api.handle(request)
+        dated = ("Date", formatdate(self.service.unix_s(), usegmt=True))
+        return replace(response, headers=(*response.headers, dated))
 
 
 def _server(handler: Handler, max_body: int) -> Server:

@@ -1,0 +1,92 @@
+"""The date that a request is signed with: by the API's clock, and for writes so old that they die soon.
+
+The API refuses a request whose timestamp is more than five minutes from its clock (AuthFailure.SignatureExpire). So
+a write that was sent and never answered could take effect five minutes later, out of some queue on the way. A write
+that is dated back by almost those five minutes is refused a few seconds after it was sent instead: what has not
+arrived by then never will.
+
+That needs the API's clock, which the Date header of every answer tells to about a second. The same knowledge makes
+requests valid on a machine whose own clock is wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tencentcloud.common.common_client_async import CommonClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_AGE_S = 300  # the API's own limit
+MARGIN_S = 5  # a second for the Date header's grain, one for the way, and some for nobody knows what
+PLAIN_S = 600  # for how long nothing is dated back after the API has found such a request too old
+EXPIRING = "HafailoverExpiring"  # the key of the option that asks for a short life
+
+
+def life_s(timeout_s: float) -> float:
+    """Return how long after its sending a write can still be accepted, given what it may take to be answered."""
+    return timeout_s + MARGIN_S
+
+
+class Dating:
+    """What is known of the API's clock. `timeout_s` is that of one request, `clock` seconds since the epoch."""
+
+    def __init__(self, timeout_s: float, clock: Callable[[], float] = time.time) -> None:
+        self._life_s = life_s(timeout_s)
+        self._clock = clock
+        self._offset_s: float | None = None
+        self._plain_until_s = 0.0
+
+    def learn(self, offset_s: float | None) -> None:
+        """Take note of the API's clock minus this machine's, None where an answer did not say."""
+        if offset_s is not None:
+            self._offset_s = offset_s
+
+    def found_too_old(self) -> None:
+        """Take note that the API refused a request that was dated back: its limit is not what it is documented."""
+        self._plain_until_s = self._clock() + PLAIN_S
+
+    @property
+    def shortens(self) -> bool:
+        """Whether writes are dated back now: not without the API's clock, nor where it refuses them for it."""
+        return self._offset_s is not None and self._clock() >= self._plain_until_s
+
+    def timestamp(self, *, expiring: bool) -> int:
+        """Return the date for a request that is signed now, in seconds since the epoch."""
+        now_s = self._clock() + (self._offset_s or 0.0)
+        back_s = MAX_AGE_S - self._life_s if expiring and self.shortens else 0.0
+        return int(now_s - back_s)
+
+
+class DatedClient(CommonClient):  # type: ignore[misc]
+    """The SDK's client with the dates of `dating`; the option EXPIRING of a call asks for a short life."""
+
+    dating: Dating
+
+    def _build_req_with_tc3_signature(
+        self,
+        action: str,
+        params: dict[str, object],
+        headers: dict[str, str],
+        opts: dict[str, object],
+    ) -> Any:  # noqa: ANN401 - the SDK has no types
+        """Have the SDK build the request, and sign it again with another date where that differs."""
+        request = super()._build_req_with_tc3_signature(action, params, headers, opts)
+        stamp = self.dating.timestamp(expiring=bool(opts.get(EXPIRING)))
+        if str(stamp) != headers["X-TC-Timestamp"]:
+            headers["X-TC-Timestamp"] = request.headers["X-TC-Timestamp"] = str(stamp)
+            request.headers["Authorization"] = self._authorization(request.content, headers, stamp, opts)
+        return request
+
+    def _authorization(self, body: bytes, headers: dict[str, str], stamp: int, opts: dict[str, object]) -> str:
+        """Return the TC3-HMAC-SHA256 header for a date (API document: signature method v3)."""
+        secret_id, secret_key, _ = self.credential.get_credential_info()
+        date = datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%d")
+        signature = self._get_tc3_signature(
+            "POST", self._requestPath, "", body, headers, date, self._service, secret_key, opts
+        )
+        scope = f"{secret_id}/{date}/{self._service}/tc3_request"
+        return f"TC3-HMAC-SHA256 Credential={scope}, SignedHeaders=content-type;host, Signature={signature}"
