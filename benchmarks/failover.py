@@ -56,28 +56,35 @@ def _system(name: str, lab: Lab, event: Event) -> System:
 
 
 def run_once(name: str, event: Event, offset_s: float) -> Run:
-    """Let one event strike one system in a fresh lab."""
+    """Let one event strike one system in a fresh lab. Raises LabError with the logs where that goes wrong."""
     with Lab() as lab:
-        system = _system(name, lab, event)
-        system.start()
-        if event.prepare is not None:
-            event.prepare(lab)
-        with lab.probe() as probe:
-            pause(0.3 + offset_s)
-            event.strike(lab, system)
-            pause(event.watch_s)
-        report = probe.report
-        return Run(
-            system=name,
-            event=event.name,
-            outage_s=report.gap_ms / 1000 if report.lost else 0.0,
-            lost=report.lost,
-            moves=len(lab.cloud.moves()),
-            writes=lab.cloud.writes(),
-            carriers=tuple(host for host in lab.hosts if lab.carries(host)),
-            prober_late_ms=report.late_ms,
-            call_ms=system.call_ms(),
-        )
+        try:
+            return _run(lab, _system(name, lab, event), event, offset_s)
+        except LabError as error:
+            logs = "".join(f"----- {path}\n{text}\n" for path, text in lab.logs().items())
+            raise LabError(f"{event.name}, {name}: {error}\n{logs}") from error
+
+
+def _run(lab: Lab, system: System, event: Event, offset_s: float) -> Run:
+    system.start()
+    if event.prepare is not None:
+        event.prepare(lab)
+    with lab.probe() as probe:
+        pause(0.3 + offset_s)
+        event.strike(lab, system)
+        pause(event.watch_s)
+    report = probe.report
+    return Run(
+        system=system.name,
+        event=event.name,
+        outage_s=report.gap_ms / 1000 if report.lost else 0.0,
+        lost=report.lost,
+        moves=len(lab.cloud.moves()),
+        writes=lab.cloud.writes(),
+        carriers=tuple(host for host in lab.hosts if lab.carries(host)),
+        prober_late_ms=report.late_ms,
+        call_ms=system.call_ms(),
+    )
 
 
 def run_all(names: Sequence[str], events: Sequence[Event], runs: int, seed: int) -> list[Run]:

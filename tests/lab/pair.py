@@ -7,7 +7,6 @@ import secrets
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hafailover.control import client
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from tests.lab.lab import Host, Lab
     from tests.lab.processes import Process
 
-PROGRAM = Path(sys.executable).with_name("hafailover")
+PROGRAM = (sys.executable, "-m", "hafailover.cli")
 GROUP = "vip"
 METRICS_PORT = 9694
 ENV_KEYS = ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY")
@@ -156,7 +155,7 @@ class Pair:
 
     def command(self, command: str, name: str) -> list[str]:
         """Return the command line of `run` or another command that takes the configuration."""
-        return [str(PROGRAM), command, "-c", str(self.config), "--node", name]
+        return [*PROGRAM, command, "-c", str(self.config), "--node", name]
 
     def daemon(self, name: str) -> Process:
         """Return a host's daemon."""
@@ -168,7 +167,7 @@ class Pair:
 
     def run(self, name: str, *arguments: str, timeout_s: float = 15.0) -> subprocess.CompletedProcess[str]:
         """Run the command line on a host and return what it said."""
-        return run_program(self.lab.hosts[name], [str(PROGRAM), *arguments], timeout_s)
+        return run_program(self.lab.hosts[name], [*PROGRAM, *arguments], timeout_s)
 
     def ask(self, name: str, command: str, **fields: object) -> dict[str, Any]:
         """Send a request to a host's daemon; {} while no daemon answers."""
