@@ -1,0 +1,236 @@
+"""One claim on its own, against what the cloud says."""
+
+from __future__ import annotations
+
+import pytest
+
+from hafailover.election.claim import SETTLE_MS, Cause, Claim
+from hafailover.election.effects import Move
+from hafailover.election.events import HoldersRead, MoveFinished
+from hafailover.election.holders import Holders
+from hafailover.election.reasons import Reason
+from hafailover.election.values import MoveResult, Outcome, Resource, Sighting
+from tests.unit.election.bench import (
+    APPLIED,
+    CONFLICT,
+    ENI,
+    GROUP,
+    MEMBERS,
+    OTHER,
+    QUOTA,
+    THROTTLED,
+    UNKNOWN,
+    VIP,
+)
+
+NOW = 1_000
+HALF_DONE = MoveResult(Outcome.UNKNOWN, "ClientTimeout", half_done=True, holder=None)
+
+
+class Most:
+    def randint(self, a: int, b: int) -> int:
+        del a
+        return b
+
+
+class Attempt:
+    """A claim of `b` on some resources, and the readings that it sees."""
+
+    def __init__(self, *resources: Resource, trust_after: int = 0) -> None:
+        self.holders = Holders(Most())
+        cause = Cause(Reason.MASTER_DEAD, planned=False, source=None)
+        self.orphans: tuple[str, ...] = ()
+        self.claim = Claim(GROUP, resources, MEMBERS[1], cause, now=NOW, trust_after=trust_after, rng=Most())
+
+    def read(self, at: int, *sightings: Sighting) -> None:
+        self.holders.answer(HoldersRead(sightings, at))
+
+    def drive(self, at: int, new_id: int = 1) -> tuple[Move, ...]:
+        return self.claim.drive(self.holders, at, new_id, lambda _resource, holder, _now: holder in self.orphans)
+
+    def finish(self, at: int, result: MoveResult, move_id: int = 1, resource: Resource = VIP) -> None:
+        self.claim.finished(MoveFinished(GROUP, move_id, resource, result), self.holders, at)
+
+
+@pytest.fixture
+def attempt() -> Attempt:
+    """A claim on the address that `a` holds; the first move is sent."""
+    attempt = Attempt(VIP)
+    attempt.read(900, Sighting(VIP, "eni-a"))
+    assert attempt.drive(NOW) == (Move(GROUP, 1, VIP, "eni-a", "eni-b"),)
+    return attempt
+
+
+def test_a_move_names_the_holder_just_seen_and_is_sent_once(attempt: Attempt) -> None:
+    assert attempt.claim.moves == 1
+    assert not attempt.claim.idle
+    assert attempt.drive(NOW + 10_000) == ()
+    assert attempt.claim.deadline(NOW) is None
+
+
+def test_done_is_what_a_later_reading_says(attempt: Attempt) -> None:
+    attempt.finish(1_500, APPLIED)
+    assert attempt.claim.idle
+    assert attempt.drive(1_500) == ()
+    assert attempt.holders.want(1_500), "the answer is a task's end: the state is read"
+    attempt.read(1_499, Sighting(VIP, "eni-b"))
+    attempt.drive(1_600)
+    assert not attempt.claim.done
+    attempt.read(1_500, Sighting(VIP, "eni-b"))
+    attempt.drive(1_600)
+    assert attempt.claim.done
+    assert attempt.claim.applied_at == 1_500
+    assert attempt.drive(1_700) == ()
+
+
+def test_what_is_held_already_needs_no_move() -> None:
+    attempt = Attempt(VIP)
+    attempt.read(900, Sighting(VIP, "eni-b"))
+    assert attempt.drive(NOW) == ()
+    assert attempt.claim.done
+    assert attempt.claim.applied_at == NOW
+    assert attempt.claim.moves == 0
+
+
+def test_an_eni_is_moved_to_the_instance() -> None:
+    attempt = Attempt(ENI)
+    attempt.read(900, Sighting(ENI, None))
+    assert attempt.drive(NOW, 5) == (Move(GROUP, 5, ENI, None, "ins-b"),)
+
+
+@pytest.mark.parametrize(("asked_at", "moves"), [(799, 0), (800, 1), (801, 1)])
+def test_a_reading_older_than_trust_is_not_acted_on(asked_at: int, moves: int) -> None:
+    attempt = Attempt(VIP, trust_after=800)
+    attempt.read(asked_at, Sighting(VIP, "eni-a"))
+    assert len(attempt.drive(NOW)) == moves
+    assert attempt.holders.want(NOW) is (moves == 0)
+
+
+def test_what_the_cloud_is_moving_is_looked_at_again() -> None:
+    attempt = Attempt(VIP)
+    attempt.read(900, Sighting(VIP, "eni-a", settled=False))
+    assert attempt.drive(NOW) == ()
+    assert attempt.claim.deadline(NOW) == NOW + SETTLE_MS
+    attempt.read(NOW + SETTLE_MS - 1, Sighting(VIP, "eni-a"))
+    assert attempt.drive(NOW + SETTLE_MS - 1) == ()
+    assert attempt.drive(NOW + SETTLE_MS) == (), "that was read too early"
+    assert attempt.holders.want(NOW + SETTLE_MS)
+    attempt.read(NOW + SETTLE_MS, Sighting(VIP, "eni-a"))
+    assert len(attempt.drive(NOW + SETTLE_MS)) == 1
+
+
+def test_an_unknown_outcome_is_resolved_by_a_reading_asked_afterwards(attempt: Attempt) -> None:
+    attempt.finish(1_500, UNKNOWN)
+    assert attempt.claim.failures == 1
+    attempt.read(1_499, Sighting(VIP, "eni-a"))
+    assert attempt.drive(2_000) == ()
+    attempt.read(1_500, Sighting(VIP, "eni-b"))
+    assert attempt.drive(2_000) == ()
+    assert attempt.claim.done
+    assert attempt.claim.moves == 1
+
+
+@pytest.mark.parametrize(("at", "moves"), [(1_599, 0), (1_600, 1), (1_601, 1)])
+def test_and_asked_again_after_a_wait_if_it_was_not_done(attempt: Attempt, at: int, moves: int) -> None:
+    attempt.finish(1_500, UNKNOWN)
+    attempt.read(1_550, Sighting(VIP, "eni-a"))
+    assert len(attempt.drive(at, 2)) == moves
+
+
+def test_a_throttled_call_was_not_done_and_is_asked_again(attempt: Attempt) -> None:
+    attempt.finish(1_500, THROTTLED)
+    assert attempt.claim.deadline(1_500) == 1_600
+    assert attempt.holders.want(1_500), "it may be somebody else's move that is in the way"
+    assert len(attempt.drive(1_600, 2)) == 1, "but its answer is not waited for"
+
+
+def test_waits_grow_and_success_begins_anew(attempt: Attempt) -> None:
+    for number, wait_ms in ((1, 100), (2, 200), (3, 400)):
+        attempt.finish(10_000 * number, THROTTLED, number)
+        assert attempt.claim.deadline(10_000 * number) == 10_000 * number + wait_ms
+        assert len(attempt.drive(10_000 * number + wait_ms, number + 1)) == 1
+    attempt.finish(50_000, APPLIED, 4)
+    assert attempt.claim.failures == 0
+
+
+def test_the_first_conflict_costs_only_a_reading(attempt: Attempt) -> None:
+    attempt.finish(1_500, CONFLICT)
+    assert attempt.claim.deadline(1_500) is None
+    assert attempt.drive(1_500) == ()
+    attempt.read(1_500, Sighting(VIP, None))
+    assert attempt.drive(1_600, 2) == (Move(GROUP, 2, VIP, None, "eni-b"),)
+    attempt.finish(2_000, CONFLICT, 2)
+    assert attempt.claim.deadline(2_000) == 2_200, "a second one in a row is waited out"
+
+
+def test_a_conflict_after_throttling_is_a_first_one_again(attempt: Attempt) -> None:
+    attempt.finish(1_500, THROTTLED)
+    attempt.drive(1_600, 2)
+    attempt.finish(1_700, CONFLICT, 2)
+    assert attempt.claim.deadline(1_700) is None
+
+
+def test_any_other_refusal_is_read_about_and_asked_again(attempt: Attempt) -> None:
+    attempt.finish(1_500, QUOTA)
+    assert attempt.claim.deadline(1_500) == 1_600
+    assert attempt.holders.want(1_500)
+
+
+def test_what_is_half_done_goes_on_from_there(attempt: Attempt) -> None:
+    attempt.finish(1_500, HALF_DONE)
+    assert attempt.drive(1_600, 2) == (Move(GROUP, 2, VIP, None, "eni-b"),)
+
+
+@pytest.mark.parametrize("result", [CONFLICT, UNKNOWN])
+def test_another_who_was_faster_is_left_alone(attempt: Attempt, result: MoveResult) -> None:
+    attempt.finish(1_500, result)
+    attempt.read(1_600, Sighting(VIP, "eni-c"))
+    assert attempt.drive(1_700, 2) == ()
+    assert attempt.claim.lost
+    assert attempt.drive(1_800, 2) == ()
+
+
+def test_a_claimant_that_died_is_inherited_from(attempt: Attempt) -> None:
+    attempt.orphans = ("eni-c",)
+    attempt.finish(1_500, CONFLICT)
+    attempt.read(1_600, Sighting(VIP, "eni-c"))
+    assert attempt.drive(1_700, 2) == (Move(GROUP, 2, VIP, "eni-c", "eni-b"),)
+    assert not attempt.claim.lost
+
+
+def test_the_end_of_an_earlier_claims_move_is_ignored(attempt: Attempt) -> None:
+    attempt.finish(1_500, APPLIED, move_id=99)
+    assert not attempt.claim.idle
+
+
+def test_nothing_moves_before_the_guest_is_armed() -> None:
+    attempt = Attempt(VIP, OTHER)
+    attempt.claim.arming((VIP, OTHER))
+    attempt.read(900, Sighting(VIP, "eni-a"), Sighting(OTHER, "eni-b"))
+    assert attempt.drive(NOW) == ()
+    attempt.claim.armed(VIP, NOW + 10)
+    assert attempt.drive(NOW + 10) == ()
+    assert attempt.claim.armed_at is None
+    attempt.claim.armed(OTHER, NOW + 20)
+    attempt.claim.armed(OTHER, NOW + 30)
+    assert attempt.claim.armed_at == NOW + 20
+    assert attempt.drive(NOW + 20) == (Move(GROUP, 1, VIP, "eni-a", "eni-b"),)
+    assert not attempt.claim.done
+
+
+def test_several_resources_move_side_by_side() -> None:
+    attempt = Attempt(VIP, OTHER)
+    attempt.read(900, Sighting(VIP, "eni-a"), Sighting(OTHER, None))
+    assert [move.move_id for move in attempt.drive(NOW, 7)] == [7, 8]
+    attempt.finish(1_500, APPLIED, 8, OTHER)
+    attempt.read(1_500, Sighting(VIP, "eni-a"), Sighting(OTHER, "eni-b"))
+    assert attempt.drive(1_600, 9) == ()
+    assert not attempt.claim.done
+    assert not attempt.claim.idle
+
+
+def test_a_claim_on_nothing_is_done() -> None:
+    attempt = Attempt()
+    assert attempt.drive(NOW) == ()
+    assert attempt.claim.done
+    assert attempt.claim.failures == 0

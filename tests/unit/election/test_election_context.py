@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from hafailover.election.context import WATCH_MS, Context
+from hafailover.election.effects import Persist
+from hafailover.election.events import HoldersRead
+from hafailover.election.values import Advert, GroupAdvert, GroupMemory, GroupName, Leaving, Memory, State
+from tests.unit.election.bench import DIGEST, ENI, GROUP, MEMBERS, TIMING, VIP, A, B, C
+
+NOW = 50_000
+
+
+@pytest.fixture
+def context() -> Context:
+    return Context(MEMBERS[1], MEMBERS, TIMING, random.Random(1), NOW)  # noqa: S311 - to be repeated, not secret
+
+
+def test_ids_are_given_once(context: Context) -> None:
+    assert [context.next_ids(), context.next_ids(3), context.next_ids()] == [1, 2, 5]
+
+
+def test_a_term_is_remembered_with_all_else(context: Context) -> None:
+    other = GroupMemory(GroupName("zzz"), term=7, paused=True)
+    context.recall(Memory(drained=True, groups=(other, GroupMemory(GROUP, term=3, paused=True))))
+    assert context.drained
+    assert context.memory_of(GROUP).term == 3
+    assert context.memory_of(GroupName("new")) == GroupMemory(GroupName("new"))
+    assert context.remember(GROUP, 4) == Persist(Memory(True, (GroupMemory(GROUP, 4, True), other)))
+
+
+def test_members_and_holders_have_names(context: Context) -> None:
+    assert context.member(C) == MEMBERS[2]
+    assert [context.node_holding(VIP, holder) for holder in ("eni-a", "eni-b", "eni-z", None)] == [A, B, None, None]
+    assert context.node_holding(ENI, "ins-c") == C
+    assert [peer.name for peer in context.peers] == [A, C]
+
+
+@pytest.mark.parametrize(("at", "voices"), [(NOW + 399, 1), (NOW + 400, 0)])
+def test_who_is_down_has_no_voice(context: Context, at: int, voices: int) -> None:
+    peer = context.peers.get(A)
+    assert peer is not None
+    said = GroupAdvert(GROUP, State.MASTER, 1, 100, eligible=False)
+    peer.hear(Advert(A, DIGEST, Leaving.NO, False, (), (said,)), NOW, confirmed=True)
+    assert [voice.advert for voice in context.voices(GROUP, at)] == [said] * voices
+    assert context.voices(GroupName("other"), at) == ()
+
+
+def test_a_node_that_slept_distrusts_its_readings_and_blames_nobody(context: Context) -> None:
+    context.holders.answer(HoldersRead((), NOW))
+    context.distrust(NOW + 5)
+    assert context.trust_after == NOW + 5
+    assert context.distrust_until == NOW + 405
+    assert context.holders.want(NOW + 5)
+
+
+def test_watching_begins_with_a_reading(context: Context) -> None:
+    context.watch(NOW)
+    assert context.watch_until == NOW + WATCH_MS
+    assert context.holders.want(NOW)

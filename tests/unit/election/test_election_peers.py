@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import pytest
+
+from hafailover.election.peers import AUDIBLE, REFUSAL_FRESH_MS, Liveness, Peer, PeerTable
+from hafailover.election.values import Advert, GroupAdvert, Leaving, NodeName, State, Timing
+from tests.unit.election.bench import DIGEST, GROUP, MEMBERS, TIMING, A, B, C
+
+NOW = 50_000  # dead interval 400 ms, restart_grace 3 s
+
+
+def advert(
+    state: State = State.BACKUP, *, leaving: Leaving = Leaving.NO, hears: tuple[NodeName, ...] = ()
+) -> Advert:
+    return Advert(A, DIGEST, leaving, False, hears, (GroupAdvert(GROUP, state, 1, 100, True),))
+
+
+def heard(*, leaving: Leaving = Leaving.NO, confirmed: bool = True) -> Peer:
+    peer = Peer(MEMBERS[0], TIMING)
+    peer.hear(advert(leaving=leaving), NOW, confirmed=confirmed)
+    return peer
+
+
+def test_a_peer_is_never_heard_at_first() -> None:
+    peer = Peer(MEMBERS[0], TIMING)
+    assert peer.name == A
+    assert peer.liveness(NOW) is Liveness.NEVER
+    assert peer.next_change(NOW) is None
+    assert peer.group(GROUP) is None
+    assert not peer.refused
+    assert not peer.hears(B)
+    assert not peer.claiming
+
+
+@pytest.mark.parametrize(
+    ("silence", "liveness"),
+    [
+        (0, Liveness.ALIVE),
+        (199, Liveness.ALIVE),
+        (200, Liveness.LATE),
+        (201, Liveness.LATE),
+        (399, Liveness.LATE),
+        (400, Liveness.DOWN),
+        (401, Liveness.DOWN),
+    ],
+)
+def test_silence_makes_a_peer_late_and_then_down(silence: int, liveness: Liveness) -> None:
+    assert heard().liveness(NOW + silence) is liveness
+    assert liveness.heard is (liveness is not Liveness.DOWN)
+
+
+@pytest.mark.parametrize(
+    ("silence", "liveness"),
+    [(199, Liveness.ALIVE), (200, Liveness.RESTARTING), (2_999, Liveness.RESTARTING), (3_000, Liveness.DOWN)],
+)
+def test_an_announced_restart_is_given_its_grace(silence: int, liveness: Liveness) -> None:
+    assert heard(leaving=Leaving.RESTARTING).liveness(NOW + silence) is liveness
+
+
+def test_a_restart_is_believed_of_a_confirmed_peer_only() -> None:
+    assert heard(leaving=Leaving.RESTARTING, confirmed=False).liveness(NOW + 400) is Liveness.DOWN
+    assert heard(leaving=Leaving.STOPPING, confirmed=False).liveness(NOW) is Liveness.ALIVE
+
+
+@pytest.mark.parametrize("silence", [0, 400, 10_000])
+def test_a_goodbye_needs_no_patience(silence: int) -> None:
+    assert heard(leaving=Leaving.STOPPING).liveness(NOW + silence) is Liveness.LEFT
+
+
+@pytest.mark.parametrize(
+    ("silence", "liveness"),
+    [(199, Liveness.ALIVE), (200, Liveness.RESTARTING), (2_999, Liveness.RESTARTING), (3_000, Liveness.DOWN)],
+)
+def test_a_host_that_refuses_is_given_the_same_grace(silence: int, liveness: Liveness) -> None:
+    peer = heard()
+    peer.refuse(NOW + 100)
+    peer.refuse(NOW + max(100, silence - 10))
+    assert peer.refused
+    assert peer.liveness(NOW + silence) is liveness
+
+
+@pytest.mark.parametrize(
+    ("age", "liveness"),
+    [
+        (REFUSAL_FRESH_MS - 1, Liveness.RESTARTING),
+        (REFUSAL_FRESH_MS, Liveness.RESTARTING),
+        (REFUSAL_FRESH_MS + 1, Liveness.DOWN),
+    ],
+)
+def test_a_refusal_counts_while_it_is_fresh(age: int, liveness: Liveness) -> None:
+    peer = heard()
+    peer.refuse(NOW + 300)
+    assert peer.liveness(NOW + 300 + age) is liveness
+
+
+@pytest.mark.parametrize(("age", "liveness"), [(1_800, Liveness.RESTARTING), (1_801, Liveness.DOWN)])
+def test_with_long_intervals_a_refusal_counts_for_three_of_them(age: int, liveness: Liveness) -> None:
+    peer = Peer(MEMBERS[0], Timing(600, 1_800, 10_000, 30_000))
+    peer.hear(advert(), NOW, confirmed=True)
+    peer.refuse(NOW + 600)
+    assert peer.liveness(NOW + 600 + age) is liveness
+
+
+@pytest.mark.parametrize(("silence", "liveness"), [(0, Liveness.RESTARTING), (2_999, Liveness.NEVER)])
+def test_a_host_that_only_ever_refused_may_be_starting(silence: int, liveness: Liveness) -> None:
+    peer = Peer(MEMBERS[0], TIMING)
+    peer.refuse(NOW)
+    assert peer.liveness(NOW + silence) is liveness
+    assert peer.next_change(NOW) == NOW + 200
+
+
+def test_hearing_a_peer_ends_its_refusals() -> None:
+    peer = heard()
+    peer.refuse(NOW)
+    peer.hear(advert(), NOW + 10, confirmed=True)
+    assert not peer.refused
+
+
+def test_the_next_change_is_the_next_edge() -> None:
+    peer = heard()
+    edges = []
+    at = NOW
+    while (edge := peer.next_change(at)) is not None:
+        edges.append(edge - NOW)
+        at = edge
+    assert edges == [200, 400, 3_000]
+    peer.refuse(NOW + 50)
+    assert peer.next_change(NOW + 400) == NOW + 50 + REFUSAL_FRESH_MS + 1
+
+
+def test_what_is_news_in_an_advert() -> None:
+    peer = Peer(MEMBERS[0], TIMING)
+    assert peer.hear(advert(), NOW, confirmed=True)
+    assert not peer.hear(advert(), NOW + 1, confirmed=True)
+    assert peer.hear(advert(State.MASTER), NOW + 2, confirmed=True)
+    assert peer.hear(advert(State.MASTER, hears=(B,)), NOW + 3, confirmed=True)
+    assert peer.hears(B)
+    assert not peer.hears(C)
+    assert peer.last_heard == NOW + 3
+
+
+def test_an_advert_told_in_parts_updates_what_it_names() -> None:
+    peer = heard()
+    peer.hear(Advert(A, DIGEST, Leaving.NO, False, (), ()), NOW + 1, confirmed=True)
+    group = peer.group(GROUP)
+    assert group is not None
+    assert group.state is State.BACKUP
+
+
+def test_an_unconfirmed_advert_of_a_confirmed_peer_is_a_sign_of_life_only() -> None:
+    peer = heard()
+    assert not peer.hear(advert(State.MASTER), NOW + 300, confirmed=False)
+    assert peer.liveness(NOW + 400) is Liveness.ALIVE
+    group = peer.group(GROUP)
+    assert group is not None
+    assert group.state is State.BACKUP
+
+
+def test_confirmation_is_news() -> None:
+    peer = heard(confirmed=False)
+    assert peer.hear(advert(), NOW + 1, confirmed=True)
+    assert peer.confirmed
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_claiming_peer_is_known(state: State) -> None:
+    peer = Peer(MEMBERS[0], TIMING)
+    peer.hear(advert(state), NOW, confirmed=True)
+    assert peer.claiming is (state is State.CLAIMING)
+
+
+# -- the table ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table() -> PeerTable:
+    return PeerTable((MEMBERS[2], MEMBERS[0]), TIMING)
+
+
+def hear(table: PeerTable, name: NodeName, at: int, *, leaving: Leaving = Leaving.NO) -> Peer:
+    peer = table.get(name)
+    assert peer is not None
+    peer.hear(advert(leaving=leaving), at, confirmed=True)
+    return peer
+
+
+def test_peers_come_in_node_order_and_strangers_are_none(table: PeerTable) -> None:
+    assert [peer.name for peer in table] == [A, C]
+    assert table.get(B) is None
+    assert table.next_change(NOW) is None
+
+
+def test_a_sweep_tells_each_change_once(table: PeerTable) -> None:
+    peer = hear(table, A, NOW)
+    assert table.sweep(NOW) == ((peer, Liveness.NEVER),)
+    assert peer.present_since == NOW
+    assert table.sweep(NOW + 199) == ()
+    assert table.sweep(NOW + 200) == ((peer, Liveness.ALIVE),)
+    hear(table, A, NOW + 250)
+    assert table.sweep(NOW + 250) == ((peer, Liveness.LATE),)
+    assert peer.present_since == NOW, "a late peer was never away"
+    assert peer.confirmed
+    assert table.sweep(NOW + 650) == ((peer, Liveness.ALIVE),)
+    assert not peer.confirmed, "a recording of a dead peer must not sound like the peer"
+    hear(table, A, NOW + 700)
+    table.sweep(NOW + 700)
+    assert peer.present_since == NOW + 700
+
+
+def test_who_is_heard_now(table: PeerTable) -> None:
+    hear(table, A, NOW)
+    hear(table, C, NOW + 300)
+    assert table.heard(NOW + 300) == (A, C)
+    assert table.heard(NOW + 400) == (C,)
+    assert table.next_change(NOW + 300) == NOW + 400
+    assert Liveness.RESTARTING not in AUDIBLE
+
+
+def test_a_sleeper_blames_nobody_that_was_there_before(table: PeerTable) -> None:
+    hear(table, A, NOW)
+    table.sweep(NOW)
+    table.excuse_all(NOW + 20_000)
+    peer = table.get(A)
+    assert peer is not None
+    assert peer.liveness(NOW + 20_000) is Liveness.ALIVE
+
+
+def test_a_sleeper_does_not_raise_the_dead(table: PeerTable) -> None:
+    peer = hear(table, A, NOW)
+    table.sweep(NOW)
+    table.sweep(NOW + 400)
+    table.excuse_all(NOW + 20_000)
+    assert peer.liveness(NOW + 20_000) is Liveness.DOWN
+
+
+def test_a_peer_that_only_refused_needs_no_excuse(table: PeerTable) -> None:
+    peer = table.get(A)
+    assert peer is not None
+    peer.refuse(NOW)
+    table.sweep(NOW)
+    table.excuse_all(NOW + 100)
+    assert peer.last_heard is None

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hafailover.election import events as ev
+from hafailover.election.peers import Liveness
+from hafailover.election.status import status
+from hafailover.election.values import CheckState, GuardVerdict, Leaving, State
+from tests.unit.election.bench import GROUP, POLICY, VIP, A, B, Bench, C, fx
+
+
+def test_before_anything_is_known() -> None:
+    told = status(Bench().node, 10_000)
+    assert (told.node, told.drained, told.leaving) == (B, False, Leaving.NO)
+    assert (told.cloud_error, told.read_age_ms) == ("", None)
+    assert [(peer.node, peer.liveness, peer.config_match) for peer in told.peers] == [
+        (A, Liveness.NEVER, None),
+        (C, Liveness.NEVER, None),
+    ]
+    (group,) = told.groups
+    assert (group.state, group.master, group.why.label) == (State.INIT, None, "started")
+    (resource,) = group.resources
+    assert (resource.holder, resource.node, resource.on_guest) == (None, None, True)
+
+
+def test_a_backup_says_why_it_is_not_master_and_who_is() -> None:
+    bench = Bench().as_backup(term=4)
+    told = status(bench.node, bench.now + 50)
+    (group,) = told.groups
+    assert (group.state, group.master, group.term) == (State.BACKUP, A, 4)
+    assert (group.why.label, group.detail, group.eligible) == ("master_alive", "", True)
+    assert (group.priority, group.effective_priority, group.hold_down_ms) == (90, 90, 0)
+    assert (group.resources[0].node, group.resources[0].on_guest) == (A, False)
+    assert told.read_age_ms == 50
+    assert (told.peers[0].hears_us, told.peers[0].config_match) == (True, True)
+
+
+def test_a_master_names_itself() -> None:
+    bench = Bench().as_master()
+    (group,) = status(bench.node, bench.now).groups
+    assert (group.state, group.master, group.why.label) == (State.MASTER, B, "held_at_start")
+    assert group.resources[0].on_guest
+
+
+def test_a_guard_that_objects_is_named() -> None:
+    bench = Bench(policy=replace(POLICY, guards=("vip",), checks=(("web", 0),)))
+    bench.check(CheckState.UP)
+    bench.as_backup()
+    bench.run(250)
+    (asked,) = bench.all(fx.AskGuard)
+    bench.give(ev.GuardAnswered(GROUP, "vip", asked.round_id, GuardVerdict.DENY))
+    bench.run(200)
+    (group,) = status(bench.node, bench.now).groups
+    assert (group.why.label, group.detail) == ("guard_denied", "vip")
+    assert group.checks == (("web", 0, CheckState.UP),)
+
+
+def test_the_guests_complaint_is_told() -> None:
+    bench = Bench().as_master()
+    bench.arm(VIP, "no such interface")
+    (group,) = status(bench.node, bench.now).groups
+    assert (group.state, group.detail) == (State.FAULT, "no such interface")
+
+
+def test_the_clouds_silence_is_told() -> None:
+    bench = Bench()
+    bench.fail_read()
+    assert status(bench.node, bench.now).cloud_error == "ClientTimeout"

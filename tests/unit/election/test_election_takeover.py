@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from hafailover.election.context import Context
+from hafailover.election.takeover import Takeovers
+from hafailover.election.values import Advert, GroupAdvert, GuardVerdict, Leaving, Sighting, State
+from tests.unit.election.bench import DIGEST, GROUP, MEMBERS, OTHER, TIMING, VIP, A, C, NodeName
+
+NOW = 50_000
+
+
+@pytest.fixture
+def context() -> Context:
+    return Context(MEMBERS[1], MEMBERS, TIMING, random.Random(1), NOW)  # noqa: S311 - to be repeated, not secret
+
+
+@pytest.fixture
+def takeovers(context: Context) -> Takeovers:
+    """What `b` has seen: `a` holds the address, and nobody is heard."""
+    takeovers = Takeovers(GROUP, context)
+    takeovers.see(Sighting(VIP, "eni-a"), NOW)
+    return takeovers
+
+
+def hear(context: Context, name: NodeName, state: State, at: int) -> None:
+    peer = context.peers.get(name)
+    assert peer is not None
+    said = GroupAdvert(GROUP, state, 1, 100, eligible=True)
+    peer.hear(Advert(name, DIGEST, Leaving.NO, False, (), (said,)), at, confirmed=True)
+
+
+def test_the_first_holder_seen_has_taken_nothing(takeovers: Takeovers) -> None:
+    assert not takeovers.forbid
+    takeovers.see(Sighting(VIP, "eni-a"), NOW)
+    assert not takeovers.forbid
+
+
+@pytest.mark.parametrize("taker", ["eni-c", "eni-stranger"])
+def test_who_takes_it_unheard_is_alive(takeovers: Takeovers, taker: str) -> None:
+    takeovers.see(Sighting(VIP, taker), NOW)
+    assert takeovers.forbid
+    takeovers.see(Sighting(VIP, taker), NOW + 3_600_000)
+    assert takeovers.forbid
+
+
+def test_what_is_still_being_moved_proves_nothing(takeovers: Takeovers) -> None:
+    takeovers.see(Sighting(VIP, "eni-c", settled=False), NOW)
+    assert not takeovers.forbid
+
+
+@pytest.mark.parametrize("holder", [None, "eni-b"])
+def test_nobody_and_this_node_end_it(takeovers: Takeovers, holder: str | None) -> None:
+    takeovers.see(Sighting(VIP, "eni-c"), NOW)
+    takeovers.see(Sighting(VIP, holder), NOW)
+    assert not takeovers.forbid
+
+
+def test_hearing_the_taker_ends_it(takeovers: Takeovers, context: Context) -> None:
+    takeovers.see(Sighting(VIP, "eni-c"), NOW)
+    hear(context, C, State.BACKUP, NOW)
+    takeovers.see(Sighting(VIP, "eni-c"), NOW + 399)
+    assert not takeovers.forbid
+    takeovers.see(Sighting(VIP, "eni-c"), NOW + 400)
+    assert not takeovers.forbid, "it fell silent after that, as others do that die"
+
+
+def test_a_taker_that_is_heard_took_it_openly(takeovers: Takeovers, context: Context) -> None:
+    hear(context, C, State.BACKUP, NOW)
+    takeovers.see(Sighting(VIP, "eni-c"), NOW + 399)
+    assert not takeovers.forbid
+
+
+@pytest.mark.parametrize(
+    ("last_words", "forbid"),
+    [
+        (State.CLAIMING, False),
+        (State.MASTER, False),
+        (State.RELEASING, False),
+        (State.BACKUP, True),
+        (State.INIT, True),
+    ],
+)
+def test_a_taker_that_fell_silent_while_it_claimed_may_have_died(
+    takeovers: Takeovers, context: Context, last_words: State, *, forbid: bool
+) -> None:
+    hear(context, C, last_words, NOW)
+    takeovers.see(Sighting(VIP, "eni-c"), NOW + 400)
+    assert takeovers.forbid is forbid
+    assert takeovers.orphaned(VIP, "eni-c", NOW + 400) is not forbid
+    assert not takeovers.orphaned(VIP, "eni-c", NOW + 399)
+
+
+def test_nobody_inherits_from_strangers_or_the_never_heard(takeovers: Takeovers) -> None:
+    assert not takeovers.orphaned(VIP, "eni-stranger", NOW)
+    assert not takeovers.orphaned(VIP, "eni-a", NOW)
+
+
+def test_last_words_do_not_explain_what_was_proof_of_life_before(takeovers: Takeovers, context: Context) -> None:
+    takeovers.see(Sighting(VIP, "eni-c"), NOW)
+    hear(context, C, State.CLAIMING, NOW - 1_000)
+    takeovers.see(Sighting(VIP, "eni-c"), NOW)
+    assert takeovers.forbid
+
+
+def test_one_of_several_resources_is_enough(takeovers: Takeovers, context: Context) -> None:
+    takeovers.see(Sighting(OTHER, "eni-b"), NOW)
+    takeovers.see(Sighting(OTHER, "eni-c"), NOW)
+    takeovers.see(Sighting(VIP, "eni-a"), NOW)
+    assert takeovers.forbid
+    hear(context, A, State.BACKUP, NOW)
+    assert takeovers.forbid
+
+
+ALLOW, DENY, UNKNOWN = GuardVerdict.ALLOW, GuardVerdict.DENY, GuardVerdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "forbid"),
+    [
+        ([("vip", ALLOW), ("vip", ALLOW)], True),
+        ([("vip", DENY)], True),
+        ([("vip", DENY), ("vip", ALLOW)], False),
+        ([("cloud", UNKNOWN), ("vip", ALLOW)], True),
+        ([("cloud", UNKNOWN), ("cloud", ALLOW)], False),
+        ([("vip", DENY), ("vip", ALLOW), ("vip", ALLOW)], False),
+    ],
+)
+def test_only_what_a_guard_finds_anew_is_evidence(
+    takeovers: Takeovers, verdicts: list[tuple[str, GuardVerdict]], *, forbid: bool
+) -> None:
+    takeovers.see(Sighting(VIP, "eni-c"), NOW)
+    for guard, verdict in verdicts:
+        takeovers.answered(guard, verdict)
+    assert takeovers.forbid is forbid
+
+
+def test_the_next_takeover_needs_evidence_of_its_own(takeovers: Takeovers) -> None:
+    takeovers.see(Sighting(VIP, "eni-c"), NOW)
+    takeovers.answered("vip", DENY)
+    takeovers.answered("vip", ALLOW)
+    takeovers.see(Sighting(VIP, "eni-a"), NOW)
+    assert takeovers.forbid
+    takeovers.answered("vip", ALLOW)
+    assert takeovers.forbid
