@@ -20,6 +20,7 @@ FILE = "state.json"
 VERSION = 1
 MAX_BYTES = 1024 * 1024
 MAX_TERM = 2**63 - 1
+_SHOWN_CHARS = 60
 
 
 def load(directory: Path) -> tuple[Memory, str]:
@@ -71,25 +72,38 @@ def decode(text: bytes) -> Memory:
     """Read a file's content. Raises ValueError, KeyError, TypeError or RecursionError where it is none."""
     if len(text) > MAX_BYTES:
         raise ValueError(f"more than {MAX_BYTES} bytes")
-    content: dict[str, Any] = json.loads(text)
+    content = _table(json.loads(text))
     if content["version"] != VERSION:
-        raise ValueError(f"version {content['version']!r}, known is {VERSION}")
-    groups = content["groups"].items()
+        raise ValueError(f"version {_short(content['version'])}, known is {VERSION}")
     return Memory(
         drained=_flag(content["drained"]),
-        groups=tuple(
-            GroupMemory(GroupName(name), _term(each["term"]), _flag(each["paused"])) for name, each in groups
-        ),
+        groups=tuple(_group(name, _table(each)) for name, each in _table(content["groups"]).items()),
     )
+
+
+def _group(name: str, content: dict[str, Any]) -> GroupMemory:
+    return GroupMemory(GroupName(name), _term(content["term"]), _flag(content["paused"]))
+
+
+def _table(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{_short(value)} is not an object")
+    return value
 
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is not true or false")
+        raise TypeError(f"{_short(value)} is not true or false")
     return value
 
 
 def _term(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TERM:
-        raise TypeError(f"{value!r} is not a term")
+        raise TypeError(f"{_short(value)} is not a term")
     return value
+
+
+def _short(value: object) -> str:
+    """Show a wrong value in a line of the log: it may be as long as the file."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
