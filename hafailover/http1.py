@@ -196,6 +196,7 @@ class _Link:
 
     async def receive(self, idle_timeout_s: float) -> Request | None:
         """Return the next request, None where the client has ended or idled too long."""
+        self._is_head = False  # of the request before: a refusal of what is no request has a body
         if not self._conn.trailing_data[0]:
             try:
                 async with asyncio.timeout(idle_timeout_s):

@@ -135,6 +135,16 @@ async def test_refuses_what_is_malformed_or_too_large_and_closes(sent: bytes, st
     assert b"connection: close" in reply.lower()
 
 
+async def test_a_refusal_after_a_head_request_has_a_body() -> None:
+    async with serving() as server:
+        reply = await talk(server, GET.replace(b"GET", b"HEAD") + b"no request\r\n\r\n")
+    _, _, after_head = reply.partition(b"\r\n\r\n")
+    head, _, body = after_head.partition(b"\r\n\r\n")
+    assert status_of(head) == 400
+    assert f"Content-Length: {len(body)}\r\n".encode() in head
+    assert body
+
+
 async def test_a_request_cut_short_is_dropped() -> None:
     async with serving() as server:
         assert await talk(server) == b""
