@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 import time
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from hafailover.config.files import UnusableError, read_credentials
 from hafailover.errors import ConfigError, CredentialsError, MetadataError, Problem
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from hafailover.cloud.metadata import Metadata
     from hafailover.config.model import Cloud as Settings
 
-_FILE_LIMIT_BYTES = 16 << 10
 _LEAST_WAIT_S = 5.0
 _RETRY_FIRST_S = 2.0
 _RETRY_LAST_S = 60.0
@@ -197,51 +195,14 @@ def credential_source(
 
 
 def read_credentials_file(path: Path) -> Credential:
-    """Read and check a credentials file; ConfigError names the file and the key, never a value."""
+    """Read a credentials file as `hafailover check` does; ConfigError names the file, never a value."""
     try:
-        table = tomllib.loads(_read_private(path))
-    except (OSError, UnicodeDecodeError) as exc:
-        raise _wrong(path, "", f"cannot be read: {exc}") from None
-    except tomllib.TOMLDecodeError:
-        raise _wrong(path, "", "is not TOML") from None
-    unknown = sorted(set(table) - {"secret_id", "secret_key", "token"})
-    if unknown:
-        raise _wrong(path, unknown[0], "unknown key; allowed are secret_id, secret_key, token")
-    return Credential(
-        _key(path, table, "secret_id"),
-        _key(path, table, "secret_key"),
-        _key(path, table, "token") if "token" in table else "",
-    )
-
-
-def _read_private(path: Path) -> str:
-    with open(path, "rb", opener=_open_at_once) as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not stat.S_ISREG(mode):
-            raise _wrong(path, "", "is not a regular file")
-        if mode & stat.S_IRWXO:
-            raise _wrong(path, "", f"is open to everyone ({stat.S_IMODE(mode):04o}); make it 0600 or 0640")
-        content = file.read(_FILE_LIMIT_BYTES + 1)
-    if len(content) > _FILE_LIMIT_BYTES:
-        raise _wrong(path, "", f"is larger than {_FILE_LIMIT_BYTES} bytes")
-    return content.decode()
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # where it is a pipe, open would wait for a writer
-
-
-def _key(path: Path, table: Mapping[str, object], key: str) -> str:
-    value = table.get(key)
-    if not isinstance(value, str) or not value or not is_header_text(value):
-        raise _wrong(path, key, "must be a non-empty text of printable ASCII characters")
-    return value
+        keys = read_credentials(path)
+    except UnusableError as exc:
+        raise ConfigError((Problem(str(path), "", str(exc)),)) from None
+    return Credential(keys.secret_id, keys.secret_key, keys.token or "")
 
 
 def is_header_text(value: str) -> bool:
     """Tell whether a text can stand in an HTTP header, where keys and tokens end up."""
     return value.isascii() and value.isprintable()
-
-
-def _wrong(path: Path, key: str, message: str) -> ConfigError:
-    return ConfigError((Problem(str(path), key, message),))

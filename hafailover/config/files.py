@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_CONFIG_BYTES = 1 << 20
 _MOST_SECRET_BYTES = 1 << 16
+_MOST_CREDENTIALS_BYTES = 1 << 14  # tomllib's time grows with the square: a second, of which nothing is honest
 _KEY_DIGITS = 64
 _NOT_FOR_OTHERS = 0o027  # what a file with a secret must not allow: writing by the group, anything by others
 _WRITABLE_BY_OTHERS = 0o022
@@ -104,7 +105,7 @@ def read_key(path: pathlib.Path) -> bytes:
 
 def read_credentials(path: pathlib.Path) -> SecretKeys:
     """Return what a credentials file says: TOML with secret_id, secret_key and, for temporary keys, token."""
-    content = read(path, _MOST_SECRET_BYTES, secret=True)
+    content = read(path, _MOST_CREDENTIALS_BYTES, secret=True)
     try:
         raw = tomllib.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):  # its text could repeat the secret

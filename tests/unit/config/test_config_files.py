@@ -120,7 +120,8 @@ ALLOWED = "secret_id, secret_key and, for temporary keys, token"
     [
         (b"\xff", "is not TOML in UTF-8"),
         ("secret_id = geheim", "is not TOML in UTF-8"),
-        ("a = " + "[" * 20_000, "is not TOML in UTF-8"),
+        ("a = " + "[" * 10_000, "is not TOML in UTF-8"),
+        ("#" * 20_000, "is larger than 16384 bytes"),
         ('secretid = "geheim"', f'holds the unknown key "secretid"; allowed: {ALLOWED}'),
         ("", f"has no usable secret_id; needed: {ALLOWED}, {EACH}"),
         ('secret_id = "a"', f"has no usable secret_key; needed: {ALLOWED}, {EACH}"),
