@@ -183,13 +183,15 @@ class Claim:
             holders.learn(task.resource, result.holder)
         if result.outcome is Outcome.APPLIED:
             task.failures = task.conflicts = 0
-            task.fresh_after = task.retry_at = now
+            task.fresh_after, task.retry_at = holders.after(now), now
             self.applied_at = now
             return
         task.failures += 1
         task.conflicts = task.conflicts + 1 if result.refusal is Refusal.CONFLICT else 0
         if result.outcome is not Outcome.THROTTLED and not result.half_done:
-            task.fresh_after = now
-        holders.need(now)  # what throttles may be a move of somebody else's: then wait for its end, not for longer
+            task.fresh_after = holders.after(now)
+        holders.need(
+            holders.after(now)
+        )  # what throttles may be a move of somebody else's: then wait for its end, not for longer
         # After one conflict nothing was done and a new reading is on its way: the wait is that for the reading.
         task.retry_at = now if task.conflicts == 1 else now + backoff_ms(task.failures, self._rng)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election.claim import Cause, Claim
 from hafailover.election.effects import FailoverFinished
+from hafailover.election.peers import Liveness
 from hafailover.election.reasons import Reason
 from hafailover.election.values import Handover, Instant, Leaving, NodeName, State
 
@@ -104,8 +105,8 @@ def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
 def _master_is_back(claim: Claim, master: Voice, group: Group) -> Reason | None:
     """Return that the old master goes on: it was only late, or it took its offer back."""
     handing_over = master.advert.state is State.RELEASING and master.advert.successor == group.context.me.name
-    if handing_over or claim.moves > 0:
-        return None  # once the cloud has been asked, the cloud decides
+    if master.liveness is not Liveness.ALIVE or handing_over or claim.moves > 0:
+        return None  # it has not been heard since; and once the cloud has been asked, the cloud decides
     return Reason.CLAIM_VOID
 
 

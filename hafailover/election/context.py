@@ -97,8 +97,8 @@ class Context:
         """Stop trusting this node's own view: it was not running, so it cannot tell who was silent."""
         self.peers.excuse_all(now)
         self.distrust_until = now + self.timing.dead_interval_ms
-        self.trust_after = now
-        self.holders.need(now)
+        self.trust_after = self.holders.after(now)
+        self.holders.need(self.trust_after)
 
     def watch(self, now: Instant) -> None:
         """Read ownership every second for a while: a call of somebody else's may take effect at any moment."""

@@ -289,8 +289,8 @@ class Group:
 
     def outdate(self, now: Instant) -> None:
         """Believe no reading any more that was asked earlier: mastership has changed since."""
-        self._outdated_before = now
-        self.context.holders.need(now)
+        self._outdated_before = self.context.holders.after(now)
+        self.context.holders.need(self._outdated_before)
 
     def candidates(self, now: Instant) -> tuple[Candidate, ...]:
         """Return the peers that say they could take over, in node order."""

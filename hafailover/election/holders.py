@@ -39,6 +39,13 @@ class Holders:
         """When the latest question was asked, answered or not; None before the first."""
         return self._outstanding if self._outstanding is not None else self._asked_at
 
+    def after(self, now: Instant) -> Instant:
+        """Return the instant from which on a question is certainly put after what happens now.
+
+        A question already put within this very millisecond may have been answered before it.
+        """
+        return now + 1 if self.last_asked is not None and self.last_asked >= now else now
+
     @property
     def readable(self) -> bool:
         """Whether the last read was answered."""

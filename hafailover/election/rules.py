@@ -83,13 +83,12 @@ def may_claim(situation: Situation) -> Verdict:
 
 
 def _not_now(situation: Situation) -> Reason | None:
-    if situation.paused:
-        return Reason.PAUSED
     waiting = _master_awaited(situation)
     if waiting is not None:
         return waiting
     waited_for_turn = situation.absent_ms >= situation.rank * situation.turn_ms
     rules = (
+        (situation.paused, Reason.PAUSED),
         (not situation.holder_known, Reason.HOLDER_UNKNOWN),
         (situation.held_by_me and not situation.rival_claims, None),
         (situation.hold_down, Reason.HOLD_DOWN),

@@ -160,7 +160,7 @@ def situation(group: Group, now: Instant) -> Situation:
         distrust=group.wait_until(context.distrust_until, now),
         offered=_offered(group, master),
         master=None if master is None else master.liveness,
-        silent_for_dead_interval=_silent_ms(master, now) >= context.timing.dead_interval_ms,
+        silent_for_dead_interval=_silent(group, master, now),
         loss=_loss(group, now),
         hold_down=group.wait_until(group.hold_down_until, now),
         taken_unheard=group.takeovers.forbid,
@@ -185,10 +185,11 @@ def _offered(group: Group, master: Voice | None) -> bool:
     )
 
 
-def _silent_ms(master: Voice | None, now: Instant) -> int:
+def _silent(group: Group, master: Voice | None, now: Instant) -> bool:
+    """Return whether the master that is waited for has itself been silent for the dead interval."""
     if master is None or master.peer.last_heard is None:
-        return 0
-    return now - master.peer.last_heard
+        return False
+    return not group.wait_until(master.peer.last_heard + group.context.timing.dead_interval_ms, now)
 
 
 def _loss(group: Group, now: Instant) -> Reason:

@@ -1,4 +1,4 @@
-"""One node on a bench: its events are given by hand, its effects gathered, its timer wound as far as a test wants."""
+"""One node on a bench: events are given by hand, effects gathered, and its timer wound as far as a test wants."""
 
 from __future__ import annotations
 
@@ -72,6 +72,7 @@ class Bench:
     ) -> None:
         self.now = START
         self.told: list[Effect] = []
+        self.moves: list[fx.Move] = []
         mine = next(member for member in members if member.name == me)
         self.node = Node(
             mine,
@@ -89,13 +90,13 @@ class Bench:
     def group(self) -> Group:
         return self.node.groups[GROUP]
 
-    @property
     def state(self) -> State:
         return self.group.state
 
     def give(self, event: Event) -> tuple[Effect, ...]:
         effects = self.node.handle(event, now=self.now)
         self.told.extend(effects)
+        self.moves.extend(effect for effect in effects if isinstance(effect, fx.Move))
         return effects
 
     def run(self, milliseconds: int, *heard: NodeName) -> None:
@@ -161,8 +162,10 @@ class Bench:
         return self.give(ev.GuestArmed(GROUP, resource, error))
 
     def finish(self, result: MoveResult, resource: Resource = VIP) -> tuple[Effect, ...]:
-        move = [each for each in self.all(fx.Move) if each.resource == resource][-1]
-        return self.give(ev.MoveFinished(GROUP, move.move_id, resource, result))
+        move = [each for each in self.moves if each.resource == resource][-1]
+        effects = self.give(ev.MoveFinished(GROUP, move.move_id, resource, result))
+        self.now += 1
+        return effects
 
     def all(self, kind: type[Kind]) -> list[Kind]:
         """Return the effects of a kind since the last `clear`."""
@@ -177,16 +180,17 @@ class Bench:
         """Make it a backup of master `a`, which the cloud names as the holder."""
         self.read("eni-a")
         self.hear(A, State.MASTER, term)
+        self.now += 1
         self.read("eni-a")
         self.clear()
-        assert self.state is State.BACKUP
+        assert self.state() is State.BACKUP
         return self
 
     def as_master(self) -> Bench:
         """Make it the master that the cloud names, with `a` and `c` as backups."""
         self.read(self.node.context.me.eni_id)
         self.clear()
-        assert self.state is State.MASTER
+        assert self.state() is State.MASTER
         return self
 
     def as_claimant(self) -> Bench:
@@ -194,7 +198,7 @@ class Bench:
         self.as_backup()
         self.run(400)
         self.arm()
-        assert self.state is State.CLAIMING
+        assert self.state() is State.CLAIMING
         return self
 
 

@@ -52,8 +52,16 @@ def test_a_node_that_slept_distrusts_its_readings_and_blames_nobody(context: Con
     context.holders.answer(HoldersRead((), NOW))
     context.distrust(NOW + 5)
     assert context.trust_after == NOW + 5
+    context.distrust(NOW + 5)
+    context.holders.want(NOW + 5)
+    context.distrust(NOW + 5)
+    assert context.trust_after == NOW + 6, "the question just put may have been answered before"
     assert context.distrust_until == NOW + 405
-    assert context.holders.want(NOW + 5)
+
+
+def test_a_sleeper_reads_who_holds_what(context: Context) -> None:
+    context.distrust(NOW)
+    assert context.holders.want(NOW)
 
 
 def test_watching_begins_with_a_reading(context: Context) -> None:

@@ -42,8 +42,7 @@ def test_an_answer_is_as_fresh_as_its_question(holders: Holders, after: int | No
 
 def test_one_read_at_a_time(holders: Holders) -> None:
     holders.need(50)
-    assert holders.deadline == 0
-    assert holders.want(60)
+    assert [holders.deadline, holders.want(60)] == [0, True]
     assert holders.last_asked == 60
     assert not holders.want(61)
     holders.need(70)
@@ -96,6 +95,13 @@ def test_a_failed_read_is_repeated_after_a_growing_wait(holders: Holders) -> Non
     assert [holders.want(at) for at in (499, 500)] == [False, True]
     holders.answer(read("eni-b", 500))
     assert (holders.failures, holders.last_error, holders.readable) == (0, "", True)
+
+
+@pytest.mark.parametrize(("now", "after"), [(100, 101), (101, 101)])
+def test_a_question_of_the_same_millisecond_may_have_come_before(holders: Holders, now: int, after: int) -> None:
+    assert holders.after(now) == now
+    holders.answer(read("eni-a", 100))
+    assert holders.after(now) == after
 
 
 def test_what_the_own_call_proves_is_learnt(holders: Holders) -> None:

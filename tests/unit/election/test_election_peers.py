@@ -113,7 +113,7 @@ def test_hearing_a_peer_ends_its_refusals() -> None:
     peer = heard()
     peer.refuse(NOW)
     peer.hear(advert(), NOW + 10, confirmed=True)
-    assert not peer.refused
+    assert peer.refused is False
 
 
 def test_the_next_change_is_the_next_edge() -> None:
@@ -199,7 +199,6 @@ def test_a_sweep_tells_each_change_once(table: PeerTable) -> None:
     hear(table, A, NOW + 250)
     assert table.sweep(NOW + 250) == ((peer, Liveness.LATE),)
     assert peer.present_since == NOW, "a late peer was never away"
-    assert peer.confirmed
     assert table.sweep(NOW + 650) == ((peer, Liveness.ALIVE),)
     assert not peer.confirmed, "a recording of a dead peer must not sound like the peer"
     hear(table, A, NOW + 700)

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.peers import Liveness
 from hafailover.election.status import status
 from hafailover.election.values import CheckState, GuardVerdict, Leaving, State
-from tests.unit.election.bench import GROUP, POLICY, VIP, A, B, Bench, C, fx
+from tests.unit.election.bench import GROUP, POLICY, VIP, A, B, Bench, C
 
 
 def test_before_anything_is_known() -> None:

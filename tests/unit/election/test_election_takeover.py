@@ -6,8 +6,8 @@ import pytest
 
 from hafailover.election.context import Context
 from hafailover.election.takeover import Takeovers
-from hafailover.election.values import Advert, GroupAdvert, GuardVerdict, Leaving, Sighting, State
-from tests.unit.election.bench import DIGEST, GROUP, MEMBERS, OTHER, TIMING, VIP, A, C, NodeName
+from hafailover.election.values import Advert, GroupAdvert, GuardVerdict, Leaving, NodeName, Sighting, State
+from tests.unit.election.bench import DIGEST, GROUP, MEMBERS, OTHER, TIMING, VIP, A, C
 
 NOW = 50_000
 

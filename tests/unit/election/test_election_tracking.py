@@ -22,7 +22,7 @@ PENDING, UP, DOWN = CheckState.PENDING, CheckState.UP, CheckState.DOWN
         (-20, DOWN, False, False, 80),
     ],
 )
-def test_a_weight_as_in_keepalived(  # noqa: PLR0913 - one row of the table
+def test_a_weight_as_in_keepalived(
     *, weight: int, state: CheckState, fault: bool, pending: bool, priority: int
 ) -> None:
     tracking = Tracking((("web", weight),))

@@ -1,0 +1,259 @@
+"""CLAIMING as the node lives it: from the decision to the cloud's confirmation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hafailover.election import effects as fx
+from hafailover.election import events as ev
+from hafailover.election.claiming import LOSSES_FORGOTTEN_MS, hold_down
+from hafailover.election.effects import Persist
+from hafailover.election.values import CheckState, GuardVerdict, Handover, Leaving, State
+from tests.unit.election.bench import (
+    APPLIED,
+    CONFLICT,
+    GROUP,
+    OTHER,
+    POLICY,
+    THROTTLED,
+    UNKNOWN,
+    VIP,
+    A,
+    Bench,
+    C,
+    reasons,
+)
+
+
+def test_the_term_is_on_disk_before_anything_moves_or_is_told() -> None:
+    bench = Bench().as_backup(term=6)
+    bench.run(400)
+    kinds = [type(effect) for effect in bench.told if isinstance(effect, Persist | fx.Arm | fx.RoleChanged)]
+    assert kinds == [fx.Persist, fx.RoleChanged, fx.Arm]
+    (saved,) = bench.all(Persist)
+    assert saved.memory.groups[0].term == 7
+    assert bench.group.term == 7
+    assert not bench.all(fx.Move)
+    bench.arm()
+    assert bench.all(fx.Move) == [fx.Move(GROUP, 2, VIP, "eni-a", "eni-b")]
+
+
+def test_the_new_term_is_above_all_that_were_told_even_by_the_dead() -> None:
+    bench = Bench().as_backup(term=2)
+    bench.hear(C, State.CLAIMING, term=9, eligible=False)
+    bench.run(400)
+    assert bench.group.term == 10
+
+
+def test_strict_arms_only_what_the_cloud_has_confirmed() -> None:
+    bench = Bench(policy=replace(POLICY, handover=Handover.STRICT)).as_backup()
+    bench.run(400)
+    assert bench.all(fx.Move)
+    assert not bench.all(fx.Arm)
+    bench.finish(APPLIED)
+    bench.read("eni-b")
+    assert bench.state() is State.MASTER
+    assert bench.all(fx.Arm)
+
+
+def test_a_failover_is_told_with_its_phases() -> None:
+    bench = Bench().as_backup()
+    bench.run(400)
+    bench.now += 3
+    bench.arm()
+    bench.now += 700
+    bench.finish(APPLIED)
+    bench.now += 50
+    bench.read("eni-b")
+    (told,) = bench.all(fx.FailoverFinished)
+    assert (told.reason.label, told.source, told.target, told.term, told.moves) == ("master_dead", A, "b", 2, 1)
+    assert (told.detect_ms, told.guard_ms, told.guest_ms, told.cloud_ms, told.verify_ms) == (400, 0, 4, 700, 51)
+
+
+def test_what_a_guard_held_up_is_told_apart() -> None:
+    bench = Bench(policy=replace(POLICY, guards=("vip",))).as_backup()
+    bench.run(410)
+    (asked,) = bench.all(fx.AskGuard)
+    bench.give(ev.GuardAnswered(GROUP, "vip", asked.round_id, GuardVerdict.ALLOW))
+    bench.arm()
+    bench.finish(APPLIED)
+    bench.read("eni-b")
+    (told,) = bench.all(fx.FailoverFinished)
+    assert (told.detect_ms, told.guard_ms) == (400, 11)
+
+
+def test_what_is_held_already_is_no_failover() -> None:
+    bench = Bench().as_backup()
+    bench.hear(A, State.BACKUP, 1)
+    bench.read("eni-b")
+    bench.arm()
+    assert bench.state() is State.MASTER
+    assert not bench.all(fx.FailoverFinished)
+    assert not bench.all(fx.Move)
+
+
+def test_a_claim_from_nobody_has_no_source() -> None:
+    bench = Bench().as_backup()
+    bench.read(None)
+    bench.run(400)
+    bench.arm()
+    bench.finish(APPLIED)
+    bench.read("eni-b")
+    (told,) = bench.all(fx.FailoverFinished)
+    assert (told.source, told.detect_ms) == (None, 0)
+
+
+def test_a_claim_from_a_stranger_has_no_source_that_is_known() -> None:
+    bench = Bench()
+    bench.read("eni-stranger")
+    bench.run(400)
+    bench.arm()
+    bench.finish(APPLIED)
+    bench.read("eni-b")
+    (told,) = bench.all(fx.FailoverFinished)
+    assert (told.reason.label, told.source, told.detect_ms) == ("master_absent", None, 0)
+
+
+def test_a_failed_call_is_tried_again_in_time() -> None:
+    bench = Bench().as_claimant()
+    bench.finish(THROTTLED)
+    bench.clear()
+    bench.run(100)
+    assert len(bench.all(fx.Move)) == 1
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_old_master_that_was_only_late_is_left_alone_unless_the_cloud_was_asked(*, moved: bool) -> None:
+    bench = Bench().as_backup()
+    bench.run(400)
+    if moved:
+        bench.arm()
+    bench.hear(A, State.MASTER, 1)
+    assert bench.state() is (State.CLAIMING if moved else State.BACKUP)
+    if not moved:
+        assert reasons(bench.all(fx.RoleChanged))[-1] == "claim_void"
+
+
+def test_a_successor_goes_on_while_it_is_offered_and_stops_when_the_offer_ends() -> None:
+    bench = Bench().as_backup()
+    bench.hear(A, State.RELEASING, 1, successor=bench.node.context.me.name)
+    assert bench.state() is State.CLAIMING
+    bench.run(150, A)
+    assert bench.state() is State.CLAIMING
+    bench.hear(A, State.MASTER, 1)
+    assert bench.state() is State.BACKUP
+    assert reasons(bench.all(fx.RoleChanged)) == ["handed_over", "claim_void"]
+
+
+def test_a_master_that_is_not_confirmed_ends_no_claim() -> None:
+    bench = Bench().as_claimant()
+    bench.hear(C, State.MASTER, 9, confirmed=False)
+    bench.finish(CONFLICT)
+    assert bench.state() is State.CLAIMING
+
+
+def test_an_unconfirmed_master_does_not_hide_a_confirmed_one() -> None:
+    bench = Bench().as_claimant()
+    bench.hear(C, State.MASTER, 9, confirmed=False)
+    bench.hear(A, State.MASTER, 5)
+    bench.finish(CONFLICT)
+    assert bench.state() is State.BACKUP
+
+
+@pytest.mark.parametrize(("term", "state"), [(1, State.CLAIMING), (2, State.BACKUP), (3, State.BACKUP)])
+def test_a_newer_master_ends_the_claim_once_its_call_has_ended(term: int, state: State) -> None:
+    bench = Bench().as_claimant()
+    bench.hear(C, State.MASTER, term)
+    assert bench.state() is State.CLAIMING, "a call is under way"
+    bench.clear()
+    bench.finish(UNKNOWN)
+    assert bench.state() is state
+    if state is State.BACKUP:
+        assert reasons(bench.all(fx.RoleChanged)) == ["claim_lost"]
+        bench.read("eni-a", asked_at=bench.now - 100)  # the answer to the question that was under way
+        assert bench.all(fx.ReadHolders), "what the call has done is looked at"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (ev.CheckChanged(GROUP, "web", CheckState.DOWN), "check_failed"),
+        (ev.GuestArmed(GROUP, VIP, "no such interface"), "guest_failed"),
+        (ev.DrainAsked(1, drained=True), "drained"),
+        (ev.StopAsked(restarting=False), "stopping"),
+    ],
+)
+def test_an_unfit_node_gives_its_claim_up_when_its_call_has_ended(event: ev.Event, reason: str) -> None:
+    bench = Bench(policy=replace(POLICY, checks=(("web", 0),)))
+    bench.check(CheckState.UP)
+    bench.as_claimant()
+    bench.give(event)
+    assert bench.state() is State.CLAIMING
+    bench.clear()
+    bench.finish(THROTTLED)
+    assert reasons(bench.all(fx.RoleChanged))[0] == reason
+    assert bench.state() is not State.CLAIMING
+
+
+def test_who_was_slower_gives_way_and_holds_off() -> None:
+    bench = Bench().as_claimant()
+    bench.finish(CONFLICT)
+    bench.read("eni-c")
+    assert bench.state() is State.BACKUP
+    assert reasons(bench.all(fx.RoleChanged))[-1] == "claim_lost"
+    assert bench.group.hold_down_until == bench.now + 30_000
+    assert bench.group.losses == 1
+
+
+def test_but_not_where_the_faster_one_is_heard() -> None:
+    bench = Bench().as_claimant()
+    bench.hear(C, State.MASTER, 1)
+    bench.finish(CONFLICT)
+    bench.read("eni-c")
+    assert bench.state() is State.BACKUP
+    assert bench.group.losses == 0
+
+
+def test_a_lost_claim_ends_when_the_last_of_its_calls_has() -> None:
+    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)))
+    bench.as_backup()
+    bench.run(400)
+    bench.arm(VIP)
+    bench.arm(OTHER)
+    bench.finish(CONFLICT, VIP)
+    bench.read("eni-c", "eni-a")
+    assert bench.state() is State.CLAIMING, "the other address may still be on its way here"
+    bench.finish(UNKNOWN, OTHER)
+    assert bench.state() is State.BACKUP
+
+
+@pytest.mark.parametrize(
+    ("losses", "hold_down_ms"),
+    [(1, 30_000), (2, 60_000), (3, 120_000), (5, 480_000), (6, 600_000), (7, 600_000), (40, 600_000)],
+)
+def test_the_hold_down_doubles_up_to_ten_minutes(losses: int, hold_down_ms: int) -> None:
+    bench = Bench().as_backup()
+    for _ in range(losses):
+        hold_down(bench.group, bench.now)
+    assert bench.group.hold_down_until == bench.now + hold_down_ms
+
+
+@pytest.mark.parametrize(
+    ("after", "hold_down_ms"), [(LOSSES_FORGOTTEN_MS - 1, 60_000), (LOSSES_FORGOTTEN_MS, 30_000)]
+)
+def test_losses_are_forgotten_after_an_hour(after: int, hold_down_ms: int) -> None:
+    bench = Bench().as_backup()
+    hold_down(bench.group, bench.now)
+    hold_down(bench.group, bench.now + after)
+    assert bench.group.hold_down_until == bench.now + after + hold_down_ms
+
+
+def test_leaving_to_restart_gives_the_claim_up_too() -> None:
+    bench = Bench().as_backup()
+    bench.run(400)
+    bench.give(ev.StopAsked(restarting=True))
+    assert bench.state() is State.BACKUP
+    assert bench.all(fx.Leave)
+    assert bench.all(fx.SendAdverts)[-1].advert.leaving is Leaving.RESTARTING

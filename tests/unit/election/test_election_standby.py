@@ -1,0 +1,428 @@
+"""INIT, BACKUP and FAULT: listening, following, suspecting, and the decision to claim."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hafailover.election import effects as fx
+from hafailover.election import events as ev
+from hafailover.election.reasons import Reason
+from hafailover.election.standby import GUARD_SLACK_MS
+from hafailover.election.values import (
+    CheckState,
+    GroupMemory,
+    GuardVerdict,
+    Leaving,
+    Memory,
+    State,
+)
+from tests.unit.election.bench import (
+    APPLIED,
+    CONFLICT,
+    GROUP,
+    OTHER,
+    POLICY,
+    VIP,
+    A,
+    B,
+    Bench,
+    C,
+    reasons,
+)
+
+CHECKED = replace(POLICY, checks=(("web", 0),))
+GUARDED = replace(POLICY, guards=("vip",))
+ALLOW, DENY, UNKNOWN = GuardVerdict.ALLOW, GuardVerdict.DENY, GuardVerdict.UNKNOWN
+
+
+def why(bench: Bench) -> Reason:
+    return bench.group.verdict_reason
+
+
+def answer(bench: Bench, verdict: GuardVerdict) -> None:
+    asked = bench.all(fx.AskGuard)[-1]
+    bench.give(ev.GuardAnswered(GROUP, asked.guard, asked.round_id, verdict))
+
+
+# -- INIT --------------------------------------------------------------------------------------------------------
+
+
+def test_who_holds_it_goes_on_without_asking_anything() -> None:
+    bench = Bench()
+    bench.read("eni-b")
+    assert bench.state() is State.MASTER
+    assert bench.group.term == 1
+    assert reasons(bench.all(fx.RoleChanged)) == ["held_at_start"]
+    assert not bench.all(fx.Move)
+
+
+@pytest.mark.parametrize(("term", "state"), [(6, State.MASTER), (7, State.MASTER), (8, State.BACKUP)])
+def test_unless_a_master_with_a_newer_term_is_heard(term: int, state: State) -> None:
+    bench = Bench(memory=Memory(groups=(GroupMemory(GROUP, term=7),)))
+    bench.give(ev.HoldersRead((), 1))  # an answer that names nothing
+    assert bench.state() is State.INIT
+    peer = bench.node.context.peers.get(A)
+    assert peer is not None
+    bench.node.context.holders.learn(VIP, "eni-b")
+    bench.node.context.holders._asked_at = bench.now
+    bench.hear(A, State.MASTER, term)
+    assert bench.state() is state
+
+
+def test_half_of_it_is_not_enough() -> None:
+    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)))
+    bench.read("eni-b", "eni-a")
+    assert bench.state() is State.INIT
+    assert bench.group.on_guest == [VIP], "what others hold leaves the guest, what is held here stays"
+
+
+def test_a_master_that_is_heard_is_followed() -> None:
+    bench = Bench()
+    bench.hear(A, State.MASTER, 3)
+    assert bench.state() is State.BACKUP
+    assert reasons(bench.all(fx.RoleChanged)) == ["heard_master"]
+    assert bench.group.on_guest == []
+
+
+@pytest.mark.parametrize(("after", "state"), [(399, State.INIT), (400, State.BACKUP), (401, State.BACKUP)])
+def test_it_listens_for_a_dead_interval(after: int, state: State) -> None:
+    bench = Bench()
+    bench.run(after)
+    assert bench.state() is state
+    if state is State.BACKUP:
+        assert reasons(bench.all(fx.RoleChanged)) == ["listened"]
+        assert why(bench) is Reason.HOLDER_UNKNOWN
+
+
+def test_a_broken_service_is_at_fault_from_the_beginning() -> None:
+    bench = Bench(policy=CHECKED)
+    bench.check(CheckState.DOWN)
+    assert bench.state() is State.FAULT
+
+
+# -- FAULT -------------------------------------------------------------------------------------------------------
+
+
+def test_at_fault_the_address_stays_until_somebody_else_holds_it() -> None:
+    bench = Bench(policy=CHECKED).as_master()
+    bench.check(CheckState.DOWN)
+    assert bench.state() is State.FAULT
+    assert bench.group.on_guest == [VIP]
+    bench.now += 1
+    bench.read("eni-a")
+    assert bench.group.on_guest == []
+    assert bench.all(fx.StopAnswering) == [fx.StopAnswering(GROUP, VIP)]
+
+
+def test_what_the_cloud_is_moving_stays_too() -> None:
+    bench = Bench(policy=CHECKED).as_master()
+    bench.check(CheckState.DOWN)
+    bench.now += 1
+    bench.read("eni-a", settled=False)
+    assert bench.group.on_guest == [VIP]
+
+
+def test_a_confirmed_master_needs_no_reading() -> None:
+    bench = Bench(policy=CHECKED).as_master()
+    bench.check(CheckState.DOWN)
+    bench.hear(A, State.MASTER, 2, confirmed=False)
+    assert bench.group.on_guest == [VIP]
+    bench.hear(A, State.MASTER, 2)
+    assert bench.group.on_guest == []
+
+
+def test_passing_checks_end_it() -> None:
+    bench = Bench(policy=CHECKED)
+    bench.check(CheckState.DOWN)
+    bench.check(CheckState.UP)
+    assert reasons(bench.all(fx.RoleChanged)) == ["check_failed", "check_passed"]
+
+
+def test_stopping_takes_everything_off_the_guest() -> None:
+    bench = Bench(policy=CHECKED).as_master()
+    bench.check(CheckState.DOWN)
+    bench.give(ev.StopAsked(restarting=False))
+    assert bench.group.on_guest == []
+    assert bench.all(fx.Leave)
+
+
+@pytest.mark.parametrize("broken", ["check", "guest"])
+def test_a_backup_that_breaks_says_what_is_broken(broken: str) -> None:
+    bench = Bench(policy=CHECKED).as_backup()
+    if broken == "check":
+        bench.check(CheckState.DOWN)
+    else:
+        bench.arm(VIP, "no such interface")
+    assert bench.state() is State.FAULT
+    assert bench.group.reason is (Reason.CHECK_FAILED if broken == "check" else Reason.GUEST_FAILED)
+
+
+# -- following ---------------------------------------------------------------------------------------------------
+
+
+def test_a_new_master_makes_old_readings_worthless() -> None:
+    bench = Bench().as_backup(term=1)
+    bench.now += 1
+    bench.hear(C, State.MASTER, 2)
+    assert bench.group.term == 2
+    assert bench.all(fx.ReadHolders)
+    assert bench.group.sightings(bench.group.trust_after) is None
+
+
+def test_an_unconfirmed_master_is_waited_for_but_not_believed() -> None:
+    bench = Bench().as_backup(term=1)
+    bench.hear(A, State.BACKUP, 1)
+    bench.hear(C, State.MASTER, 9, confirmed=False)
+    assert why(bench) is Reason.MASTER_ALIVE
+    assert bench.group.term == 1
+
+
+def test_a_loss_that_is_explained_ends_the_hold_down() -> None:
+    bench = Bench().as_claimant()
+    bench.finish(CONFLICT)
+    bench.read("eni-c")
+    assert bench.group.hold_down_until > bench.now
+    bench.hear(C, State.MASTER, 5)
+    assert bench.group.hold_down_until == bench.now
+
+
+# -- suspecting --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("silence", "asked"), [(199, 0), (200, 1), (201, 1)])
+def test_at_half_the_dead_interval_the_preparations_begin(silence: int, asked: int) -> None:
+    bench = Bench(policy=GUARDED).as_backup()
+    bench.run(silence - 1)  # the master was heard one millisecond before
+    assert len(bench.all(fx.AskGuard)) == asked
+    assert len(bench.all(fx.ReadHolders)) == asked
+
+
+def test_a_master_that_was_only_late_ends_them() -> None:
+    bench = Bench(policy=GUARDED).as_backup()
+    bench.run(250)
+    bench.hear(A, State.MASTER, 1)
+    assert bench.group.guards is None
+    assert not bench.group.suspected
+
+
+def test_guards_are_not_asked_of_a_holder_that_speaks_or_is_nobody() -> None:
+    bench = Bench(policy=GUARDED).as_backup()
+    bench.hear(A, State.FAULT, 1, eligible=False)
+    assert bench.state() is State.CLAIMING
+    nobody = Bench(policy=GUARDED)
+    nobody.read(None)
+    nobody.run(400)
+    assert nobody.state() is State.CLAIMING
+    assert not bench.all(fx.AskGuard)
+    assert not nobody.all(fx.AskGuard)
+
+
+@pytest.mark.parametrize(("extra", "state"), [(GUARD_SLACK_MS - 1, State.BACKUP), (GUARD_SLACK_MS, State.CLAIMING)])
+def test_a_guard_that_does_not_answer_holds_a_claim_up_by_its_slack_only(extra: int, state: State) -> None:
+    bench = Bench(policy=GUARDED).as_backup()
+    bench.run(399 + extra)
+    assert bench.state() is state
+    if state is State.BACKUP:
+        assert why(bench) is Reason.GUARD_PENDING
+
+
+def test_a_guard_that_objects_is_asked_again_and_told_of_once() -> None:
+    bench = Bench(policy=GUARDED).as_backup()
+    bench.run(250)
+    answer(bench, DENY)
+    for _ in range(20):
+        bench.run(400)
+        answer(bench, DENY)
+    assert bench.state() is State.BACKUP
+    assert why(bench) is Reason.GUARD_DENIED
+    assert len(bench.all(fx.AskGuard)) == 21
+    assert [told.reason for told in bench.all(fx.Refrained)] == [Reason.GUARD_DENIED]
+    bench.hear(A, State.MASTER, 1)
+    bench.run(250)
+    answer(bench, DENY)
+    bench.run(200)
+    assert len(bench.all(fx.Refrained)) == 2, "the master was there meanwhile"
+
+
+def test_evidence_is_as_old_as_a_dead_interval_at_most() -> None:
+    bench = Bench(policy=GUARDED).as_backup()
+    bench.hear(C, State.BACKUP, 1, priority=999)
+    bench.run(250, C)
+    answer(bench, ALLOW)
+    bench.run(400, C)
+    assert why(bench) is Reason.OUTRANKED
+    assert len(bench.all(fx.AskGuard)) == 2
+
+
+def test_a_guard_without_an_opinion_holds_nothing_up() -> None:
+    bench = Bench(policy=GUARDED).as_backup()
+    bench.run(250)
+    answer(bench, UNKNOWN)
+    bench.run(149)
+    assert bench.state() is State.CLAIMING
+
+
+# -- deciding ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("silence", "state"), [(399, State.BACKUP), (400, State.CLAIMING), (401, State.CLAIMING)])
+def test_a_silent_master_is_dead_after_the_dead_interval(silence: int, state: State) -> None:
+    bench = Bench().as_backup()
+    bench.run(silence - 1)
+    assert bench.state() is state
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"state": State.FAULT, "eligible": False}, "master_fault"),
+        ({"state": State.BACKUP, "leaving": Leaving.STOPPING}, "master_absent"),
+        ({"state": State.BACKUP, "eligible": False}, "master_absent"),
+        ({"state": State.BACKUP, "drained": True}, "master_absent"),
+    ],
+)
+def test_a_master_that_steps_down_is_followed_at_once(said: dict[str, object], reason: str) -> None:
+    bench = Bench().as_backup()
+    bench.hear(A, term=1, **said)  # type: ignore[arg-type]
+    assert reasons(bench.all(fx.RoleChanged)) == [reason]
+
+
+@pytest.mark.parametrize("state", [State.INIT, State.BACKUP])
+@pytest.mark.parametrize(("after", "claims"), [(2_999, False), (3_000, True)])
+def test_a_holder_that_comes_back_is_given_restart_grace(state: State, after: int, *, claims: bool) -> None:
+    bench = Bench().as_backup()
+    bench.hear(A, state, 1)
+    bench.run(after, A)
+    assert (bench.state() is State.CLAIMING) is claims
+    if not claims:
+        assert why(bench) is Reason.HOLDER_ALIVE
+
+
+@pytest.mark.parametrize(("after", "claims"), [(2_999, False), (3_000, True)])
+def test_counted_from_when_it_is_back(after: int, *, claims: bool) -> None:
+    bench = Bench(policy=GUARDED).as_backup()
+    bench.run(250)
+    answer(bench, DENY)
+    for _ in range(20):
+        bench.run(400)
+        answer(bench, DENY)
+    bench.hear(A, State.INIT, 1)
+    bench.run(after, A)
+    assert (bench.state() is State.CLAIMING) is claims
+
+
+def test_a_daemon_away_is_given_restart_grace() -> None:
+    bench = Bench().as_backup()
+    for _ in range(29):
+        bench.run(100)
+        bench.give(ev.PeerRefused(A))
+    assert why(bench) is Reason.MASTER_RESTARTING
+    bench.run(98)
+    assert bench.state() is State.BACKUP
+    bench.run(2)
+    assert reasons(bench.all(fx.RoleChanged)) == ["master_gone"]
+
+
+def test_unless_a_guard_finds_the_service_gone() -> None:
+    bench = Bench(policy=GUARDED).as_backup()
+    bench.run(250)
+    bench.give(ev.PeerRefused(A))
+    answer(bench, ALLOW)
+    bench.run(148)
+    assert why(bench) is Reason.MASTER_RESTARTING
+    bench.run(2)
+    assert reasons(bench.all(fx.RoleChanged)) == ["master_gone"]
+
+
+@pytest.mark.parametrize(("after", "claims"), [(799, False), (800, True)])
+def test_the_second_in_rank_waits_for_the_first(after: int, *, claims: bool) -> None:
+    bench = Bench().as_backup()
+    bench.hear(C, State.BACKUP, 1, priority=999)
+    bench.run(after - 1, C)
+    assert (bench.state() is State.CLAIMING) is claims
+
+
+def test_a_rival_that_claims_is_waited_for_until_it_fails_or_dies() -> None:
+    bench = Bench().as_backup()
+    bench.hear(C, State.CLAIMING, 2)
+    bench.run(300, C)
+    bench.run(100, C)
+    assert why(bench) is Reason.OUTRANKED
+    bench.run(250)
+    assert why(bench) is Reason.OUTRANKED, "one lost datagram is no reason to compete"
+    bench.hear(C, State.CLAIMING, 2, eligible=False)
+    assert bench.state() is State.CLAIMING
+
+
+def test_the_holder_must_be_known_by_a_reading_of_the_present() -> None:
+    bench = Bench().as_backup()
+    bench.give(ev.LoopLagged(1_000))
+    bench.run(399)
+    assert why(bench) is Reason.DISTRUST
+    bench.run(400)
+    assert why(bench) is Reason.HOLDER_UNKNOWN
+    bench.read("eni-a")
+    assert bench.state() is State.CLAIMING
+
+
+def test_a_restarted_ex_master_does_not_rob_the_node_that_took_over_unheard() -> None:
+    bench = Bench().as_master()
+    bench.now += 1
+    bench.read("eni-a")
+    bench.now += 1
+    bench.read("eni-a")
+    assert reasons(bench.all(fx.RoleChanged)) == ["deposed_by_cloud"]
+    bench.now += 1
+    bench.read("eni-a")
+    assert why(bench) is Reason.HOLD_DOWN
+    bench.run(30_000)
+    bench.read("eni-a")
+    bench.run(3_600)
+    assert why(bench) is Reason.TAKEN_UNHEARD
+    bench.read(None)
+    assert bench.state() is State.CLAIMING
+
+
+@pytest.mark.parametrize(("early", "state"), [(1, State.BACKUP), (0, State.CLAIMING)])
+def test_hold_down_ends_by_itself(early: int, state: State) -> None:
+    bench = Bench().as_claimant()
+    bench.finish(CONFLICT)
+    bench.hear(A, State.BACKUP, 1, eligible=False)
+    bench.read("eni-c")
+    bench.now += 1
+    bench.read("eni-a")
+    assert bench.state() is State.BACKUP
+    bench.run(bench.group.hold_down_until - bench.now - early, A)
+    assert bench.state() is state
+
+
+def test_paused_is_paused() -> None:
+    bench = Bench(memory=Memory(groups=(GroupMemory(GROUP, term=1, paused=True),))).as_backup()
+    bench.run(5_000)
+    assert why(bench) is Reason.PAUSED
+    assert [told.reason for told in bench.all(fx.Refrained)] == [Reason.PAUSED]
+
+
+def test_what_is_offered_is_taken_even_while_paused() -> None:
+    bench = Bench(memory=Memory(groups=(GroupMemory(GROUP, term=1, paused=True),))).as_backup()
+    bench.hear(A, State.RELEASING, 1, successor=B)
+    assert reasons(bench.all(fx.RoleChanged)) == ["handed_over"]
+
+
+@pytest.mark.parametrize("said", [{"confirmed": False}, {"successor": C}, {"state": State.MASTER}])
+def test_only_a_confirmed_offer_to_this_node_is_one(said: dict[str, object]) -> None:
+    bench = Bench()
+    bench.read("eni-a")
+    facts: dict[str, object] = {"state": State.RELEASING, "term": 1, "successor": B, **said}
+    bench.hear(A, **facts)  # type: ignore[arg-type]
+    assert bench.state() is State.BACKUP
+
+
+def test_it_claims_what_the_dead_master_held_and_nothing_else() -> None:
+    bench = Bench().as_claimant()
+    bench.finish(APPLIED)
+    bench.read("eni-b")
+    assert bench.state() is State.MASTER
+    assert [move.expected for move in bench.moves] == ["eni-a"]
