@@ -153,6 +153,15 @@ class Performer:
             self._post(ev.ReadFailed(asked_at, error.code))
         else:
             self._post(ev.HoldersRead(seen, asked_at))
+            if self._link is None:
+                await self._prepare_link()
+
+    async def _prepare_link(self) -> None:
+        """Find the interface before it is needed, which saves a claim time and tells early of one that is missing."""
+        try:
+            await self._find_link(self._parts.guest)
+        except GuestError as error:
+            log.warning("interface_unknown", error=str(error))
 
     async def _move(self, effect: fx.Move) -> None:
         names = {"group": effect.group, "resource": effect.resource.id, "move": effect.move_id}

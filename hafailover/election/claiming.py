@@ -19,7 +19,13 @@ DEAD = (Reason.MASTER_DEAD, Reason.MASTER_GONE)
 
 
 def begin(group: Group, reason: Reason, now: Instant) -> None:
-    """Begin a claim: its term is on disk before anybody hears of it or anything moves."""
+    """Begin a claim: its term is on disk before anybody hears of it or anything moves.
+
+    The guest is armed while the disk works: that touches nobody else, and it is what the first call waits for.
+    """
+    overlap = group.policy.handover is Handover.OVERLAP
+    if overlap:
+        group.arm()
     group.term = max(group.term, group.highest_told_term) + 1
     group.emit(group.context.remember(group.name, group.term))
     claim = Claim(
@@ -33,9 +39,8 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
     )
     group.become(State.CLAIMING, reason, now)
     group.claim = claim
-    if group.policy.handover is Handover.OVERLAP:
+    if overlap:
         claim.arming(group.addresses)
-        group.arm()
 
 
 def _cause(group: Group, reason: Reason, now: Instant) -> Cause:

@@ -9,21 +9,19 @@ from hafailover.election.values import State
 from hafailover.errors import InvariantError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from hafailover.election.group import Group
-    from hafailover.election.node import Node
-    from hafailover.election.values import GroupName
 
 
-def check(node: Node, terms_before: Mapping[GroupName, int], effects: Sequence[Effect]) -> None:
-    """Raise InvariantError, naming the broken sentence, where the node or its effects contradict the rules."""
-    for group in node.groups.values():
+def check(reviewed: Sequence[Group], terms_before: Sequence[int], effects: Sequence[Effect]) -> None:
+    """Raise InvariantError, naming the broken sentence, where a reviewed group or the effects break the rules."""
+    for group, term_before in zip(reviewed, terms_before, strict=True):
         _require(
             _consistent(group),
             f"group {group.name} in {group.state.value} carries what belongs to that state",
         )
-        _require(group.term >= terms_before[group.name], f"the term of group {group.name} never decreases")
+        _require(group.term >= term_before, f"the term of group {group.name} never decreases")
     _require(_moves_follow_disk(effects), "a term is on disk before anything moves under it")
     _require(sum(isinstance(effect, SendAdverts) for effect in effects) <= 1, "one advertisement per event")
 

@@ -86,20 +86,21 @@ class Node:
         now = max(now, self.context.now)
         self._notice_sleep(now)
         self.context.now = now
-        before = {name: group.term for name, group in self.groups.items()}
         effects: list[Effect] = []
         reviewed = self._absorb(event, now, effects)
         if self._sweep(now) or reviewed is None:
             reviewed = tuple(self.groups.values())
-        for group in self._due(reviewed, now):
+        due = self._due(reviewed, now)
+        terms = [group.term for group in due]
+        for group in due:
             group.review(now)
             effects.extend(group.drain())
         leave = self._leave(now)
         effects.extend(leave[:-1])
-        effects.extend(self._speak(now))
+        effects.extend(self._speak(now, news=bool(due or leave)))
         effects.extend(leave[-1:])
         self.deadline = self._next_deadline(now)
-        invariants.check(self, before, effects)
+        invariants.check(due, terms, effects)
         return tuple(effects)
 
     # -- taking in ---------------------------------------------------------------------------------------------
@@ -170,14 +171,18 @@ class Node:
 
     # -- saying it ---------------------------------------------------------------------------------------------
 
-    def _speak(self, now: Instant) -> list[Effect]:
-        """Ask the cloud what is due, and tell the peers what has changed at once, the rest in its time."""
+    def _speak(self, now: Instant, *, news: bool) -> list[Effect]:
+        """Ask the cloud what is due, and tell the peers what has changed at once, the rest in its time.
+
+        Only a review or leaving can change what there is to say; without them the last advert still holds.
+        """
         effects: list[Effect] = []
         self._audit(now)
         if self.context.holders.want(now):
             effects.append(ReadHolders())
-        advert = self.advert(now)
-        if advert != self._last_advert or now >= self._next_advert:
+        last = self._last_advert
+        advert = self.advert(now) if news or last is None else last
+        if advert != last or now >= self._next_advert:
             self._last_advert = advert
             self._next_advert = now + self.context.timing.interval_ms
             effects.append(SendAdverts(advert))

@@ -89,7 +89,7 @@ def _contradicted(group: Group, now: Instant) -> bool:
         return False
     if group.doubted_at is None:
         group.doubted_at = asked_at
-        group.context.holders.need(now)
+        group.context.holders.need(group.context.holders.after(now))
         return False
     return asked_at > group.doubted_at
 

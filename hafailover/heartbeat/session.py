@@ -199,7 +199,9 @@ class PeerSessions:
     def _confirm(self, session: Session) -> None:
         if self.current is not None:
             self._retired.append(self.current.boot)
-        self._candidates.remove(session)
+        # The others were challenged before this one had proved itself: the proof of a boot that ended meanwhile may
+        # still be on its way, and would displace its successor for good. They have to answer a later challenge.
+        self._candidates.clear()
         self.current = session
 
     def _standing(self, session: Session, now_us: int) -> Standing:
