@@ -145,6 +145,25 @@ def test_a_restarted_peer_takes_over_once_confirmed_and_its_old_boot_never_retur
     assert rejected(sessions, message(1, 4), echo(50), now_us=3600_000 * MS) == Reject.RETIRED_BOOT
 
 
+def test_a_late_proof_of_the_boot_before_does_not_displace_its_successor() -> None:
+    sessions = PeerSessions(SILENT_US)
+    sessions.hear(message(1, 1), None, own(5), 0)
+    sessions.hear(message(2, 1), None, own(6), 1 * MS)
+    assert sessions.hear(message(2, 2), echo(6), own(7), 2 * MS) is Standing.CONFIRMED
+    late = message(1, 2)  # made while boot 1 lived, in answer to our 5
+    assert sessions.hear(late, echo(5), own(8), 3 * MS) is Standing.HIDDEN
+    assert sessions.hear(message(2, 3), None, own(9), 4 * MS) is Standing.CONFIRMED
+
+
+def test_a_candidate_beside_a_boot_that_is_confirmed_may_answer_the_next_challenge() -> None:
+    sessions = PeerSessions(SILENT_US)
+    sessions.hear(message(2, 1), None, own(5), 0)
+    sessions.hear(message(1, 1), None, own(6), 0)
+    assert sessions.hear(message(1, 2), echo(6), own(7), 1 * MS) is Standing.CONFIRMED
+    assert sessions.hear(message(2, 2), echo(6), own(7), 2 * MS) is Standing.HIDDEN
+    assert sessions.hear(message(2, 3), echo(7), own(8), 3 * MS) is Standing.CONFIRMED
+
+
 def test_the_retired_boots_are_bounded_and_a_forgotten_one_is_still_not_believed() -> None:
     sessions = confirmed(0)
     for number in range(1, MAX_RETIRED + 2):
