@@ -31,7 +31,7 @@ def test_the_term_is_on_disk_before_anything_moves_or_is_told() -> None:
     bench = Bench().as_backup(term=6)
     bench.run(400)
     kinds = [type(effect) for effect in bench.told if isinstance(effect, Persist | fx.Arm | fx.RoleChanged)]
-    assert kinds == [fx.Persist, fx.RoleChanged, fx.Arm]
+    assert kinds == [fx.Arm, fx.Persist, fx.RoleChanged]
     (saved,) = bench.all(Persist)
     assert saved.memory.groups[0].term == 7
     assert bench.group.term == 7

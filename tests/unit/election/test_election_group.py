@@ -320,3 +320,12 @@ def test_a_leaving_peer_is_no_candidate() -> None:
     bench = Bench()
     bench.hear(A, leaving=Leaving.STOPPING)
     assert bench.group.candidates(bench.now) == ()
+
+
+def test_a_loss_lengthens_the_next_hold_down() -> None:
+    bench = Bench()
+    lengths = []
+    for losses in range(4):
+        bench.group.losses = losses
+        lengths.append(bench.group.hold_down_ms)
+    assert lengths == [30_000, 30_000, 60_000, 120_000]

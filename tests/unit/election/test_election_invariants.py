@@ -13,7 +13,7 @@ from tests.unit.election.bench import DIGEST, GROUP, VIP, A
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
-    from hafailover.election.node import Node
+    from hafailover.election.group import Group
 
 MOVE = Move(GROUP, 1, VIP, "eni-a", "eni-b")
 SAVE = Persist(Memory())
@@ -30,8 +30,7 @@ class Facts:
 
 
 def judge(facts: Facts, *effects: Effect, before: int = 3) -> None:
-    node = type("Node", (), {"groups": {GROUP: facts}})
-    check(cast("Node", node), {GROUP: before}, effects)
+    check((cast("Group", facts),), (before,), effects)
 
 
 @pytest.mark.parametrize(

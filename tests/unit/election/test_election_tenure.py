@@ -1,0 +1,436 @@
+"""MASTER and RELEASING: how mastership is kept, given and lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hafailover.election import effects as fx
+from hafailover.election import events as ev
+from hafailover.election.reasons import Reason
+from hafailover.election.tenure import RELEASE_RETRY_MS, RIVAL_READ_MS
+from hafailover.election.values import (
+    CheckState,
+    GroupMemory,
+    Leaving,
+    Memory,
+    NodeName,
+    State,
+    Wish,
+)
+from tests.unit.election.bench import APPLIED, GROUP, OTHER, POLICY, VIP, A, B, Bench, C, reasons
+
+CHECKED = replace(POLICY, checks=(("web", 0),))
+PREEMPT = replace(POLICY, preempt=True, preempt_delay_ms=5_000)
+DEMOTE = replace(POLICY, demote_when_isolated=True, isolation_timeout_ms=10_000)
+
+
+def ask(bench: Bench, target: NodeName | None = None) -> Reason:
+    bench.give(ev.FailoverAsked(1, GROUP, target))
+    answer = bench.all(fx.Answer)[-1]
+    assert answer.accepted is (answer.reason is Reason.ACCEPTED)
+    return answer.reason
+
+
+def changes(bench: Bench) -> list[str]:
+    return reasons(bench.all(fx.RoleChanged))
+
+
+def later_read(bench: Bench, *holders: str | None) -> None:
+    bench.now += 1
+    bench.read(*holders)
+
+
+# -- losing it ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("term", "state"), [(0, State.MASTER), (1, State.MASTER), (2, State.BACKUP)])
+def test_a_newer_master_deposes(term: int, state: State) -> None:
+    bench = Bench().as_master()
+    bench.hear(A, State.MASTER, term)
+    assert bench.state() is state
+    if state is State.BACKUP:
+        assert changes(bench) == ["deposed_by_peer"]
+        assert bench.all(fx.StopAnswering) == [fx.StopAnswering(GROUP, VIP)]
+        assert bench.group.term == 2
+        assert bench.group.hold_down_until <= bench.now
+
+
+def test_an_unconfirmed_one_does_not_but_is_looked_into() -> None:
+    bench = Bench().as_master()
+    bench.run(RIVAL_READ_MS)
+    bench.clear()
+    bench.hear(A, State.MASTER, 9, confirmed=False)
+    assert bench.state() is State.MASTER
+    assert bench.all(fx.ReadHolders)
+
+
+def test_nor_does_it_hide_a_confirmed_one() -> None:
+    bench = Bench().as_master()
+    bench.hear(C, State.MASTER, 9, confirmed=False)
+    bench.hear(A, State.MASTER, 5)
+    assert changes(bench) == ["deposed_by_peer"]
+
+
+@pytest.mark.parametrize(("age", "reads"), [(RIVAL_READ_MS - 1, 0), (RIVAL_READ_MS, 1), (RIVAL_READ_MS + 1, 1)])
+def test_of_two_masters_of_one_term_the_cloud_says_which(age: int, reads: int) -> None:
+    bench = Bench().as_master()
+    bench.hear(A, State.MASTER, 1)
+    bench.run(age, A)
+    assert len(bench.all(fx.ReadHolders)) == reads
+
+
+def test_a_rival_is_looked_into_before_the_first_answer_too() -> None:
+    bench = Bench().as_master()
+    bench.node.context.holders._asked_at = None
+    bench.hear(A, State.MASTER, 1)
+    assert bench.all(fx.ReadHolders)
+
+
+def test_a_peer_that_asks_the_cloud_is_watched() -> None:
+    bench = Bench().as_master()
+    bench.now += 1
+    bench.hear(A, State.CLAIMING, 2)
+    assert bench.all(fx.ReadHolders)
+    assert bench.node.context.watch_until == bench.now + 30_000
+    bench.run(100, A)
+    assert bench.node.context.watch_until == bench.now + 29_900
+
+
+def test_the_cloud_deposes_by_two_readings_not_by_one() -> None:
+    bench = Bench().as_master()
+    later_read(bench, "eni-a")
+    assert bench.state() is State.MASTER
+    assert bench.all(fx.ReadHolders), "the second one is asked at once"
+    later_read(bench, "eni-b")
+    later_read(bench, "eni-a")
+    assert bench.state() is State.MASTER, "they must be in a row"
+    later_read(bench, "eni-a")
+    assert changes(bench) == ["deposed_by_cloud"]
+    assert bench.group.hold_down_until == bench.now + 30_000
+
+
+def test_the_same_reading_is_not_a_second_one() -> None:
+    bench = Bench().as_master()
+    later_read(bench, "eni-a")
+    bench.hear(A)
+    bench.hear(C)
+    assert bench.state() is State.MASTER
+
+
+def test_readings_from_before_its_mastership_do_not_count() -> None:
+    bench = Bench().as_claimant()
+    bench.finish(APPLIED)
+    bench.read("eni-b")
+    bench.read("eni-a", asked_at=bench.now - 1)
+    bench.read("eni-a", asked_at=bench.now - 1)
+    assert bench.state() is State.MASTER
+
+
+def test_what_the_cloud_is_moving_contradicts_nobody() -> None:
+    bench = Bench().as_master()
+    bench.now += 1
+    bench.read("eni-a", settled=False)
+    bench.now += 1
+    bench.read("eni-a", settled=False)
+    assert bench.state() is State.MASTER
+
+
+def test_what_nobody_holds_is_put_back() -> None:
+    bench = Bench().as_master()
+    later_read(bench, None)
+    later_read(bench, None)
+    assert changes(bench) == ["address_lost"]
+    assert bench.state() is State.CLAIMING
+    assert bench.group.on_guest == [VIP]
+    bench.arm()
+    assert bench.moves == [fx.Move(GROUP, bench.moves[0].move_id, VIP, None, "eni-b")]
+
+
+def test_but_not_what_somebody_else_holds_in_part() -> None:
+    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_master()
+    later_read(bench, None, "eni-a")
+    later_read(bench, None, "eni-a")
+    assert changes(bench) == ["deposed_by_cloud"]
+
+
+def test_a_fault_ends_mastership() -> None:
+    bench = Bench(policy=CHECKED).as_master()
+    bench.check(CheckState.DOWN)
+    assert changes(bench) == ["check_failed"]
+    assert not bench.all(fx.StopAnswering)
+
+
+def test_so_does_a_guest_that_fails() -> None:
+    bench = Bench().as_master()
+    bench.arm(VIP, "no such interface")
+    assert changes(bench) == ["guest_failed"]
+
+
+@pytest.mark.parametrize(
+    ("after", "state"), [(9_999, State.MASTER), (10_000, State.BACKUP), (10_001, State.BACKUP)]
+)
+def test_an_isolated_master_steps_down_after_its_timeout(after: int, state: State) -> None:
+    bench = Bench(policy=DEMOTE).as_master()
+    bench.fail_read()
+    bench.run(after)
+    assert bench.state() is state
+    if state is State.BACKUP:
+        assert changes(bench) == ["isolated"]
+        bench.run(60_000)
+        assert bench.state() is State.BACKUP, "what it read before says nothing now"
+        bench.read("eni-b", asked_at=bench.now)
+        assert changes(bench)[1:] == ["held"]
+
+
+@pytest.mark.parametrize("contact", ["peer", "cloud", "not asked to"])
+def test_who_reaches_somebody_is_not_isolated(contact: str) -> None:
+    bench = Bench(policy=POLICY if contact == "not asked to" else DEMOTE).as_master()
+    bench.fail_read()
+    bench.run(9_000)
+    if contact == "peer":
+        bench.hear(A)
+    elif contact == "cloud":
+        bench.read("eni-b")
+        bench.fail_read()
+    bench.run(9_999)
+    assert bench.state() is State.MASTER
+
+
+# -- giving it ---------------------------------------------------------------------------------------------------
+
+
+def release(bench: Bench, to: NodeName = A) -> Bench:
+    bench.hear(A)
+    bench.hear(C)
+    assert ask(bench, to) is Reason.ACCEPTED
+    bench.clear()
+    return bench
+
+
+def test_a_stop_with_nobody_to_hand_over_to_steps_down_at_once() -> None:
+    bench = Bench().as_master()
+    bench.give(ev.StopAsked(restarting=False))
+    assert changes(bench) == ["stopping"]
+    assert bench.group.on_guest == []
+    assert bench.all(fx.Leave)
+
+
+def test_a_stop_hands_over_to_the_best() -> None:
+    bench = Bench().as_master()
+    bench.hear(A, priority=5)
+    bench.hear(C, priority=50)
+    bench.give(ev.StopAsked(restarting=False))
+    assert changes(bench) == ["stopping"]
+    assert bench.group.advert().successor == C
+    assert not bench.all(fx.Leave)
+    assert bench.all(fx.SendAdverts)[-1].advert.leaving is Leaving.NO
+
+
+def test_a_restart_hands_nothing_over() -> None:
+    bench = Bench().as_master()
+    bench.hear(A)
+    bench.give(ev.StopAsked(restarting=True))
+    assert bench.state() is State.MASTER
+    assert bench.all(fx.Leave)
+    assert bench.group.on_guest == [VIP]
+
+
+def test_a_drained_master_waits_for_somebody_to_take_over() -> None:
+    bench = Bench().as_master()
+    bench.give(ev.DrainAsked(1, drained=True))
+    assert bench.state() is State.MASTER
+    bench.hear(A)
+    assert changes(bench) == ["drained"]
+
+
+@pytest.mark.parametrize(("after", "state"), [(4_999, State.MASTER), (5_000, State.RELEASING)])
+def test_a_better_node_takes_over_after_the_delay(after: int, state: State) -> None:
+    bench = Bench(policy=PREEMPT).as_master()
+    bench.hear(A, priority=100)
+    bench.run(after, A)
+    assert bench.state() is state
+    if state is State.RELEASING:
+        assert changes(bench) == ["preempted"]
+
+
+@pytest.mark.parametrize("interruption", ["ineligible", "lower", "gone"])
+def test_the_delay_begins_anew_when_the_better_node_is_gone_for_a_moment(interruption: str) -> None:
+    bench = Bench(policy=PREEMPT).as_master()
+    bench.hear(A, priority=100)
+    bench.run(4_000, A)
+    if interruption == "ineligible":
+        bench.hear(A, priority=100, eligible=False)
+    elif interruption == "lower":
+        bench.hear(A, priority=80)
+    else:
+        bench.run(200)
+    bench.hear(A, priority=100)
+    bench.run(4_999, A)
+    assert bench.state() is State.MASTER
+
+
+@pytest.mark.parametrize("kept", ["not preempting", "paused", "lower"])
+def test_a_better_node_waits_where_it_must(kept: str) -> None:
+    memory = Memory(groups=(GroupMemory(GROUP, term=1, paused=kept == "paused"),))
+    policy = POLICY if kept == "not preempting" else PREEMPT
+    bench = Bench(policy=policy, memory=memory).as_master()
+    bench.hear(A, priority=89 if kept == "lower" else 100)
+    bench.run(20_000, A)
+    assert bench.state() is State.MASTER
+
+
+def test_the_successor_that_is_master_ends_the_hand_over() -> None:
+    bench = release(Bench().as_master())
+    bench.hear(A, State.CLAIMING, 2)
+    assert bench.state() is State.RELEASING
+    assert bench.group.on_guest == [VIP]
+    bench.hear(A, State.MASTER, 2)
+    assert changes(bench) == ["handover_done"]
+    assert bench.group.on_guest == []
+
+
+def test_what_the_successor_has_already_does_not_depose() -> None:
+    bench = release(Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_master())
+    bench.hear(A, State.CLAIMING, 2)
+    for _ in range(3):
+        later_read(bench, "eni-a", "eni-b")
+    assert bench.state() is State.RELEASING
+    for _ in range(2):
+        later_read(bench, "eni-c", "eni-b")
+    assert changes(bench) == ["deposed_by_cloud"]
+
+
+@pytest.mark.parametrize(("after", "state"), [(1_199, State.RELEASING), (1_200, State.MASTER)])
+def test_a_successor_that_does_not_begin_is_not_waited_for(after: int, state: State) -> None:
+    bench = release(Bench().as_master())
+    bench.run(after, A)
+    assert bench.state() is state
+    if state is State.MASTER:
+        assert changes(bench) == ["handover_failed"]
+        assert bench.node.context.watch_until > bench.now
+
+
+@pytest.mark.parametrize(("after", "state"), [(29_999, State.RELEASING), (30_000, State.MASTER)])
+def test_one_that_began_is_given_longer(after: int, state: State) -> None:
+    bench = release(Bench().as_master())
+    bench.hear(A, State.CLAIMING, 2)
+    bench.run(after, A)
+    assert bench.state() is state
+
+
+@pytest.mark.parametrize(("silence", "state"), [(399, State.RELEASING), (400, State.MASTER)])
+def test_a_successor_that_dies_is_not_waited_for_but_a_late_one_is(silence: int, state: State) -> None:
+    bench = release(Bench().as_master())
+    bench.run(silence)
+    assert bench.state() is state
+
+
+def test_nor_is_one_whose_host_refuses() -> None:
+    bench = release(Bench().as_master())
+    bench.run(250)
+    bench.give(ev.PeerRefused(A))
+    assert changes(bench) == ["handover_failed"]
+
+
+def test_a_stop_goes_without_the_successor_that_failed() -> None:
+    bench = Bench().as_master()
+    bench.hear(A)
+    bench.give(ev.StopAsked(restarting=False))
+    bench.run(400)
+    assert changes(bench) == ["stopping", "handover_failed", "stopping"]
+    assert bench.all(fx.Leave)
+
+
+def test_a_fault_while_handing_over() -> None:
+    bench = Bench(policy=CHECKED).as_master()
+    release(bench)
+    bench.check(CheckState.DOWN)
+    assert changes(bench) == ["check_failed"]
+
+
+@pytest.mark.parametrize(("after", "again"), [(RELEASE_RETRY_MS - 1, False), (RELEASE_RETRY_MS, True)])
+def test_a_drain_tries_again_after_a_hand_over_that_failed(after: int, *, again: bool) -> None:
+    bench = Bench().as_master()
+    bench.give(ev.DrainAsked(1, drained=True))
+    bench.hear(A)
+    bench.run(1_200, A)
+    assert changes(bench) == ["drained", "handover_failed"]
+    bench.run(after, A)
+    assert (bench.state() is State.RELEASING) is again
+
+
+# -- being asked for it ------------------------------------------------------------------------------------------
+
+
+def test_a_master_answers_the_operator() -> None:
+    bench = Bench().as_master()
+    assert ask(bench) is Reason.NO_CANDIDATE
+    assert ask(bench, B) is Reason.ALREADY_MASTER
+    assert ask(bench, NodeName("x")) is Reason.UNKNOWN_NODE
+    assert ask(bench, C) is Reason.TARGET_UNREACHABLE
+    bench.hear(C, eligible=False)
+    assert ask(bench, C) is Reason.TARGET_NOT_READY
+    bench.hear(C)
+    assert ask(bench) is Reason.ACCEPTED
+    assert bench.state() is State.RELEASING
+    assert ask(bench, C) is Reason.BUSY
+
+
+def test_a_claimant_is_busy() -> None:
+    assert ask(Bench().as_claimant()) is Reason.BUSY
+
+
+def test_a_backup_passes_a_wish_on_if_it_can_work() -> None:
+    bench = Bench()
+    assert ask(bench) is Reason.NO_MASTER
+    bench.hear(A, State.MASTER, 1, confirmed=False)
+    assert ask(bench) is Reason.NO_MASTER
+    bench.hear(A, State.MASTER, 1)
+    assert ask(bench) is Reason.NO_CANDIDATE
+    assert ask(bench, A) is Reason.ALREADY_MASTER
+    assert ask(bench, B) is Reason.TARGET_NOT_READY
+    assert ask(bench, C) is Reason.TARGET_UNREACHABLE
+    bench.hear(C, eligible=False)
+    assert ask(bench, C) is Reason.TARGET_NOT_READY
+    bench.hear(C)
+    assert ask(bench, C) is Reason.ACCEPTED
+    assert bench.group.wish == Wish(bench.now, C)
+    assert ask(bench) is Reason.ACCEPTED
+    assert bench.group.wish == Wish(bench.now + 1, None)
+
+
+def test_a_backup_may_ask_for_itself() -> None:
+    bench = Bench().as_backup()
+    assert ask(bench, B) is Reason.ACCEPTED
+    assert bench.all(fx.SendAdverts)[-1].advert.groups[0].wish == Wish(bench.now, B)
+
+
+def test_a_master_carries_a_wish_out_once() -> None:
+    bench = Bench().as_master()
+    bench.hear(A)
+    bench.hear(C, wish=Wish(7, A))
+    assert changes(bench) == ["operator"]
+    bench.hear(A, State.CLAIMING, 2)
+    bench.hear(A, State.BACKUP, 2)
+    bench.run(1_000)
+    assert bench.state() is State.MASTER
+    bench.hear(A)
+    bench.hear(C, wish=Wish(7, A))
+    assert bench.state() is State.MASTER
+
+
+@pytest.mark.parametrize("wish", [Wish(7, NodeName("x")), Wish(7, B), Wish(7, A)])
+def test_a_wish_that_cannot_work_changes_nothing(wish: Wish) -> None:
+    bench = Bench().as_master()
+    bench.hear(C, wish=wish)
+    assert bench.state() is State.MASTER
+
+
+def test_an_unconfirmed_wish_is_none() -> None:
+    bench = Bench().as_master()
+    bench.hear(C, wish=Wish(7, None), confirmed=False)
+    assert bench.state() is State.MASTER
+    bench.hear(C, wish=Wish(7, None))
+    assert bench.state() is State.RELEASING
