@@ -20,6 +20,7 @@ from hafailover.emulator.server import Emulator, Options
 from hafailover.emulator.world import PAIR, VIP, build
 from tests.lab.fabric import API, METADATA, VOID, Fabric, LabError
 from tests.lab.processes import Process, inside, module
+from tests.lab.realtime import run_at_once
 from tests.lab.routes import Routes
 
 if TYPE_CHECKING:
@@ -221,6 +222,7 @@ async def _serve(settings: CloudSettings) -> None:
     await asyncio.wait_for(ready.wait(), 5)
     emulator = _TimedEmulator(settings, routes)
     routes.holder_changed(VIP, emulator.model.network.holder_of(VIP))
+    run_at_once()  # the cloud does not share this machine's cores
     await emulator.start((API, API_PORT), (METADATA, METADATA_PORT))
     try:
         await _converse(emulator, routes)
