@@ -10,40 +10,42 @@ from benchmarks.systems import FIRST, Hafailover, Keepalived
 from tests.lab.lab import Lab, pause
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_TIMES = slice(11, 15)  # utime, stime, cutime, cstime: after the command's name in /proc/PID/stat, proc(5)
+_CHILD_TIMES = slice(13, 15)  # cutime, cstime: after the command's name in /proc/PID/stat, proc(5)
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
     """The master's processes and what they have started, over `seconds`.
 
-    Resident memory is in MiB at the end, CPU in per cent of one core, with what the kernel took of it: in a lab the
-    sender of a packet also pays for the router and for the receiver's network stack.
+    Resident memory is in MiB at the end, CPU in per cent of one core. In a lab the sender of a packet also pays for
+    the router and for the receiver's network stack.
     """
 
     system: str
     seconds: float
     rss_mib: float
     cpu_percent: float
-    kernel_percent: float
     api_calls: int
 
     def __str__(self) -> str:
         return (
             f"{self.system} at rest for {self.seconds:g} s: RSS {self.rss_mib:.1f} MiB, "
-            f"CPU {self.cpu_percent:.2f} % of a core ({self.kernel_percent:.2f} % in the kernel), {self.api_calls} API calls by the pair"
+            f"CPU {self.cpu_percent:.2f} % of a core, {self.api_calls} API calls by the pair"
         )
 
 
-def _cpu_s(pids: list[int]) -> tuple[float, float]:
-    """Return the seconds that these processes have used, in all and in the kernel."""
-    user = kernel = 0
+def _cpu_s(pids: list[int]) -> float:
+    """Return the seconds that these processes and their ended children have used.
+
+    The own time of each thread is exact (schedstat, nanoseconds), that of children is in ticks.
+    """
+    total = 0.0
     for pid in pids:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            total += int((thread / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        own_user, own_kernel, child_user, child_kernel = (int(field) for field in fields[_TIMES])
-        user += own_user + child_user
-        kernel += own_kernel + child_kernel
-    return (user + kernel) / _TICKS_PER_S, kernel / _TICKS_PER_S
+        total += sum(int(field) for field in fields[_CHILD_TIMES]) / _TICKS_PER_S
+    return total
 
 
 def _rss_mib(pids: list[int]) -> float:
@@ -61,14 +63,8 @@ def measure_footprint(name: str, seconds: float) -> Footprint:
         system = Keepalived(lab) if name == Keepalived.name else Hafailover(lab)
         system.start()
         pids = system.processes(FIRST)
-        calls, (all_s, kernel_s) = len(lab.cloud.arrivals()), _cpu_s(pids)
+        calls, cpu_s = len(lab.cloud.arrivals()), _cpu_s(pids)
         pause(seconds)
-        later_s, later_kernel_s = _cpu_s(pids)
-        return Footprint(
-            system=name,
-            seconds=seconds,
-            rss_mib=_rss_mib(pids),
-            cpu_percent=100 * (later_s - all_s) / seconds,
-            kernel_percent=100 * (later_kernel_s - kernel_s) / seconds,
-            api_calls=len(lab.cloud.arrivals()) - calls,
-        )
+        used_s = _cpu_s(pids) - cpu_s
+        calls = len(lab.cloud.arrivals()) - calls
+        return Footprint(name, seconds, _rss_mib(pids), 100 * used_s / seconds, calls)
