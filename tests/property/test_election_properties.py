@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -50,10 +50,6 @@ GROUP = GroupName("vip")
 TIMING = Timing(100, 400, 1_000, 5_000)
 HOLDERS = ("eni-a", "eni-b", "eni-c", "eni-stranger", None)
 START = 1_000
-
-SETTINGS = settings(
-    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
 
 peers = st.sampled_from((A, C))
 results = st.one_of(
@@ -278,7 +274,6 @@ class AnyOrder(RuleBasedStateMachine):
         assert set(on_guest) == self.guest
 
 
-AnyOrder.TestCase.settings = SETTINGS
 TestAnyOrder = AnyOrder.TestCase
 
 
@@ -329,7 +324,6 @@ def play(policy: Policy, story: list[Step], start: int, *, echoes: bool = False)
 
 
 @given(policy=policies, story=steps, offset=st.sampled_from((1, 999, 10**9)))
-@settings(max_examples=150, deadline=None)
 def test_the_hour_does_not_matter(policy: Policy, story: list[Step], offset: int) -> None:
     def told(start: int) -> list[tuple[int, Effect]]:
         return [(at, effect) for at, effect in play(policy, story, start) if not isinstance(effect, fx.SendAdverts)]
@@ -338,12 +332,10 @@ def test_the_hour_does_not_matter(policy: Policy, story: list[Step], offset: int
 
 
 @given(policy=policies, story=steps)
-@settings(max_examples=150, deadline=None)
 def test_an_advert_told_three_times_says_no_more_than_once(policy: Policy, story: list[Step]) -> None:
     assert play(policy, story, START) == play(policy, story, START, echoes=True)
 
 
 @given(policy=policies, story=steps)
-@settings(max_examples=100, deadline=None)
 def test_the_same_story_has_the_same_end(policy: Policy, story: list[Step]) -> None:
     assert play(policy, story, START) == play(policy, story, START)
