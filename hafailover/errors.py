@@ -79,12 +79,14 @@ class ProtocolError(HafailoverError):
 class CloudError(HafailoverError):
     """The cloud's API refused a request, or its answer proves nothing.
 
-    `code` is the API's error code, or one of `cloud.outcome` for what went wrong on the way to it.
+    `code` is the API's error code, or one of `cloud.outcome` for what went wrong on the way to it. `open_s`: for
+    how long the API may still accept the request; 0 where it has answered, or was never asked.
     """
 
     def __init__(self, code: str, detail: str = "") -> None:
         self.code = code
         self.detail = detail
+        self.open_s = 0.0
         super().__init__(f"{code}: {detail}" if detail else code)
 
 

@@ -29,6 +29,7 @@ from hafailover.cloud.outcome import (
     CLIENT_TIMEOUT,
     HTTP_STATUS,
     SIGNATURE_EXPIRE,
+    UNANSWERED,
     UNSENT,
     Remedy,
     classify,
@@ -149,6 +150,8 @@ class Api:
                 response = await self._exchange(service, action, parameters, expiring=expiring)
         except Exception as exc:  # noqa: BLE001 - the SDK lets through whatever its parsing of the answer raises
             error = self._unexpired(_translate(exc, trace), expiring=expiring)
+            if error.code in UNANSWERED and trace.sent_at_s is not None:
+                error.open_s = self._dating.open_s(time.monotonic() - trace.sent_at_s, expiring=expiring)
             self._report(action, error.code, started_s, trace, detail=error.detail)
             raise error from None
         finally:

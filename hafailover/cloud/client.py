@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hafailover.cloud.api import Api, ApiCall
-from hafailover.cloud.outcome import CLIENT_BUSY, CLIENT_CREDENTIALS, CLIENT_TIMEOUT, TASK_FAILED, Remedy, classify
+from hafailover.cloud.dating import GRAIN_S, life_s
+from hafailover.cloud.outcome import (
+    CLIENT_BUSY,
+    CLIENT_CREDENTIALS,
+    CLIENT_TIMEOUT,
+    TASK_FAILED,
+    Remedy,
+    classify,
+)
 from hafailover.cloud.plan import next_call, sightings, touched
 from hafailover.cloud.replies import Eni, TaskStatus, parse_enis, parse_instance_state, parse_task
 from hafailover.election.values import MoveResult, Outcome, Refusal, Resource, ResourceKind, Sighting
@@ -40,15 +48,17 @@ class _Progress:
     holder: str | None
     started: bool = False
     in_flight: bool = False
+    accepted: bool = False
 
     def tag(self, result: MoveResult) -> MoveResult:
         """Add to the end of a move what it left half done."""
         return replace(result, half_done=True, holder=self.holder) if self.started else result
 
-    def cut_short(self) -> MoveResult:
-        """Say how a move ended whose time was up."""
+    def cut_short(self, life_s: float) -> MoveResult:
+        """Say how a move ended whose time was up, while a request that was sent may be accepted for `life_s`."""
         if self.in_flight:
-            return self.tag(MoveResult(Outcome.UNKNOWN, CLIENT_TIMEOUT))
+            open_ms = 0 if self.accepted else round(1000 * life_s)
+            return self.tag(MoveResult(Outcome.UNKNOWN, CLIENT_TIMEOUT, open_ms=open_ms))
         return self.tag(MoveResult(Outcome.THROTTLED, CLIENT_BUSY))
 
 
@@ -66,6 +76,7 @@ class Cloud:
     ) -> None:
         self._api = Api(settings, credentials, region, observer)
         self._strategy = settings.strategy
+        self._life_s = life_s(settings.timeout_ms / 1000) + GRAIN_S
         self._rng = rng
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -140,27 +151,28 @@ class Cloud:
                     await stack.enter_async_context(self._locks.setdefault(eni_id, asyncio.Lock()))
                 return await self._carry_out(resource, target, progress)
         except TimeoutError:
-            return progress.cut_short()
+            return progress.cut_short(self._life_s)
 
     async def _carry_out(self, resource: Resource, target: str, progress: _Progress) -> MoveResult:
         for _ in range(_MAX_CALLS):
             call = next_call(resource, progress.holder, target, self._strategy)
             if call is None:
                 break
-            progress.in_flight = True
-            result = await self._write(call)
+            progress.in_flight, progress.accepted = True, False
+            result = await self._write(call, progress)
             progress.in_flight = False
             if result.outcome is not Outcome.APPLIED:
                 return progress.tag(result)
             progress.holder, progress.started = call.holder_after, True
         return MoveResult(Outcome.APPLIED)
 
-    async def _write(self, call: Call) -> MoveResult:
+    async def _write(self, call: Call, progress: _Progress) -> MoveResult:
         try:
             response = await self._api.call(call.action, call.parameters, expiring=True)
         except CloudError as error:
             kind = classify(error.code, call.action)
-            return MoveResult(kind.outcome, error.code, kind.refusal)
+            return MoveResult(kind.outcome, error.code, kind.refusal, open_ms=round(1000 * error.open_s))
+        progress.accepted = True
         return await self._task_end(str(response["RequestId"]))
 
     async def _task_end(self, task_id: str) -> MoveResult:

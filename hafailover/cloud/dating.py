@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_AGE_S = 300  # the API's own limit
 MARGIN_S = 5  # a second for the Date header's grain, one for the way, and some for nobody knows what
+GRAIN_S = 1  # the API's clock is known to a second
 PLAIN_S = 600  # for how long nothing is dated back after the API has found such a request too old
 EXPIRING = "HafailoverExpiring"  # the key of the option that asks for a short life
 
@@ -53,6 +54,11 @@ class Dating:
     def shortens(self) -> bool:
         """Whether writes are dated back now: not without the API's clock, nor where it refuses them for it."""
         return self._offset_s is not None and self._clock() >= self._plain_until_s
+
+    def open_s(self, since_sent_s: float, *, expiring: bool) -> float:
+        """Return for how long the API may still accept a request that was sent so long ago."""
+        whole_s = self._life_s if expiring and self.shortens else MAX_AGE_S
+        return max(0.0, whole_s + GRAIN_S - since_sent_s)
 
     def timestamp(self, *, expiring: bool) -> int:
         """Return the date for a request that is signed now, in seconds since the epoch."""

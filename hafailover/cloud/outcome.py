@@ -32,6 +32,9 @@ TASK_FAILED = "TaskFailed"  # accepted, and then the task ended as FAILED
 # What only this side may say, because it proves that nothing was done.
 UNSENT = frozenset({CLIENT_CONNECT, CLIENT_BUSY, CLIENT_CREDENTIALS, CLIENT_EXPIRED})
 
+# After these the request may still be on its way; after any other code the API has answered it.
+UNANSWERED = frozenset({CLIENT_TIMEOUT, CLIENT_NETWORK})
+
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(\.[A-Za-z0-9_]{1,63}){0,3}", re.ASCII)
 
 

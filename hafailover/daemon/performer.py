@@ -157,7 +157,7 @@ class Performer:
                 await self._prepare_link()
 
     async def _prepare_link(self) -> None:
-        """Find the interface before it is needed, which saves a claim time and tells early of one that is missing."""
+        """Find the interface before it is needed, which saves a claim time and tells early if it is missing."""
         try:
             await self._find_link(self._parts.guest)
         except GuestError as error:

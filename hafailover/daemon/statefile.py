@@ -63,7 +63,9 @@ def save(directory: Path, memory: Memory) -> None:
 
 def encode(memory: Memory) -> bytes:
     """Return the file's content."""
-    groups = {group.group: {"term": group.term, "paused": group.paused} for group in memory.groups}
+    groups = {
+        group.group: {"term": group.term, "paused": group.paused, "moving": group.moving} for group in memory.groups
+    }
     text = json.dumps({"version": VERSION, "drained": memory.drained, "groups": groups}, indent=1, sort_keys=True)
     return text.encode() + b"\n"
 
@@ -82,7 +84,8 @@ def decode(text: bytes) -> Memory:
 
 
 def _group(name: str, content: dict[str, Any]) -> GroupMemory:
-    return GroupMemory(GroupName(name), _term(content["term"]), _flag(content["paused"]))
+    flags = _flag(content["paused"]), _flag(content.get("moving", False))
+    return GroupMemory(GroupName(name), _term(content["term"]), *flags)
 
 
 def _table(value: object) -> dict[str, Any]:

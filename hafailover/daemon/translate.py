@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hafailover.cloud.dating import GRAIN_S, life_s
 from hafailover.election.values import GroupName, Member, NodeName, Policy, Resource, ResourceKind, Timing
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def timing(config: Config) -> Timing:
         dead_interval_ms=heartbeat.dead_interval_ms,
         restart_grace_ms=heartbeat.restart_grace_ms,
         audit_interval_ms=config.cloud.audit_interval_ms,
+        request_life_ms=int(1000 * (life_s(config.cloud.timeout_ms / 1000) + GRAIN_S)),
     )
 
 

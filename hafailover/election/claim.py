@@ -6,7 +6,8 @@ now?), ask (one conditional move that names the holder just seen), look again. N
 * APPLIED      needs a reading asked after the answer, since the cloud's word for "done" is a task, not the state;
 * REFUSED      means that the world is not as believed: a new reading, then a new plan;
 * THROTTLED    was provably not done: the same question again after a wait;
-* UNKNOWN      may or may not have been done: only a reading asked afterwards can tell.
+* UNKNOWN      may or may not have been done: only a reading asked afterwards can tell; and where no answer came at
+               all, the effect may still come, so nothing is asked again until it cannot (`ledger`).
 
 A holder that changes to somebody else while the claim is under way ends the claim: someone else was faster, and
 taking it from there would be the second move for one fault. Only a claimant that died before its call took effect
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
 
     from hafailover.election.events import MoveFinished
     from hafailover.election.holders import Holders
+    from hafailover.election.ledger import Ledger
     from hafailover.election.reasons import Reason
     from hafailover.election.values import Sighting
 
     Orphaned = Callable[[Resource, str, Instant], bool]
 
 SETTLE_MS = 200  # between two readings of a resource that the cloud is moving
+UNRESOLVED_LOOK_MS = 500  # between two readings while an unanswered move may still take effect
 
 
 @dataclass(slots=True)
@@ -72,7 +75,7 @@ class Cause:
 class Claim:
     """One attempt to become master of a group under a term of its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a claim is made of, given once
         self,
         group: GroupName,
         resources: Iterable[Resource],
@@ -82,6 +85,7 @@ class Claim:
         now: Instant,
         trust_after: Instant,
         rng: Rng,
+        ledger: Ledger,
     ) -> None:
         self.cause = cause
         self.started = now
@@ -92,6 +96,7 @@ class Claim:
         self._group = group
         self._me = me
         self._rng = rng
+        self._ledger = ledger
         self._tasks = [Task(resource, trust_after) for resource in resources]
         self._unarmed: set[Resource] = set()
 
@@ -151,10 +156,15 @@ class Claim:
         target = self._me.holder_id(task.resource)
         if sighting.holder == target:
             task.done = True
+            self._ledger.arrived(task.resource)
             self.applied_at = self.applied_at or now
             return None
         if self._taken_by_another(task, sighting.holder) and not self._inherited(task, sighting, now, orphaned):
             self.lost = True
+            return None
+        unresolved_until = self._ledger.open_until(task.resource, now)
+        if unresolved_until is not None:
+            task.retry_at = task.fresh_after = min(unresolved_until, now + UNRESOLVED_LOOK_MS)
             return None
         task.move_id = move_id
         return Move(self._group, move_id, task.resource, sighting.holder, target)
@@ -179,6 +189,7 @@ class Claim:
             return
         task.move_id = None
         result = event.result
+        self._ledger.ended(task.resource, result, now)
         if result.half_done:
             holders.learn(task.resource, result.holder)
         if result.outcome is Outcome.APPLIED:
@@ -190,8 +201,7 @@ class Claim:
         task.conflicts = task.conflicts + 1 if result.refusal is Refusal.CONFLICT else 0
         if result.outcome is not Outcome.THROTTLED and not result.half_done:
             task.fresh_after = holders.after(now)
-        holders.need(
-            holders.after(now)
-        )  # what throttles may be a move of somebody else's: then wait for its end, not for longer
+        # What throttles may be a move of somebody else's: then wait for its end, and no longer.
+        holders.need(holders.after(now))
         # After one conflict nothing was done and a new reading is on its way: the wait is that for the reading.
         task.retry_at = now if task.conflicts == 1 else now + backoff_ms(task.failures, self._rng)

@@ -27,7 +27,7 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
     if overlap:
         group.arm()
     group.term = max(group.term, group.highest_told_term) + 1
-    group.emit(group.context.remember(group.name, group.term))
+    group.emit(group.context.remember(group.name, group.term, moving=True))
     claim = Claim(
         group.name,
         group.policy.resources,
@@ -36,6 +36,7 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
         now=now,
         trust_after=group.trust_after,
         rng=group.context.rng,
+        ledger=group.ledger,
     )
     group.become(State.CLAIMING, reason, now)
     group.claim = claim

@@ -64,9 +64,9 @@ class Context:
         """Return what is remembered of a group."""
         return self._memories.get(group, GroupMemory(group))
 
-    def remember(self, group: GroupName, term: int) -> Persist:
-        """Note a group's new term; return the effect that puts it on disk."""
-        self._memories[group] = replace(self.memory_of(group), term=term)
+    def remember(self, group: GroupName, term: int, *, moving: bool) -> Persist:
+        """Note a group's term, and whether moves may be sent under it; return the effect that puts it on disk."""
+        self._memories[group] = replace(self.memory_of(group), term=term, moving=moving)
         return self.persist()
 
     def persist(self) -> Persist:

@@ -30,6 +30,7 @@ from hafailover.election.events import (
     GuestArmed,
     MoveFinished,
 )
+from hafailover.election.ledger import Ledger
 from hafailover.election.peers import Liveness
 from hafailover.election.ranking import Candidate
 from hafailover.election.reasons import Reason
@@ -90,6 +91,7 @@ class Group:
         self.tracking = Tracking(policy.checks)
         self.claim: Claim | None = None
         self.release: Release | None = None
+        self.ledger = Ledger(context.timing.request_life_ms)
         self.guards: GuardRound | None = None
         self.suspected = False
         # What the guest may carry: all of it at first, for an earlier run may have left it there.
@@ -216,6 +218,8 @@ class Group:
         if state is not State.RELEASING:
             self.release = None
         self.emit(RoleChanged(self.name, old, state, reason, self.term))
+        if old is State.CLAIMING and not any(self.ledger.open_until(each, now) for each in self.policy.resources):
+            self.emit(self.context.remember(self.name, self.term, moving=False))
         hook = HOOKS.get(state)
         if hook is not None and not (state is State.MASTER and old is State.RELEASING):
             self.emit(RunHook(self.name, hook))

@@ -70,6 +70,8 @@ class Node:
         for group in self.groups.values():
             remembered = self.context.memory_of(group.name)
             group.term, group.paused = remembered.term, remembered.paused
+            if remembered.moving:
+                group.ledger.inherit(group.policy.resources, now)
         self.deadline: Instant = now
         self.config_digest = config_digest
         self._next_advert: Instant = now

@@ -106,7 +106,8 @@ class MoveResult:
     """The end of one move. `code` is the API's error code, or the empty string where there is none.
 
     `holder` is what the mover knows of the holder afterwards when it got half way (released, not yet assigned);
-    it is only meaningful where `half_done` is True.
+    it is only meaningful where `half_done` is True. `open_ms`: for how long a request that was never
+    answered may still be accepted; 0 where it has arrived or was never sent.
     """
 
     outcome: Outcome
@@ -114,6 +115,7 @@ class MoveResult:
     refusal: Refusal | None = None
     half_done: bool = False
     holder: str | None = None
+    open_ms: int = 0
 
 
 class GuardVerdict(Enum):
@@ -166,12 +168,16 @@ class Advert:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The cluster's intervals in milliseconds; `config` guarantees dead_interval_ms >= 3 * interval_ms."""
+    """The cluster's intervals in milliseconds; `config` guarantees dead_interval_ms >= 3 * interval_ms.
+
+    `request_life_ms`: how long after its sending the cloud may still accept a write.
+    """
 
     interval_ms: int
     dead_interval_ms: int
     restart_grace_ms: int
     audit_interval_ms: int
+    request_life_ms: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +217,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class GroupMemory:
-    """What a group remembers across a restart of the daemon."""
+    """What a group remembers across a restart of the daemon; `moving` while moves of its resources may be sent."""
 
     group: GroupName
     term: int = 0
     paused: bool = False
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from hafailover.cloud.outcome import TASK_FAILED, classify
+from hafailover.cloud.outcome import TASK_FAILED, UNANSWERED, classify
 from hafailover.cloud.plan import next_call
 from hafailover.cloud.replies import parse_task
 from hafailover.election import events as ev
@@ -75,14 +75,14 @@ class Mover:
         else:
             self.world.refuse(self.name, call.action, code)
         if code:
-            self.world.at(self.world.now + wait_ms, lambda: self._end(self._classified(code, call.action)))
+            self.world.at(self.world.now + wait_ms, lambda: self._end(self._failed(code, call.action, wait_ms)))
         else:
             self._poll(str(reply["RequestId"]))
 
-    @staticmethod
-    def _classified(code: str, action: str) -> MoveResult:
+    def _failed(self, code: str, action: str, waited_ms: int) -> MoveResult:
         kind = classify(code, action)
-        return MoveResult(kind.outcome, code, kind.refusal)
+        open_ms = self.world.timing.request_life_ms - waited_ms if code in UNANSWERED else 0
+        return MoveResult(kind.outcome, code, kind.refusal, open_ms=open_ms)
 
     def _poll(self, task: str) -> None:
         self.world.at(self.world.now + POLL_MS, lambda: self._ask(task))

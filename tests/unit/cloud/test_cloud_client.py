@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,7 +94,9 @@ async def test_a_resource_that_is_there_already_needs_no_call(make_bench: MakeBe
 )
 async def test_a_write_is_sent_once_however_it_ends(make_bench: MakeBench, said: bytes, result: MoveResult) -> None:
     bench = await make_bench(by_action(**{MIGRATE: said}), timeout_ms=2000 if said else 200)
-    assert await bench.cloud.move(VIP, A, B, deadline_s=5) == result
+    ended = await bench.cloud.move(VIP, A, B, deadline_s=5)
+    assert replace(ended, open_ms=0) == result
+    assert (ended.open_ms > 0) == (said == b""), "only what was never answered may still be accepted"
     assert bench.stub.actions == [MIGRATE]
 
 

@@ -72,3 +72,8 @@ def test_a_directory_that_cannot_be_one_is_a_start_error(tmp_path: Path) -> None
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StartError, match="state directory"):
         statefile.load(tmp_path / "file")
+
+
+def test_a_file_of_before_moves_were_noted_is_read() -> None:
+    text = b'{"version": 1, "drained": false, "groups": {"vip": {"term": 3, "paused": false}}}'
+    assert statefile.decode(text).groups == (GroupMemory(GroupName("vip"), 3),)

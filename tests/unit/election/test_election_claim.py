@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from hafailover.election.claim import SETTLE_MS, Cause, Claim
+from hafailover.election.claim import SETTLE_MS, UNRESOLVED_LOOK_MS, Cause, Claim
 from hafailover.election.effects import Move
 from hafailover.election.events import HoldersRead, MoveFinished
 from hafailover.election.holders import Holders
+from hafailover.election.ledger import Ledger
 from hafailover.election.reasons import Reason
 from hafailover.election.values import MoveResult, Outcome, Resource, Sighting
 from tests.unit.election.bench import (
@@ -24,6 +25,7 @@ from tests.unit.election.bench import (
 )
 
 NOW = 1_000
+LIFE_MS = 10_000
 HALF_DONE = MoveResult(Outcome.UNKNOWN, "ClientTimeout", half_done=True, holder=None)
 
 
@@ -40,7 +42,10 @@ class Attempt:
         self.holders = Holders(Most())
         cause = Cause(Reason.MASTER_DEAD, planned=False, source=None)
         self.orphans: tuple[str, ...] = ()
-        self.claim = Claim(GROUP, resources, MEMBERS[1], cause, now=NOW, trust_after=trust_after, rng=Most())
+        self.ledger = Ledger(LIFE_MS)
+        self.claim = Claim(
+            GROUP, resources, MEMBERS[1], cause, now=NOW, trust_after=trust_after, rng=Most(), ledger=self.ledger
+        )
 
     def done(self) -> bool:
         return self.claim.done
@@ -243,3 +248,17 @@ def test_a_claim_on_nothing_is_done() -> None:
     assert attempt.drive(NOW) == ()
     assert attempt.done()
     assert attempt.claim.failures == 0
+
+
+def test_an_unanswered_move_is_not_followed_by_another_while_it_may_take_effect(attempt: Attempt) -> None:
+    attempt.finish(1_500, MoveResult(Outcome.UNKNOWN, "ClientTimeout", open_ms=6_000))
+    at = 1_500
+    while at < 7_500:
+        attempt.read(at, Sighting(VIP, "eni-a"))
+        assert attempt.drive(at, 2) == (), at
+        deadline = attempt.claim.deadline(at)
+        assert deadline is not None
+        assert deadline - at <= UNRESOLVED_LOOK_MS
+        at = deadline
+    attempt.read(at, Sighting(VIP, "eni-a"))
+    assert len(attempt.drive(at, 2)) == 1

@@ -28,7 +28,8 @@ def test_a_term_is_remembered_with_all_else(context: Context) -> None:
     assert context.drained
     assert context.memory_of(GROUP).term == 3
     assert context.memory_of(GroupName("new")) == GroupMemory(GroupName("new"))
-    assert context.remember(GROUP, 4) == Persist(Memory(True, (GroupMemory(GROUP, 4, True), other)))
+    remembered = GroupMemory(GROUP, 4, paused=True, moving=True)
+    assert context.remember(GROUP, 4, moving=True) == Persist(Memory(True, (remembered, other)))
 
 
 def test_members_and_holders_have_names(context: Context) -> None:

@@ -89,6 +89,15 @@ def test_a_duplicate_or_overtaken_datagram_is_a_replay(sequence: int) -> None:
     assert rejected(confirmed(), message(1, sequence), echo(99)) == Reject.REPLAYED
 
 
+def test_a_replay_says_what_came_after_what() -> None:
+    with pytest.raises(WireError, match="^replayed: 1 after 2$"):
+        confirmed().hear(message(1, 1), None, own(100), 2 * MS)
+
+
+def test_nothing_was_seen_of_a_peer_before_its_first_datagram() -> None:
+    assert PeerSessions(SILENT_US).seen_at_us is None
+
+
 def test_a_replay_does_not_refresh_the_peer() -> None:
     sessions = confirmed()
     rejected(sessions, message(1, 2), now_us=700 * MS)
@@ -185,6 +194,15 @@ def test_candidates_are_bounded_and_the_one_with_the_most_chances_goes_first() -
     assert {candidate.boot for candidate in sessions._candidates} == {boot(n) for n in range(1, MAX_CANDIDATES + 1)}
 
 
+def test_the_candidate_with_the_most_chances_is_told_by_count_not_by_age() -> None:
+    sessions = PeerSessions(SILENT_US)
+    for number in range(MAX_CANDIDATES):
+        for sequence in (1, 2, 3)[: 3 if number == 2 else 2]:
+            sessions.hear(message(number, sequence), None, own(5), 0)
+    sessions.hear(message(9, 1), None, own(5), 0)
+    assert [candidate.boot for candidate in sessions._candidates] == [boot(0), boot(1), boot(3), boot(9)]
+
+
 def test_a_silent_candidate_is_forgotten_and_begins_again() -> None:
     sessions = PeerSessions(SILENT_US)
     sessions.hear(message(1, 7), None, own(5), 0)
@@ -238,6 +256,12 @@ def test_an_unconfirmed_boot_is_answered_within_the_limit() -> None:
     assert sum(answers) >= 1_000 * MS // ANSWER_GAP_US
 
 
+def test_a_burst_at_one_instant_has_its_four_answers() -> None:
+    sessions = PeerSessions(SILENT_US)
+    answers = [sessions.may_answer(message(1, 1), echo(1), own(5), 0) for _ in range(ANSWER_BURST + 2)]
+    assert answers == [True] * ANSWER_BURST + [False] * 2
+
+
 @pytest.mark.parametrize(
     ("record", "wanted"),
     [
@@ -264,6 +288,15 @@ def test_the_round_trip_time_leaves_out_what_the_peer_held() -> None:
     assert (sessions.rtt_us, sessions.srtt_us) == (1 * MS, 1 * MS)
     sessions.hear(message(1, 4), echo(6, echo_us=10 * MS, held_us=5 * MS), own(7), 24 * MS)
     assert (sessions.rtt_us, sessions.srtt_us) == (9 * MS, 2 * MS)
+
+
+def test_a_round_trip_may_take_no_time_and_the_smoothed_one_is_whole() -> None:
+    sessions = confirmed()
+    sessions.hear(message(1, 3), echo(6, echo_us=10 * MS, held_us=6 * MS), own(7), 16 * MS)
+    assert (sessions.rtt_us, sessions.srtt_us) == (0, 0)
+    sessions.hear(message(1, 4), echo(6, echo_us=10 * MS, held_us=6 * MS), own(7), 16 * MS + 17)
+    assert (sessions.rtt_us, sessions.srtt_us) == (17, 2)
+    assert isinstance(sessions.srtt_us, int)
 
 
 @pytest.mark.parametrize(

@@ -206,34 +206,36 @@ def test_one_group_between_two_nodes_is_145_bytes() -> None:
         (3, b"\x02", Reject.BAD_VERSION),
         (4, b"\x02", Reject.WRONG_PATH),
         (8, b"another!", Reject.WRONG_CLUSTER),
-        (5, b"\x03", Reject.MALFORMED),  # leaving
-        (5, b"\x08", Reject.MALFORMED),  # flag that is not used
-        (6, b"\x01", Reject.MALFORMED),  # number of peers
-        (7, b"\x03", Reject.MALFORMED),  # number of groups
-        (16, bytes(8), Reject.MALFORMED),  # boot id
-        (24, bytes(8), Reject.MALFORMED),  # sequence
-        (48, b"\x00\x00\x00\x07", Reject.UNKNOWN_NODE),
-        (52, bytes(4), Reject.MALFORMED),  # peer id
-        (56, b"\x04", Reject.MALFORMED),  # peer flags
-        (57, bytes(8), Reject.MALFORMED),  # peer boot gone, its sequence not
-        (65, bytes(8), Reject.MALFORMED),  # peer sequence gone, its boot not
-        (89, b"\x02", Reject.MALFORMED),  # confirmed, but nothing heard
-        (98, b"\x00" * 7 + b"\x01", Reject.MALFORMED),  # sequence of nothing
-        (106, b"\x00" * 7 + b"\x01", Reject.MALFORMED),  # echo of nothing
-        (114, b"\x00\x00\x00\x01", Reject.MALFORMED),  # held nothing
-        (85, struct.pack(">I", node_id(NODES[1])), Reject.MALFORMED),  # the same peer twice
-        (118, bytes(4), Reject.MALFORMED),  # group id
-        (122, b"\x06", Reject.MALFORMED),  # state
-        (123, b"\x04", Reject.MALFORMED),  # group flags
-        (124, struct.pack(">h", MAX_PRIORITY + 1), Reject.MALFORMED),
-        (124, struct.pack(">h", -MAX_PRIORITY - 1), Reject.MALFORMED),
-        (141, b"\x01", Reject.MALFORMED),  # serial without a wish
-        (145, b"\x01", Reject.MALFORMED),  # target without a wish
-        (146, struct.pack(">I", group_id(GROUPS[0])), Reject.MALFORMED),  # the same group twice
+        (5, b"\x03", "malformed: flags"),  # leaving
+        (5, b"\x08", "malformed: flags"),  # flag that is not used
+        (6, b"\x01", "malformed: length"),  # number of peers
+        (7, b"\x03", "malformed: length"),  # number of groups
+        (16, bytes(8), "malformed: boot id or sequence"),  # boot id
+        (24, bytes(8), "malformed: boot id or sequence"),  # sequence
+        (48, b"\x00\x00\x00\x07", "unknown_node: ?00000007"),
+        (52, bytes(4), "malformed: peer"),  # peer id
+        (56, b"\x04", "malformed: peer"),  # peer flags
+        (57, bytes(8), "malformed: peer without boot id"),  # peer boot gone, its sequence not
+        (65, bytes(8), "malformed: peer without sequence"),  # peer sequence gone, its boot not
+        (89, b"\x02", "malformed: peer without boot id"),  # confirmed, but nothing heard
+        (98, b"\x00" * 7 + b"\x01", "malformed: peer without boot id"),  # sequence of nothing
+        (106, b"\x00" * 7 + b"\x01", "malformed: peer without boot id"),  # echo of nothing
+        (114, b"\x00\x00\x00\x01", "malformed: peer without boot id"),  # held nothing
+        (85, struct.pack(">I", node_id(NODES[1])), "malformed: peer twice"),  # the same peer twice
+        (118, bytes(4), "malformed: group"),  # group id
+        (122, b"\x06", "malformed: group"),  # state
+        (123, b"\x04", "malformed: group"),  # group flags
+        (124, struct.pack(">h", MAX_PRIORITY + 1), "malformed: priority"),
+        (124, struct.pack(">h", -MAX_PRIORITY - 1), "malformed: priority"),
+        (141, b"\x01", "malformed: wish"),  # serial without a wish
+        (145, b"\x01", "malformed: wish"),  # target without a wish
+        (146, struct.pack(">I", group_id(GROUPS[0])), "malformed: group twice"),  # the same group twice
     ],
 )
-def test_each_field_is_held_to_its_range(offset: int, value: bytes, wanted: Reject) -> None:
-    assert reason(patched(offset, value)) == wanted
+def test_each_field_is_held_to_its_range(offset: int, value: bytes, wanted: str) -> None:
+    with pytest.raises(WireError) as caught:
+        CODEC.decode(patched(offset, value))
+    assert str(caught.value) == wanted
 
 
 def test_the_ends_of_the_ranges_are_taken() -> None:
@@ -267,7 +269,8 @@ def test_more_peers_than_allowed_are_malformed() -> None:
     count = MAX_PEERS + 1
     peers = b"".join(struct.pack(">IB28s", number, 0, bytes(28)) for number in range(1, count + 1))
     body = CODEC.encode(message())[:-TAG_BYTES][:52]
-    assert reason(signed(body[:6] + bytes([count, 0]) + body[8:] + peers)) == Reject.MALFORMED
+    with pytest.raises(WireError, match="^malformed: number of peers$"):
+        CODEC.decode(signed(body[:6] + bytes([count, 0]) + body[8:] + peers))
 
 
 def test_a_node_whose_configuration_is_older_still_understands() -> None:
@@ -282,24 +285,31 @@ def test_a_node_whose_configuration_is_older_still_understands() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (replace(message(), boot=NO_BOOT), "boot id"),
-        (replace(message(), boot=b"short"), "boot id"),
+        (replace(message(), boot=NO_BOOT), "^a boot id has 8 bytes"),
+        (replace(message(), boot=b"short"), "^a boot id"),
         (replace(message(), sequence=0), "begin at 1"),
-        (replace(message(), advert=replace(message().advert, config_digest=b"short")), "digest"),
-        (replace(message(), advert=replace(message().advert, hears=(NODES[3],))), "hears"),
+        (replace(message(), advert=replace(message().advert, config_digest=b"short")), "^a configuration"),
+        (replace(message(), advert=replace(message().advert, hears=(NODES[3],))), "^whom a node hears"),
         (
             replace(message(), advert=replace(message().advert, groups=(replace(group_advert(), priority=1024),))),
             "priority 1024",
         ),
         (
             replace(message(), advert=replace(message().advert, groups=tuple(map(group_advert, range(46))))),
-            "split the groups",
+            "^1438 bytes do not fit a datagram: split the groups",
         ),
     ],
 )
 def test_what_could_not_be_decoded_is_not_encoded(wrong: Message, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         CODEC.encode(wrong)
+
+
+def test_a_datagram_of_exactly_the_largest_size_is_made_and_taken() -> None:
+    advert = replace(message().advert, hears=(), groups=tuple(map(group_advert, range(47))))
+    full = replace(message(), peers=(), advert=advert)
+    assert len(CODEC.encode(full)) == MAX_DATAGRAM
+    assert CODEC.decode(CODEC.encode(full)) == full
 
 
 def test_a_wish_without_a_target_is_a_wish() -> None:
