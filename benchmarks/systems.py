@@ -94,8 +94,8 @@ class Keepalived:
         self.stop(FIRST)
 
     def processes(self, host: str) -> list[int]:
-        """Return the parent's and the VRRP child's ids."""
-        return family(self.lab.hosts[host].processes["keepalived"].pid)
+        """Return the parent's and the VRRP child's ids, without the scripts that come and go."""
+        return family(self.lab.hosts[host].processes["keepalived"].pid)[:2]
 
     def call_ms(self) -> None:
         """Nothing in keepalived says when it decided."""

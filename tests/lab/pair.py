@@ -188,9 +188,13 @@ class Pair:
 
     def wait_state(self, name: str, state: str, timeout_s: float = 10.0) -> float:
         """Wait until a host's daemon says that it is in this state."""
-        return wait_for(
-            f"{name} is {state}", lambda: self.group(name).get("state") == state, timeout_s, pause_s=0.05
-        )
+        return wait_for(f"{name} is {state}", lambda: self.state(name) == state, timeout_s, pause_s=0.05)
+
+    def state(self, name: str) -> str:
+        """Return the group's state on a host, "" while its daemon starts. Raises LabError where that has ended."""
+        if not self.daemon(name).running:
+            raise LabError(f"the daemon of {name} has ended:\n{self.daemon(name).log.read_text()[-1000:]}")
+        return str(self.group(name).get("state", ""))
 
     def wait_peers_alive(self, *, alive: bool = True) -> None:
         """Wait until each daemon says of the other that it is alive (or not)."""
