@@ -293,9 +293,9 @@ def test_the_round_trip_time_leaves_out_what_the_peer_held() -> None:
 def test_a_round_trip_may_take_no_time_and_the_smoothed_one_is_whole() -> None:
     sessions = confirmed()
     sessions.hear(message(1, 3), echo(6, echo_us=10 * MS, held_us=6 * MS), own(7), 16 * MS)
-    assert (sessions.rtt_us, sessions.srtt_us) == (0, 0)
+    assert (sessions.rtt_us, sessions.srtt_us) == (0, 875)
     sessions.hear(message(1, 4), echo(6, echo_us=10 * MS, held_us=6 * MS), own(7), 16 * MS + 17)
-    assert (sessions.rtt_us, sessions.srtt_us) == (17, 2)
+    assert (sessions.rtt_us, sessions.srtt_us) == (17, 767)
     assert isinstance(sessions.srtt_us, int)
 
 
