@@ -90,7 +90,7 @@ def test_a_duplicate_or_overtaken_datagram_is_a_replay(sequence: int) -> None:
 
 
 def test_a_replay_says_what_came_after_what() -> None:
-    with pytest.raises(WireError, match="^replayed: 1 after 2$"):
+    with pytest.raises(WireError, match=r"^replayed: 1 after 2$"):
         confirmed().hear(message(1, 1), None, own(100), 2 * MS)
 
 

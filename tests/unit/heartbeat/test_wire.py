@@ -269,7 +269,7 @@ def test_more_peers_than_allowed_are_malformed() -> None:
     count = MAX_PEERS + 1
     peers = b"".join(struct.pack(">IB28s", number, 0, bytes(28)) for number in range(1, count + 1))
     body = CODEC.encode(message())[:-TAG_BYTES][:52]
-    with pytest.raises(WireError, match="^malformed: number of peers$"):
+    with pytest.raises(WireError, match=r"^malformed: number of peers$"):
         CODEC.decode(signed(body[:6] + bytes([count, 0]) + body[8:] + peers))
 
 
