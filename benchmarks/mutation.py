@@ -105,7 +105,7 @@ def copy(tree: Path, name: str) -> None:
         f'source_paths = ["hafailover/{name}"]',
         f"only_mutate = {json.dumps([f'hafailover/{name}/{module}.py' for module in room.modules])}",
         f"also_copy = {json.dumps([*COPIED])}",
-        'pytest_add_cli_args = ["-p", "no:randomly", "-p", "no:cacheprovider"]',
+        'pytest_add_cli_args = ["-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-seed=0"]',
         f"pytest_add_cli_args_test_selection = {json.dumps(tests)}",
     ]
     with (tree / "pyproject.toml").open("a") as file:

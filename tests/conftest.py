@@ -1,4 +1,6 @@
-"""What all tests share: on a machine that must be able to run them, a skipped lab or system test is a failure."""
+"""What all tests share: where they must be able to run, a skipped lab or system test is a failure; and how
+Hypothesis takes a busy machine: how long an example took proves nothing there.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,13 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 KINDS = ("lab", "system")
 
