@@ -19,6 +19,7 @@ MOST_BODY = 64
 SEEDS = (
     b"\x00\x00\x00GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n",
     b"\x03\x01\x07GET /a%20b?x=1&x=2&y HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"\x00\x00\x00HEAD / HTTP/1.1\r\nHost: a\r\n\r\nno request\r\n\r\n",
     b"\x05\x02\x03POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.0\r\n\r\n",
     b"\x00\x09\x01PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     b"\x00\x00\x00POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n" + b"x" * 100,

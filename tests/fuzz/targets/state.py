@@ -21,6 +21,8 @@ SEEDS = (
     bytes([RAW]) + encode(Memory(True, (GroupMemory(GroupName("vip"), 7, True), GroupMemory(GroupName("db"))))),
     bytes([RAW]) + json.dumps(EXAMPLE).encode("utf-16"),
     bytes([RAW]) + b"[" * 3000,
+    bytes([RAW]) + b'{"version":1,"drained":false,"groups":[]}',
+    bytes([RAW]) + b'{"groups":{},"drained":false,"version":"' + b"9" * 2000 + b'"}',
     bytes([0, 0, 1, 2]),
     bytes([0, 3, 1, 2, 4, 200, 7, 5, 5, 5]),
 )
