@@ -1,0 +1,44 @@
+"""The invariants: one sentence, one file, one class each."""
+
+from __future__ import annotations
+
+from tests.simulation.invariants.base import Invariant
+from tests.simulation.invariants.double_answer import DoubleAnswer
+from tests.simulation.invariants.effects_bounded import EffectsBounded
+from tests.simulation.invariants.fit_to_claim import FitToClaim
+from tests.simulation.invariants.fresh_after_pause import FreshAfterPause
+from tests.simulation.invariants.no_needless_move import NoNeedlessMove
+from tests.simulation.invariants.no_stale_steal import NoStaleSteal
+from tests.simulation.invariants.no_storm import NoStorm
+from tests.simulation.invariants.no_taking_back import NoTakingBack
+from tests.simulation.invariants.one_holder import OneHolder
+from tests.simulation.invariants.one_reason import OneReason
+from tests.simulation.invariants.one_unresolved_move import OneUnresolvedMove
+from tests.simulation.invariants.persisted_first import PersistedFirst
+from tests.simulation.invariants.preemption_waits import PreemptionWaits
+from tests.simulation.invariants.read_after_unknown import ReadAfterUnknown
+from tests.simulation.invariants.silence_is_theirs import SilenceIsTheirs
+from tests.simulation.invariants.silent_before_word import SilentBeforeWord
+from tests.simulation.invariants.stop_ends import StopEnds
+from tests.simulation.invariants.terms_grow import TermsGrow
+
+ALL: tuple[type[Invariant], ...] = (
+    DoubleAnswer,
+    EffectsBounded,
+    FitToClaim,
+    FreshAfterPause,
+    NoNeedlessMove,
+    NoStaleSteal,
+    NoStorm,
+    NoTakingBack,
+    OneHolder,
+    OneReason,
+    OneUnresolvedMove,
+    PersistedFirst,
+    PreemptionWaits,
+    ReadAfterUnknown,
+    SilenceIsTheirs,
+    SilentBeforeWord,
+    StopEnds,
+    TermsGrow,
+)

@@ -1,0 +1,57 @@
+"""What every invariant is: it is shown what happens, and raises Broken where its sentence does not hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+from tests.simulation.universe import Broken
+
+if TYPE_CHECKING:
+    from hafailover.election.effects import Effect
+    from hafailover.election.events import AdvertReceived, Event
+    from hafailover.emulator.values import Change
+    from tests.simulation.process import Process
+    from tests.simulation.universe import Universe
+    from tests.simulation.wire import Datagram
+
+
+class Invariant:
+    """One sentence about all lives. `effects` and `events` are the types that it wants to be shown."""
+
+    name: ClassVar[str] = ""
+    effects: ClassVar[tuple[type, ...]] = ()
+    events: ClassVar[tuple[type, ...]] = ()
+
+    def __init__(self, universe: Universe) -> None:
+        self.universe = universe
+
+    def broken(self, seen: str) -> NoReturn:
+        """Report what was seen."""
+        raise Broken(self.name, f"at {self.universe.now} ms: {seen}")
+
+    def on_event(self, process: Process, event: Event) -> None:
+        """See an event of one of `events`, before the core does."""
+
+    def on_effect(self, process: Process, effect: Effect) -> None:
+        """See an effect of one of `effects`, before it is carried out."""
+
+    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
+        """See what any event has caused."""
+
+    def on_heard(self, process: Process, got: Datagram, event: AdvertReceived) -> None:
+        """See an advert that a daemon hears."""
+
+    def on_change(self, change: Change) -> None:
+        """See a change of holder, as it truly happens."""
+
+    def on_start(self, process: Process) -> None:
+        """See a daemon start."""
+
+    def on_resume(self, process: Process) -> None:
+        """See a daemon about to run again."""
+
+    def on_strike(self, kind: str, *, over: bool) -> None:
+        """See a fault begin or end."""
+
+    def at_end(self) -> None:
+        """Look back, at the end of a life."""

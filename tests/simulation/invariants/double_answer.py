@@ -1,0 +1,72 @@
+"""Nobody answers for long for what the cloud has given to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election.values import State
+from tests.simulation.invariants.base import Invariant
+
+if TYPE_CHECKING:
+    from hafailover.election.effects import Effect
+    from hafailover.election.events import Event
+    from hafailover.emulator.values import Change
+    from tests.simulation.process import Process
+    from tests.simulation.universe import Host, Universe
+
+RETRY_MS = 5_000  # the cap of the waits between failing reads
+
+
+def bound_ms(universe: Universe) -> int:
+    """Return X: two audits and a second look, with the time that their answers take."""
+    options = universe.options
+    return 2 * options.timing.audit_interval_ms + 10 * options.api_ms + options.timing.dead_interval_ms + RETRY_MS
+
+
+class DoubleAnswer(Invariant):
+    """A running daemon that can ask the cloud takes off its guest, within X, what the cloud gave to another (S2, S5).
+
+    A claimant may carry it before it has it: in a VPC nothing reaches it there.
+    """
+
+    name = "double-answer"
+
+    def __init__(self, universe: Universe) -> None:
+        super().__init__(universe)
+        self.longest_ms = 0
+        self._bound_ms = bound_ms(universe)
+        self._since: dict[str, int] = {}
+        self._suspects = False
+
+    def on_change(self, change: Change) -> None:
+        self._suspects = True
+
+    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
+        if effects or self._suspects:
+            self._look()
+
+    def _look(self) -> None:
+        universe, self._suspects = self.universe, False
+        for name, host in universe.hosts.items():
+            if not self._wrong(host):
+                since = self._since.pop(name, None)
+                if since is not None:
+                    self.longest_ms = max(self.longest_ms, universe.now - since)
+                continue
+            self._suspects = True
+            since = self._since.setdefault(name, universe.now)
+            if universe.now - since > self._bound_ms:
+                self.broken(f"{name} has carried {sorted(host.guest)} since {since}, the cloud says {universe.holder}")
+
+    def _wrong(self, host: Host) -> bool:
+        process = host.process
+        if not host.guest or process is None or process.frozen:
+            return False
+        sky = self.universe.sky
+        if sky.outages[process.name] > 0 or sky.read_failures or sky.stale_ms.get(process.name):
+            return False
+        group = next(iter(process.node.groups.values()))
+        if group.state is State.CLAIMING:
+            return False
+        holders = (self.universe.holder[address] for address in sorted(host.guest))
+        return any(eni is not None and eni != host.member.eni_id for eni in holders)

@@ -1,0 +1,41 @@
+"""Nothing that a daemon does is without bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election import effects as fx
+from tests.simulation.invariants.base import Invariant
+
+if TYPE_CHECKING:
+    from hafailover.election.effects import Effect
+    from hafailover.election.events import Event
+    from tests.simulation.process import Process
+    from tests.simulation.universe import Universe
+
+MOST_EFFECTS = 24  # of one event, for one group
+MOST_CALLS = 12  # requests to the cloud that one daemon begins within a second
+MOST_TURNS = 400  # events within a second, whatever the peers send
+
+
+class EffectsBounded(Invariant):
+    """One event causes few effects, and one second few requests and few turns of one daemon (S12)."""
+
+    name = "effects-bounded"
+
+    def __init__(self, universe: Universe) -> None:
+        super().__init__(universe)
+        self._second: dict[int, tuple[int, int, int]] = {}
+
+    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
+        if len(effects) > MOST_EFFECTS:
+            self.broken(f"{type(event).__name__} causes {len(effects)} effects")
+        second = self.universe.now // 1_000
+        since, turns, calls = self._second.get(process.boot, (second, 0, 0))
+        if since != second:
+            turns = calls = 0
+        if effects:
+            calls += sum(isinstance(each, fx.Move | fx.ReadHolders) for each in effects)
+        self._second[process.boot] = (second, turns + 1, calls)
+        if turns > MOST_TURNS or calls > MOST_CALLS:
+            self.broken(f"{process.name} has begun {calls} requests in {turns} turns within a second")

@@ -1,0 +1,39 @@
+"""Nodes that cannot hear each other do not steal from each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.simulation.invariants.base import Invariant
+
+if TYPE_CHECKING:
+    from hafailover.emulator.values import Change
+    from tests.simulation.universe import Universe
+
+
+class NoTakingBack(Invariant):
+    """While two running nodes are cut off from each other, an address does not go from one to the other and back (S3)."""
+
+    name = "no-taking-back"
+
+    def __init__(self, universe: Universe) -> None:
+        super().__init__(universe)
+        self._last: dict[str, tuple[str | None, str | None]] = {}
+
+    def on_strike(self, kind: str, *, over: bool) -> None:
+        self._last.clear()
+
+    def on_change(self, change: Change) -> None:
+        universe, resource = self.universe, change.resource
+        if change.caller == "console" or change.after is None:
+            self._last.pop(resource, None)
+            return
+        before = change.before
+        one, other = universe.by_eni.get(before or ""), universe.by_eni.get(change.after)
+        if one is None or other is None or not (one.running and other.running):
+            return
+        names = (one.member.name, other.member.name)
+        cut = not universe.network.passes(*names) and not universe.network.passes(*reversed(names))
+        if cut and self._last.get(resource) == (change.after, before):
+            self.broken(f"{names[1]} takes {resource} back from {names[0]}, which lives and is not heard")
+        self._last[resource] = (before, change.after)

@@ -1,0 +1,51 @@
+"""Nobody is displaced by rank before its time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election import effects as fx
+from hafailover.election.reasons import Reason
+from hafailover.election.values import State
+from tests.simulation.invariants.base import Invariant
+
+if TYPE_CHECKING:
+    from hafailover.election.effects import Effect
+    from hafailover.election.events import AdvertReceived
+    from tests.simulation.process import Process
+    from tests.simulation.universe import Universe
+    from tests.simulation.wire import Datagram
+
+
+class PreemptionWaits(Invariant):
+    """No pre-emption where it is off, nor before a better node has been ready for the whole delay (S9)."""
+
+    name = "preemption-waits"
+    effects = (fx.RoleChanged,)
+
+    def __init__(self, universe: Universe) -> None:
+        super().__init__(universe)
+        self._ready: dict[tuple[int, str], int] = {}
+        self._master_since: dict[int, int] = {}
+
+    def on_heard(self, process: Process, got: Datagram, event: AdvertReceived) -> None:
+        key = (process.boot, got.sender)
+        if any(group.eligible for group in event.advert.groups):
+            self._ready.setdefault(key, process.clock)
+        else:
+            self._ready.pop(key, None)
+
+    def on_effect(self, process: Process, effect: Effect) -> None:
+        assert isinstance(effect, fx.RoleChanged)
+        if effect.new is State.MASTER:
+            self._master_since[process.boot] = process.clock
+        if effect.reason is not Reason.PREEMPTED:
+            return
+        options = self.universe.options
+        if not options.preempt:
+            self.broken(f"{process.name} gives way to rank")
+        delay_ms = options.preempt_delay_ms
+        ready = [since for (boot, _), since in self._ready.items() if boot == process.boot]
+        since = max(self._master_since.get(process.boot, 0), min(ready, default=process.clock))
+        if process.clock - since < delay_ms:
+            self.broken(f"{process.name} gives way to rank after {process.clock - since} ms of {delay_ms}")

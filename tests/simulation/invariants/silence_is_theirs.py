@@ -1,0 +1,54 @@
+"""A master is not dead because this node was not listening."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election import effects as fx
+from hafailover.election.reasons import Reason
+from hafailover.election.values import State
+from tests.simulation.invariants.base import Invariant
+
+if TYPE_CHECKING:
+    from hafailover.election.effects import Effect
+    from hafailover.election.events import AdvertReceived
+    from tests.simulation.process import Process
+    from tests.simulation.universe import Universe
+    from tests.simulation.wire import Datagram
+
+DEAD = (Reason.MASTER_DEAD, Reason.MASTER_GONE)
+
+
+class SilenceIsTheirs(Invariant):
+    """A node claims for its master's death only after a dead interval of silence in which it was awake itself (S10)."""
+
+    name = "silence-is-theirs"
+    effects = (fx.RoleChanged,)
+
+    def __init__(self, universe: Universe) -> None:
+        super().__init__(universe)
+        self._heard: dict[tuple[int, str], int] = {}
+        self._resumed: dict[int, int] = {}
+        self._turned: dict[int, int] = {}
+
+    def on_heard(self, process: Process, got: Datagram, event: AdvertReceived) -> None:
+        self._heard[process.boot, got.sender] = process.clock
+
+    def on_resume(self, process: Process) -> None:
+        slept_ms = self.universe.now - self._turned.get(process.boot, 0)
+        if slept_ms > 2 * self.universe.options.timing.dead_interval_ms and not process.barred:
+            self._resumed[process.boot] = process.clock
+
+    def on_handled(self, process: Process, event: object, effects: tuple[Effect, ...]) -> None:
+        self._turned[process.boot] = self.universe.now
+
+    def on_effect(self, process: Process, effect: Effect) -> None:
+        assert isinstance(effect, fx.RoleChanged)
+        if effect.new is not State.CLAIMING or effect.reason not in DEAD:
+            return
+        master = process.node.groups[effect.group].last_master
+        heard_at = self._heard.get((process.boot, str(master)), 0)
+        awake_since = self._resumed.get(process.boot, 0)
+        silent_ms = process.clock - max(heard_at, awake_since)
+        if silent_ms < self.universe.options.timing.dead_interval_ms:
+            self.broken(f"{process.name} takes {master} for dead after {silent_ms} ms")

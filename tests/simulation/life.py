@@ -1,0 +1,180 @@
+"""A seed's life: calm, trouble, healing, and then all must come right within a bound that is computed beforehand."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hafailover.election.values import State
+from tests.simulation.faults import Storm
+from tests.simulation.invariants import ALL
+from tests.simulation.options import GROUP
+from tests.simulation.sky import LIFE_MS, MOVE_DEADLINE_MS
+from tests.simulation.universe import Broken, Universe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hafailover.election.group import Group
+    from tests.simulation.options import Options
+    from tests.simulation.universe import Host
+
+QUIET_MS = 60_000  # after everything has come right, nothing may move
+LOOK_EVERY_MS = 500
+BACKOFF_MS = 5_000  # the cap of the core's own waits
+RETRY_MS = 10_000  # until a guest that failed is tried again
+RELEASE_MS = 30_000  # what a hand-over may take
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one life has shown."""
+
+    options: Options
+    broken: Broken | None = None
+    sha256: str = ""
+    trace: list[str] = field(default_factory=list)
+    simulated_ms: int = 0
+    events: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    moves: int = 0
+    dark: list[tuple[int, str]] = field(default_factory=list)  # (length, the kind that struck last before it)
+    double_ms: int = 0
+    healed_in_ms: int = 0
+    cpu_s: float = 0.0
+
+
+def live(options: Options) -> Outcome:
+    """Live one life; what breaks is in the outcome."""
+    began = time.process_time()
+    universe = Universe(options)
+    invariants = [kind(universe) for kind in ALL]
+    universe.watch(invariants)
+    outcome = Outcome(options)
+    try:
+        _through(universe, outcome)
+        for each in invariants:
+            each.at_end()
+    except Broken as broken:
+        outcome.broken = broken
+    _account(universe, outcome)
+    outcome.cpu_s = time.process_time() - began
+    return outcome
+
+
+def _through(universe: Universe, outcome: Outcome) -> None:
+    options = universe.options
+    for name in universe.hosts:
+        universe.start(name)
+    universe.run_until(options.calm_ms)
+    _require(astray(universe), "elects")
+    storm = Storm(universe)
+    storm.begin(options.calm_ms + options.trouble_ms)
+    universe.run_until(options.calm_ms + options.trouble_ms)
+    storm.heal()
+    healed_at, bound_ms = universe.now, recovery_bound_ms(options)
+    while (wrong := astray(universe)) and universe.now < healed_at + bound_ms:
+        universe.run_until(universe.now + LOOK_EVERY_MS)
+    if not options.paused:
+        _require(wrong, f"recovers within {bound_ms} ms")
+    outcome.healed_in_ms = universe.now - healed_at
+    moves = len(universe.cloud.history)
+    universe.run_until(universe.now + QUIET_MS)
+    _require("" if len(universe.cloud.history) == moves else "something moved", "quiet")
+    if not options.paused:
+        _require(astray(universe), "quiet")
+
+
+def _require(wrong: str, name: str) -> None:
+    if wrong:
+        raise Broken(name, wrong)
+
+
+def recovery_bound_ms(options: Options) -> int:
+    """Return within what time after all faults have ended the right node must be master, and everybody know it."""
+    timing = options.timing
+    request_ms = round(options.api_ms * math.exp(3 * options.api_spread))
+    listen_ms = max(timing.dead_interval_ms, timing.restart_grace_ms) + len(options.priorities) * timing.dead_interval_ms
+    calls = options.addresses * (2 if options.strategy == "reassign" else 1)
+    move_ms = calls * (3 * request_ms + options.task_ms + 1_000) + 2 * request_ms
+    straggler_ms = LIFE_MS + max(options.task_ms, 12_000) + 2 * timing.audit_interval_ms
+    waits_ms = MOVE_DEADLINE_MS + RELEASE_MS + RETRY_MS + 2 * BACKOFF_MS + options.preempt_delay_ms
+    return listen_ms + 2 * move_ms + straggler_ms + waits_ms
+
+
+def astray(universe: Universe) -> str:
+    """Return what is not as it should be when all is well, empty where nothing is."""
+    masters = [host for host in universe.hosts.values() if _state(host) is State.MASTER]
+    if len(masters) != 1:
+        return f"masters: {[host.member.name for host in masters]}"
+    master = masters[0]
+    looks: tuple[Callable[[Universe, Host], str], ...] = (_roles, _cloud, _guests, _agreement, _rank)
+    return next((wrong for look in looks if (wrong := look(universe, master))), "")
+
+
+def _group(host: Host) -> Group | None:
+    return None if host.process is None else host.process.node.groups[GROUP]
+
+
+def _state(host: Host) -> State | None:
+    group = _group(host)
+    return None if group is None else group.state
+
+
+def _roles(universe: Universe, master: Host) -> str:
+    others = [host for host in universe.hosts.values() if host is not master and _state(host) is not State.BACKUP]
+    return "".join(f"{host.member.name} is {_state(host)} " for host in others)
+
+
+def _cloud(universe: Universe, master: Host) -> str:
+    held = all(eni == master.member.eni_id for eni in universe.holder.values())
+    return "" if held else f"{master.member.name} is master and the cloud says {universe.holder}"
+
+
+def _guests(universe: Universe, master: Host) -> str:
+    if master.guest != set(universe.holder):
+        return f"the master's guest has {sorted(master.guest)}"
+    others = [host.member.name for host in universe.hosts.values() if host is not master and host.guest]
+    return f"also on the guest of {others}" if others else ""
+
+
+def _agreement(universe: Universe, master: Host) -> str:
+    term = _term(master)
+    for host in universe.hosts.values():
+        group = _group(host)
+        if host is master or group is None or host.process is None:
+            continue
+        heard = group.heard_master(host.process.clock)
+        seen = None if heard is None else (heard.peer.name, heard.advert.term)
+        if seen != (master.member.name, term):
+            return f"{host.member.name} believes {seen} and the master is {master.member.name} with term {term}"
+    return ""
+
+
+def _term(host: Host) -> int:
+    group = _group(host)
+    return 0 if group is None else group.term
+
+
+def _rank(universe: Universe, master: Host) -> str:
+    if not universe.options.preempt:
+        return ""
+    best = min(universe.hosts.values(), key=lambda host: (-host.member.priority, host.member.order))
+    return "" if best is master else f"{master.member.name} is master and {best.member.name} ranks higher"
+
+
+def _account(universe: Universe, outcome: Outcome) -> None:
+    outcome.sha256 = universe.trace.sha256
+    outcome.trace = list(universe.trace.last)
+    outcome.simulated_ms = universe.now
+    outcome.events = universe.events
+    outcome.counts = universe.counts
+    outcome.moves = sum(change.after is not None and change.caller != "console" for change in universe.cloud.history)
+    for began, ended in universe.dark:
+        before = [kind for at, kind in universe.strikes if at <= began]
+        outcome.dark.append((ended - began, before[-1] if before else "start"))
+    for each in universe.invariants:
+        outcome.double_ms = max(outcome.double_ms, getattr(each, "longest_ms", 0))

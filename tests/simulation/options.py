@@ -1,0 +1,146 @@
+"""A seed expands into a set of options, which is printed: the same seed gives the same life, on any machine.
+
+Each seed enables a random few of the kinds of faults (swarm testing: what is rare in a mixture of everything is
+common where only little is enabled), each with its own lengths of trouble and of calm.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields
+
+from hafailover.election.values import GroupName, Handover, Policy, Resource, ResourceKind, Timing
+
+GROUP = GroupName("vip")
+CHECK = "web"
+ADDRESSES = ("10.0.1.100", "10.0.1.101")
+CALM_MS = 120_000
+TROUBLE_MS = 480_000
+NAMES = "abcde"
+
+# (interval, dead interval, restart grace)
+TIMINGS = ((1_000, 3_000, 6_000), (1_000, 4_000, 4_000), (500, 1_500, 3_000), (200, 1_000, 3_000))
+
+# Without one of these nothing would move, and what befalls moves would befall nothing.
+STIRRING = ("power-off", "kill", "host-dark", "isolate-host", "service-down", "failover", "console", "freeze", "stop")
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """How one kind of fault comes and goes: the least and the mean length of its trouble and of the calm between."""
+
+    kind: str
+    least_ms: int
+    mean_ms: int
+    least_calm_ms: int
+    mean_calm_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """All that is drawn before a life begins. Times are in milliseconds."""
+
+    seed: int
+    priorities: tuple[tuple[str, int], ...]
+    timing: Timing
+    preempt: bool = False
+    preempt_delay_ms: int = 0
+    handover: Handover = Handover.OVERLAP
+    demote: bool = False
+    guards: tuple[str, ...] = ()
+    strategy: str = "migrate"
+    addresses: int = 1
+    checked: bool = True
+    hold_down_ms: int = 30_000
+    api_ms: int = 100  # the median of one request
+    api_spread: float = 0.3  # sigma of the logarithm
+    task_ms: int = 500
+    link_ms: int = 1
+    disk_ms: int = 0
+    guest_ms: int = 0
+    paused: bool = False
+    waves: tuple[Wave, ...] = ()
+    calm_ms: int = CALM_MS
+    trouble_ms: int = TROUBLE_MS
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """What the group has."""
+        return tuple(Resource(ResourceKind.ADDRESS, each) for each in ADDRESSES[: self.addresses])
+
+    @property
+    def policy(self) -> Policy:
+        """The group as its configuration would have it."""
+        return Policy(
+            group=GROUP,
+            resources=self.resources,
+            preempt=self.preempt,
+            preempt_delay_ms=self.preempt_delay_ms,
+            handover=self.handover,
+            demote_when_isolated=self.demote,
+            hold_down_ms=self.hold_down_ms,
+            guards=self.guards,
+            checks=((CHECK, 0),) if self.checked else (),
+        )
+
+    def told(self) -> str:
+        """Return the options as one text, a line for the life and one for each kind of fault."""
+        shown = (each.name for each in fields(self) if each.name not in ("waves", "timing"))
+        lines = [" ".join(f"{name}={_plain(getattr(self, name))}" for name in shown), f"  {self.timing}"]
+        lines.extend(f"  {wave}" for wave in self.waves)
+        return "\n".join(lines)
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, Handover) else value
+
+
+def expand(seed: int, kinds: tuple[str, ...]) -> Options:
+    """Return the options of a seed; `kinds` are the faults to choose from."""
+    rng = random.Random(f"{seed}:options")  # noqa: S311 - to be repeated, not secret
+    names = NAMES[: rng.choices((2, 3, 4, 5), (12, 4, 1, 1))[0]]
+    preempt = rng.random() < 0.35
+    return Options(
+        seed=seed,
+        priorities=tuple((name, rng.choice((100, 100, 90, 80))) for name in names),
+        timing=_timing(rng),
+        preempt=preempt,
+        preempt_delay_ms=rng.choice((0, 5_000, 30_000)) if preempt else 0,
+        handover=Handover.STRICT if rng.random() < 0.2 else Handover.OVERLAP,
+        demote=rng.random() < 0.25,
+        guards=rng.choice(((), ("vip",), ("cloud",), ("vip", "cloud"), ("vip", "cloud"))),
+        strategy="reassign" if rng.random() < 0.3 else "migrate",
+        addresses=2 if rng.random() < 0.2 else 1,
+        checked=rng.random() < 0.8,
+        hold_down_ms=rng.choice((5_000, 30_000, 30_000)),
+        api_ms=rng.choice((30, 100, 200, 600)),
+        api_spread=rng.choice((0.0, 0.3, 0.8)),
+        task_ms=rng.choice((100, 500, 1_000, 4_000)),
+        link_ms=rng.choice((1, 1, 5, 40)),
+        disk_ms=rng.choice((0, 0, 2, 60)),
+        guest_ms=rng.choice((0, 0, 5)),
+        paused=rng.random() < 0.03,
+        waves=_waves(rng, kinds),
+    )
+
+
+def _timing(rng: random.Random) -> Timing:
+    interval_ms, dead_ms, grace_ms = rng.choices(TIMINGS, (5, 4, 3, 2))[0]
+    return Timing(interval_ms, dead_ms, grace_ms, rng.choice((10_000, 30_000, 30_000)))
+
+
+def _waves(rng: random.Random, kinds: tuple[str, ...]) -> tuple[Wave, ...]:
+    chosen = rng.sample(kinds, min(len(kinds), rng.choices((1, 2, 3, 5, 8), (4, 5, 4, 3, 1))[0]))
+    stirring = [kind for kind in kinds if kind in STIRRING]
+    if stirring and not set(chosen) & set(stirring):
+        chosen.append(rng.choice(stirring))
+    return tuple(
+        Wave(
+            kind=kind,
+            least_ms=rng.choice((100, 1_000, 5_000)),
+            mean_ms=rng.choice((500, 3_000, 10_000, 40_000)),
+            least_calm_ms=rng.choice((1_000, 10_000, 40_000)),
+            mean_calm_ms=rng.choice((5_000, 20_000, 60_000)),
+        )
+        for kind in chosen
+    )

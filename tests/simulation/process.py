@@ -1,0 +1,171 @@
+"""One run of one daemon: the core, and a model of the runner that turns it.
+
+As in `hafailover.daemon.runner`, one event at a time is handled to its end, effects in the order returned and
+barriers waited for; what arrives meanwhile queues up. A process can be frozen at any instant, and killed between
+any two effects of one batch.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import TYPE_CHECKING
+
+from hafailover.election import events as ev
+from hafailover.election.node import Node
+from tests.simulation.wire import Datagram, Ears
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hafailover.election.effects import Effect
+    from hafailover.election.events import Event
+    from tests.simulation.universe import Host, Universe
+
+TIMER = ev.TimerExpired()
+DIGEST = b"\0" * 8
+DOOMED_BATCH = 3  # a batch of so many effects has something to be interrupted in
+
+
+class Process:
+    """A running daemon. `boot` counts the starts of all daemons, so that each run has its own."""
+
+    def __init__(self, universe: Universe, host: Host, boot: int) -> None:
+        options = universe.options
+        self.universe, self.host, self.boot = universe, host, boot
+        self.name: str = host.member.name
+        self.peers = [name for name in universe.hosts if name != self.name]
+        self.alive = True
+        self.frozen = False
+        self.doomed = False
+        self.socket: list[Datagram] = []
+        self.ears = Ears(self.name, boot, options.timing.dead_interval_ms // 2)
+        self.node = Node(
+            host.member,
+            [each.member for each in universe.hosts.values()],
+            options.timing,
+            [options.policy],
+            config_digest=DIGEST,
+            memory=host.memory,
+            rng=random.Random(f"{options.seed}:{self.name}:{boot}"),  # noqa: S311 - to be repeated, not secret
+            now=self.clock,
+        )
+        self._inbox: deque[Event] = deque()
+        self._todo: deque[Effect] = deque()
+        self._waiting: list[Callable[[], None]] = []
+        self._busy = False
+        self._effects_left: int | None = None
+        self._armed_for: int | None = None
+
+    @property
+    def clock(self) -> int:
+        """This host's monotonic clock."""
+        return self.universe.now + self.host.offset_ms
+
+    # -- events ------------------------------------------------------------------------------------------------
+
+    def post(self, event: Event) -> None:
+        """Queue an event, and handle it if nothing is in the way."""
+        if self.alive:
+            self._inbox.append(event)
+            self._turn()
+
+    def take_in(self, got: Datagram) -> None:
+        """Read a datagram from the socket."""
+        event = self.ears.hear(got, self.universe.now)
+        if event is not None:
+            self.universe.heard(self, got, event)
+            self.post(event)
+
+    def when_running(self, action: Callable[[], None]) -> None:
+        """Do something of this process's own now, or when it runs again; never once it is dead."""
+        if not self.alive:
+            return
+        if self.frozen:
+            self._waiting.append(action)
+        else:
+            action()
+
+    def wake(self, armed_for: int) -> None:
+        """Let the timer run out."""
+        if self._armed_for == armed_for:
+            self._armed_for = None
+            self._turn()
+
+    def _turn(self) -> None:
+        timer_done = False
+        while self.alive and not self.frozen and not self._busy:
+            if self._inbox:
+                self._handle(self._inbox.popleft())
+            elif not timer_done and self.clock >= self.node.deadline:
+                timer_done = True
+                self._handle(TIMER)
+            else:
+                self._arm_timer()
+                return
+
+    def _arm_timer(self) -> None:
+        universe = self.universe
+        due = max(self.node.deadline - self.host.offset_ms, universe.now + 1)
+        if self._armed_for is None or due < self._armed_for:
+            self._armed_for = due
+            universe.at(due, self.wake, due)
+
+    def _handle(self, event: Event) -> None:
+        effects = self.universe.handled(self, event)
+        if not effects:
+            return
+        self._todo.extend(effects)
+        if self.doomed and len(effects) >= DOOMED_BATCH and self._effects_left is None:
+            self._effects_left = self.universe.faults_rng.randrange(1, len(effects))
+        self._perform()
+
+    def _perform(self) -> None:
+        while self._todo and self.alive:
+            if self._effects_left is not None:
+                if self._effects_left == 0:
+                    self.universe.kill(self.name)
+                    return
+                self._effects_left -= 1
+            wait_ms = self.universe.perform(self, self._todo.popleft())
+            if wait_ms:
+                self._busy = True
+                self.universe.at(self.universe.now + wait_ms, self.when_running, self._go_on)
+                return
+
+    def _go_on(self) -> None:
+        self._busy = False
+        self._perform()
+        self._turn()
+
+    # -- being stopped -----------------------------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        """Stop running; the clock goes on."""
+        self.frozen = True
+
+    def thaw(self, lag_ms: int = 0) -> None:
+        """Run again; `lag_ms` is for how long the machine's monotonic clock stood still."""
+        self.frozen = False
+        if lag_ms:
+            self._inbox.appendleft(ev.LoopLagged(lag_ms))
+        waiting, self._waiting = self._waiting, []
+        for action in waiting:
+            self.when_running(action)
+        socket, self.socket = self.socket, []
+        for got in socket:
+            self.take_in(got)
+        self._turn()
+
+    @property
+    def barred(self) -> bool:
+        """Whether effects wait behind a barrier."""
+        return self._busy
+
+    def die(self) -> None:
+        """End without a word."""
+        self.alive = False
+        self._inbox.clear()
+        self._todo.clear()
+
+

@@ -1,0 +1,377 @@
+"""The simulated universe, tier 1: the election core times N, the emulator's model of the cloud, links that fail.
+
+All happens at integer milliseconds, in an order that follows from the seed alone: no socket, no thread, no clock.
+The true state of everything is known here, and each event and effect is shown to the invariants as it happens.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hafailover.election import effects as fx
+from hafailover.election import events as ev
+from hafailover.election.values import CheckState, GroupMemory, GuardVerdict, Member, Memory, NodeName
+from hafailover.emulator.model import Model, Rules
+from hafailover.emulator.network import InstanceState
+from hafailover.emulator.world import NodeSpec, build
+from hafailover.errors import InvariantError
+from tests.simulation.options import CHECK, GROUP
+from tests.simulation.process import Process
+from tests.simulation.sky import Errand, Sky
+from tests.simulation.trace import Trace
+from tests.simulation.wire import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hafailover.election.effects import Effect
+    from hafailover.election.events import Event
+    from hafailover.emulator.values import Change
+    from tests.simulation.invariants.base import Invariant
+    from tests.simulation.options import Options
+    from tests.simulation.wire import Datagram
+
+STRANGER = NodeSpec("stranger", "ins-zzzzzzzz", "eni-zzzzzzzz", "10.0.1.250")  # a machine without a daemon
+CHECK_MS = 1_000  # from a change of the service to the check's word
+FIRST_PASS_MS = 300
+
+
+class Broken(AssertionError):  # noqa: N818 - it names the finding, not an error of this program
+    """An invariant does not hold: its name, and what was seen."""
+
+    def __init__(self, name: str, seen: str) -> None:
+        self.name, self.seen = name, seen
+        super().__init__(f"{name}: {seen}")
+
+
+@dataclass(eq=False)
+class Host:
+    """One CVM: what survives its daemon, and the daemon while it runs. `offset_ms`: its clock minus the universe's."""
+
+    member: Member
+    offset_ms: int
+    memory: Memory = field(default_factory=Memory)
+    older_memory: Memory = field(default_factory=Memory)
+    process: Process | None = None
+    powered: bool = True
+    suspended: bool = False
+    service: bool = True
+    crippled: bool = False  # the guest's network cannot be configured
+    guest: set[str] = field(default_factory=set)
+
+    @property
+    def running(self) -> bool:
+        """Whether a daemon turns here."""
+        return self.process is not None and not self.process.frozen
+
+
+class Universe:
+    """Hosts, the network between them, the cloud, and time."""
+
+    def __init__(self, options: Options) -> None:
+        seed = options.seed
+        self.options = options
+        self.now = 0
+        self.events = 0
+        self.faults_rng = _stream(seed, "faults")
+        specs = tuple(
+            NodeSpec(name, f"ins-{name * 8}", f"eni-{name * 8}", f"10.0.1.{17 + place}")
+            for place, (name, _) in enumerate(options.priorities)
+        )
+        addresses = tuple(each.id for each in options.resources)
+        self.cloud = Model(build((*specs, STRANGER), addresses), rules=Rules(task_ms=options.task_ms), seed=str(seed))
+        self.cloud.listeners.append(self._changed)
+        self.holder: dict[str, str | None] = dict.fromkeys(addresses, specs[0].eni_id)
+        clocks = _stream(seed, "clocks")
+        self.hosts = {
+            name: Host(
+                Member(NodeName(name), place, priority, specs[place].eni_id, specs[place].instance_id),
+                clocks.randrange(10**9),
+                Memory(groups=(GroupMemory(GROUP, paused=True),)) if options.paused else Memory(),
+            )
+            for place, (name, priority) in enumerate(options.priorities)
+        }
+        self.by_eni = {host.member.eni_id: host for host in self.hosts.values()}
+        self.network = Network(self, _stream(seed, "net"))
+        self.sky = Sky(self, _stream(seed, "cloud"))
+        self.trace = Trace()
+        self.counts: Counter[str] = Counter()
+        self.invariants: list[Invariant] = []
+        self.answers: dict[int, fx.Answer] = {}
+        self.strikes: list[tuple[int, str]] = []
+        self.finished: list[tuple[int, fx.FailoverFinished]] = []
+        self.dark: list[tuple[int, int]] = []  # when a client had no answer
+        self._dark_since: int | None = None
+        self._queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._serial = 0
+        self._boots = 0
+        self._request = 0
+        self._errands: dict[Process, deque[Errand]] = {}
+        self._handled_watchers: list[Callable[[Process, Event, tuple[Effect, ...]], None]] = []
+        self._heard_watchers: list[Callable[[Process, Datagram, ev.AdvertReceived], None]] = []
+        self._effect_watchers: dict[type, list[Callable[[Process, Effect], None]]] = {}
+        self._event_watchers: dict[type, list[Callable[[Process, Event], None]]] = {}
+
+    def watch(self, invariants: Iterable[Invariant]) -> None:
+        """Have invariants look at everything from now on."""
+        for each in invariants:
+            self.invariants.append(each)
+            if overrides(each, "on_handled"):
+                self._handled_watchers.append(each.on_handled)
+            if overrides(each, "on_heard"):
+                self._heard_watchers.append(each.on_heard)
+            for kind in each.effects:
+                self._effect_watchers.setdefault(kind, []).append(each.on_effect)
+            for kind in each.events:
+                self._event_watchers.setdefault(kind, []).append(each.on_event)
+
+    # -- time --------------------------------------------------------------------------------------------------
+
+    def at(self, instant: int, action: Callable[..., None], *arguments: object) -> None:
+        """Have something happen at an instant; equal instants keep their order."""
+        self._serial += 1
+        heapq.heappush(self._queue, (instant if instant > self.now else self.now, self._serial, action, arguments))
+
+    def run_until(self, instant: int) -> None:
+        """Let everything happen up to and including an instant."""
+        queue, cloud = self._queue, self.cloud
+        while True:
+            due = cloud.next_due()
+            following = queue[0][0] if queue else instant + 1
+            if due is not None and due <= following and due <= instant:
+                self.now = max(self.now, due)
+                cloud.advance(due)
+            elif following <= instant:
+                at, _, action, arguments = heapq.heappop(queue)
+                self.now = at
+                action(*arguments)
+            else:
+                break
+        self.now = instant
+
+    # -- what the invariants see ---------------------------------------------------------------------------------
+
+    def handled(self, process: Process, event: Event) -> tuple[Effect, ...]:
+        """Have the core handle an event, and show both to the invariants."""
+        self.events += 1
+        for watcher in self._event_watchers.get(type(event), ()):
+            watcher(process, event)
+        try:
+            effects = process.node.handle(event, now=process.clock)
+        except InvariantError as error:
+            raise Broken("core", str(error)) from error
+        self.trace.line(self.now, process, event, effects)
+        for look in self._handled_watchers:
+            look(process, event, effects)
+        return effects
+
+    def heard(self, process: Process, got: Datagram, event: ev.AdvertReceived) -> None:
+        """Show the invariants an advert that is about to be told to a core."""
+        for look in self._heard_watchers:
+            look(process, got, event)
+
+    def _changed(self, change: Change) -> None:
+        self.holder[change.resource] = change.after
+        self.trace.note(self.now, f"cloud {change.resource} {change.before} -> {change.after} by {change.caller}")
+        for each in self.invariants:
+            each.on_change(change)
+        self.truth_changed()
+
+    def count(self, what: str) -> None:
+        """Count something for the figures."""
+        self.counts[what] += 1
+
+    def struck(self, kind: str, detail: str, *, over: bool = False) -> None:
+        """Note that a fault begins or ends."""
+        if not over:
+            self.counts[f"fault:{kind}"] += 1
+        self.strikes.append((self.now, kind))
+        self.trace.note(self.now, f"fault {kind} {'over' if over else 'begins'}: {detail}")
+        for each in self.invariants:
+            each.on_strike(kind, over=over)
+
+    # -- what a client sees --------------------------------------------------------------------------------------
+
+    def serves(self, host: Host | None, address: str) -> bool:
+        """Whether a request that the cloud sends to this host is answered."""
+        return (
+            host is not None
+            and host.powered
+            and not host.suspended
+            and host.service
+            and address in host.guest
+        )
+
+    def answered(self) -> bool:
+        """Whether a client would get answers from every address now."""
+        return all(self.serves(self.by_eni.get(eni or ""), address) for address, eni in self.holder.items())
+
+    def truth_changed(self) -> None:
+        """Account for the client's outage; called after whatever may change it."""
+        answered = self.answered()
+        if answered and self._dark_since is not None:
+            if self.now > self._dark_since:
+                self.dark.append((self._dark_since, self.now))
+            self._dark_since = None
+        elif not answered and self._dark_since is None:
+            self._dark_since = self.now
+
+    # -- daemons and hosts ---------------------------------------------------------------------------------------
+
+    def start(self, name: str) -> None:
+        """Start the daemon of a host, if it is powered and has none."""
+        host = self.hosts[name]
+        if host.process is not None or not host.powered:
+            return
+        self._boots += 1
+        process = host.process = Process(self, host, self._boots)
+        self.trace.note(self.now, f"start {name}")
+        for each in self.invariants:
+            each.on_start(process)
+        process.post(ev.TimerExpired())
+        self.at(self.now + FIRST_PASS_MS, self.check, process)
+
+    def kill(self, name: str) -> None:
+        """End the daemon of a host without a word."""
+        host = self.hosts[name]
+        if host.process is not None:
+            self.trace.note(self.now, f"kill {name}")
+            host.process.die()
+            self._errands.pop(host.process, None)
+            host.process = None
+
+    def power(self, name: str, *, on: bool) -> None:
+        """Switch a host off, its guest's configuration with it, or on; the daemon starts with it."""
+        host = self.hosts[name]
+        if not on:
+            self.kill(name)
+            host.suspended = False
+            host.guest.clear()
+        host.powered = on
+        state = InstanceState.RUNNING if on else InstanceState.STOPPED
+        self.cloud.set_instance_state(host.member.instance_id, state, self.now)
+        self.truth_changed()
+        if on:
+            self.start(name)
+
+    def serve(self, name: str, *, up: bool) -> None:
+        """Break or mend the service of a host; its check says so in time."""
+        host = self.hosts[name]
+        host.service = up
+        self.truth_changed()
+        if host.process is not None:
+            self.at(self.now + CHECK_MS, self.check, host.process)
+
+    def check(self, process: Process) -> None:
+        """Tell a daemon how its service is."""
+        if self.options.checked:
+            state = CheckState.UP if process.host.service else CheckState.DOWN
+            process.post(ev.CheckChanged(GROUP, CHECK, state))
+
+    def ask(self, name: str, make: Callable[[int], Event]) -> None:
+        """Have an operator ask the daemon of a host for something."""
+        process = self.hosts[name].process
+        if process is not None:
+            self._request += 1
+            process.post(make(self._request))
+
+    # -- effects -------------------------------------------------------------------------------------------------
+
+    def perform(self, process: Process, effect: Effect) -> int:
+        """Carry out an effect; return for how long what follows must wait."""
+        for watcher in self._effect_watchers.get(type(effect), ()):
+            watcher(process, effect)
+        match effect:
+            case fx.SendAdverts():
+                self.network.broadcast(process, effect.advert)
+            case fx.ReadHolders():
+                self.sky.read(process)
+            case fx.Persist():
+                return self._persist(process.host, effect)
+            case fx.StopAnswering():
+                process.host.guest.discard(effect.resource.id)
+                self.truth_changed()
+                return self.options.guest_ms
+            case fx.Arm():
+                self.at(self.now + self.options.guest_ms, self._arm, process, effect)
+            case fx.Move():
+                self._move(process, effect)
+            case fx.AskGuard():
+                self._guard(process, effect)
+            case fx.Answer():
+                self.answers[effect.request_id] = effect
+            case fx.FailoverFinished():
+                self.finished.append((self.now, effect))
+            case fx.Leave():
+                self.kill(process.name)
+            case _:
+                pass
+        return 0
+
+    def _persist(self, host: Host, effect: fx.Persist) -> int:
+        host.older_memory, host.memory = host.memory, effect.memory
+        return self.options.disk_ms
+
+    def _arm(self, process: Process, effect: fx.Arm) -> None:
+        if not process.alive:
+            return
+        crippled = process.host.crippled
+        if not crippled:
+            process.host.guest.add(effect.resource.id)
+            self.truth_changed()
+        error = "no such interface" if crippled else ""
+        process.post(ev.GuestArmed(effect.group, effect.resource, error))
+
+    def _move(self, process: Process, effect: fx.Move) -> None:
+        """Moves that work on the same ENIs wait for each other, as in `hafailover.cloud.client`."""
+        waiting = self._errands.setdefault(process, deque())
+        waiting.append(Errand(self.sky, process, effect))
+        if len(waiting) == 1:
+            waiting[0].begin()
+
+    def errand_done(self, process: Process) -> None:
+        """Begin the next move of a process."""
+        waiting = self._errands.get(process)
+        if waiting:
+            waiting.popleft()
+            if waiting:
+                waiting[0].begin()
+
+    def _guard(self, process: Process, effect: fx.AskGuard) -> None:
+        verdict = self._vip(process) if effect.guard == "vip" else self._instance()
+        slow = verdict is GuardVerdict.ALLOW and effect.guard == "vip"
+        limit_ms = self.options.timing.dead_interval_ms // 2
+        delay_ms = limit_ms - 5 if slow else min(limit_ms, 2 * self.options.link_ms)
+        if effect.guard == "cloud":
+            delay_ms = self.sky.latency_ms()
+            if self.sky.outages[process.name] or delay_ms > limit_ms:
+                delay_ms, verdict = limit_ms, GuardVerdict.UNKNOWN
+        answer = ev.GuardAnswered(effect.group, effect.guard, effect.round_id, verdict)
+        self.at(self.now + delay_ms, process.post, answer)
+
+    def _vip(self, process: Process) -> GuardVerdict:
+        """Whether the service answers on any address, as seen from this host."""
+        for address, eni in self.holder.items():
+            host = self.by_eni.get(eni or "")
+            walled = host is not None and self.network.walls[process.name, host.member.name]
+            if host is not process.host and not walled and self.serves(host, address):
+                return GuardVerdict.DENY
+        return GuardVerdict.ALLOW
+
+    def _instance(self) -> GuardVerdict:
+        host = self.by_eni.get(next(iter(self.holder.values())) or "")
+        return GuardVerdict.UNKNOWN if host is None or host.powered else GuardVerdict.ALLOW
+
+
+def overrides(invariant: Invariant, method: str) -> bool:
+    """Whether an invariant wants to see this at all; most events are routine, and most invariants look elsewhere."""
+    return method in vars(type(invariant))
+
+
+def _stream(seed: int, name: str) -> random.Random:
+    """Return the random numbers of one purpose; a text as a seed does not depend on the hash seed."""
+    return random.Random(f"{seed}:{name}")  # noqa: S311 - to be repeated, not secret

@@ -1,0 +1,181 @@
+"""Heartbeats between simulated daemons: links that lose, delay, double and replay, and ears that tell what is fresh.
+
+The ears are a small model of `hafailover.heartbeat.session`: a datagram is fresh if it is newer than the newest of
+its sender's boot, and a boot is confirmed once it repeats something that this daemon has sent since it first heard
+that boot. Until then it is a sign of life, and not even that while a confirmed boot of the same name is heard.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hafailover.election import events as ev
+from hafailover.election.values import NodeName
+
+if TYPE_CHECKING:
+    import random
+
+    from hafailover.election.values import Advert
+    from tests.simulation.process import Process
+    from tests.simulation.universe import Universe
+
+REFUSALS_EVERY_MS = 1_000  # Linux limits them to about that
+MAX_RECORDED = 40
+BACKLOG = 500  # datagrams that a socket's buffer holds
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """One heartbeat; `heard` maps a peer to the boot and sequence last heard of it."""
+
+    sender: str
+    boot: int
+    sequence: int
+    advert: Advert
+    heard: dict[str, tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Ear:
+    """What one daemon has heard of one peer."""
+
+    boot: int = 0
+    highest: int = 0
+    heard_at: int = 0
+    retired: set[int] = field(default_factory=set)
+    candidates: dict[int, tuple[int, int]] = field(default_factory=dict)  # boot: (highest, fresh from)
+
+
+class Ears:
+    """What one daemon makes of the datagrams that reach it."""
+
+    def __init__(self, me: str, boot: int, silent_after_ms: int) -> None:
+        self.sequence = 0
+        self.heard: dict[str, tuple[int, int]] = {}
+        self._me = me
+        self._boot = boot
+        self._silent_after_ms = silent_after_ms
+        self._peers: dict[str, Ear] = {}
+
+    def send(self, advert: Advert) -> Datagram:
+        """Return the next datagram."""
+        self.sequence += 1
+        return Datagram(self._me, self._boot, self.sequence, advert, dict(self.heard))
+
+    def hear(self, got: Datagram, now: int) -> ev.AdvertReceived | None:
+        """Return what a datagram tells, None where it is stale or hidden."""
+        ear = self._peers.get(got.sender)
+        if ear is None:
+            ear = self._peers[got.sender] = Ear()
+        if got.boot == ear.boot:
+            if got.sequence <= ear.highest:
+                return None
+            ear.highest, ear.heard_at = got.sequence, now
+            self.heard[got.sender] = (got.boot, got.sequence)
+            return ev.AdvertReceived(got.advert, "udp")
+        return self._unconfirmed(ear, got, now)
+
+    def _unconfirmed(self, ear: Ear, got: Datagram, now: int) -> ev.AdvertReceived | None:
+        if got.boot in ear.retired:
+            return None
+        highest, fresh_from = ear.candidates.get(got.boot, (0, self.sequence + 1))
+        if got.sequence <= highest:
+            return None
+        ear.candidates[got.boot] = (got.sequence, fresh_from)
+        boot, sequence = got.heard.get(self._me, (0, 0))
+        if boot == self._boot and sequence >= fresh_from:
+            self._confirm(ear, got, now)
+            return ev.AdvertReceived(got.advert, "udp")
+        self.heard[got.sender] = (got.boot, got.sequence)
+        hidden = ear.boot and now - ear.heard_at < self._silent_after_ms
+        return None if hidden else ev.AdvertReceived(got.advert, "udp", confirmed=False)
+
+    def _confirm(self, ear: Ear, got: Datagram, now: int) -> None:
+        if ear.boot:
+            ear.retired.add(ear.boot)
+        del ear.candidates[got.boot]
+        ear.boot, ear.highest, ear.heard_at = got.boot, got.sequence, now
+        self.heard[got.sender] = (got.boot, got.sequence)
+
+
+class Network:
+    """The links between the hosts and their present condition. Counted, so that several faults may overlap."""
+
+    def __init__(self, universe: Universe, rng: random.Random) -> None:
+        self._universe = universe
+        self._rng = rng
+        self.cuts: Counter[tuple[str, str]] = Counter()  # heartbeats in this direction are lost
+        self.walls: Counter[tuple[str, str]] = Counter()  # so is everything else
+        self.loss = 0.0
+        self.double = 0.0
+        self.delay_ms = 0  # mean of an exponential delay on top
+        self.spike = 0.0  # share of datagrams that take SPIKE_MS longer
+        self.recorded: list[Datagram] = []
+        self._refused_at: dict[tuple[str, str], int] = {}
+
+    def passes(self, one: str, other: str) -> bool:
+        """Whether a heartbeat would get from one host to the other now."""
+        return not (self.cuts[one, other] or self.walls[one, other])
+
+    def broadcast(self, process: Process, advert: Advert) -> None:
+        """Send an advert to every peer."""
+        got = process.ears.send(advert)
+        for name in process.peers:
+            self.send(got, name)
+        if got.sequence % 20 == 1:
+            self._record(got)
+
+    def _record(self, got: Datagram) -> None:
+        self.recorded.append(got)
+        if len(self.recorded) > MAX_RECORDED:
+            self.recorded.pop(self._rng.randrange(MAX_RECORDED))
+
+    def send(self, got: Datagram, name: str) -> None:
+        """Send one datagram on its way."""
+        if not self.passes(got.sender, name):
+            return
+        rng, universe = self._rng, self._universe
+        copies = 1
+        if self.loss and rng.random() < self.loss:
+            copies = 0
+        if self.double and rng.random() < self.double:
+            copies += 1
+        for _ in range(copies):
+            universe.at(universe.now + self._flight_ms(), self.deliver, got, name)
+
+    def _flight_ms(self) -> int:
+        flight_ms = self._universe.options.link_ms
+        if self.delay_ms:
+            flight_ms += round(self._rng.expovariate(1 / self.delay_ms))
+        if self.spike and self._rng.random() < self.spike:
+            flight_ms += self._rng.randrange(500, 6_000)
+        return flight_ms
+
+    def deliver(self, got: Datagram, name: str) -> None:
+        """Let a datagram arrive."""
+        host = self._universe.hosts[name]
+        if not host.powered or host.suspended:
+            return
+        process = host.process
+        if process is None:
+            self._refuse(got.sender, name)
+            return
+        if process.frozen:
+            if len(process.socket) < BACKLOG:
+                process.socket.append(got)
+            return
+        process.take_in(got)
+
+    def _refuse(self, sender: str, name: str) -> None:
+        universe, now = self._universe, self._universe.now
+        if not self.passes(name, sender) or now < self._refused_at.get((name, sender), 0):
+            return
+        self._refused_at[name, sender] = now + REFUSALS_EVERY_MS
+        universe.at(now + universe.options.link_ms, self._refused, sender, name)
+
+    def _refused(self, sender: str, name: str) -> None:
+        process = self._universe.hosts[sender].process
+        if process is not None:
+            process.post(ev.PeerRefused(NodeName(name)))
