@@ -7,7 +7,7 @@ STAMP := $(VENV)/.complete
 # What the lab and the tests of real systems need beyond Python.
 PACKAGES := iproute2 nftables keepalived prometheus procps
 
-.PHONY: help demo test check lint unit lab figures clean
+.PHONY: help demo test check lint unit lab fuzz figures clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,6 +30,9 @@ unit: $(STAMP)  ## unit, property and scenario tests
 
 lab: $(STAMP) .packages  ## real daemons in network namespaces, real tools (root)
 	$(BIN)/pytest -q -m "lab or system" tests
+
+fuzz: $(STAMP)  ## every parser, 20 s each
+	$(BIN)/python -m tests.fuzz.run --seconds 20
 
 figures: $(STAMP) .packages  ## the figures of the README, measured here beside keepalived (root)
 	$(BIN)/python -m benchmarks.failover
