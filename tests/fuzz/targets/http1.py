@@ -7,13 +7,16 @@ import atexit
 import contextlib
 import logging
 import re
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import h11
 
 from hafailover import http1
 from hafailover.http1 import Request, Response, Server
 from tests.fuzz.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST_BODY = 64
 SEEDS = (
@@ -29,11 +32,24 @@ SEEDS = (
     b"\x00\x00\x00" + b"garbage" * 10,
 )
 _DATE = re.compile(rb"\r\nDate: [^\r]*\r\n")
-http1.LINGER_S = 0.05  # nobody lingers here
+LINGER_S = 0.05  # nobody lingers here
 
 _loop = asyncio.new_event_loop()
 atexit.register(_loop.close)
-logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _in_haste() -> Iterator[None]:
+    """Serve without lingering and without asyncio's remarks; leave both as they were for whoever comes next."""
+    logger = logging.getLogger("asyncio")
+    before = http1.LINGER_S, logger.level
+    http1.LINGER_S = LINGER_S
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        http1.LINGER_S = before[0]
+        logger.setLevel(before[1])
 
 
 class Transport:
@@ -88,7 +104,8 @@ class Talk:
         self.complaints.append(error)
 
     def run(self, pieces: list[bytes]) -> bytes:
-        return _loop.run_until_complete(self._run(pieces))
+        with _in_haste():
+            return _loop.run_until_complete(self._run(pieces))
 
     async def _run(self, pieces: list[bytes]) -> bytes:
         server = Server(self.handle, max_body=MOST_BODY, on_error=self.complain, request_timeout_s=5.0)
