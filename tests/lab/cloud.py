@@ -21,7 +21,7 @@ from hafailover.emulator.world import PAIR, VIP, build
 from tests.lab.fabric import API, METADATA, VOID, Fabric, LabError
 from tests.lab.processes import Process, inside, module
 from tests.lab.realtime import run_at_once
-from tests.lab.routes import Routes
+from tests.lab.routes import RouterPort, Routes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -215,8 +215,11 @@ def _switch_on(emulator: _TimedEmulator, fault: object) -> str:
 
 
 async def _serve(settings: CloudSettings) -> None:
-    links = {node.eni_id: Fabric.link(node.name) for node in PAIR}
-    routes = Routes(links, VOID)
+    ports = {
+        node.eni_id: RouterPort(Fabric.link(node.name), Fabric.drain_table(order))
+        for order, node in enumerate(PAIR)
+    }
+    routes = Routes(ports, VOID)
     ready = asyncio.Event()
     task = asyncio.create_task(routes.run(ready))
     await asyncio.wait_for(ready.wait(), 5)

@@ -4,7 +4,8 @@ What a VPC does and a LAN does not is kept:
 
 - An address reaches the port to which the cloud has bound it, whoever claims it by ARP. The router answers
   every ARP request itself (proxy ARP), so the hosts see a flat subnet and gratuitous ARP changes nothing.
-- A packet whose source is not bound to the port it comes from is dropped (strict reverse path filter).
+- A packet whose source is not bound to the port it comes from is dropped (strict reverse path filter; what is on
+  its way when an address moves is let through for `DRAIN_S`, by a routing table that each port has for that).
 - There is no multicast between hosts.
 
 The API (`API`) and the metadata service (`METADATA`) live on the router. All addresses exist only in
@@ -13,7 +14,6 @@ namespaces that a `Fabric` has made and removes again.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -31,6 +31,7 @@ API = "10.0.255.10"
 METADATA = "169.254.0.23"
 HEARTBEAT_PORT = 7694
 TOOLS = ("ip", "nft", "sysctl", "nsenter", "unshare", "setpriv")
+DRAIN_S = 0.02
 VOID = "void"  # where the router sends what is bound to nobody
 
 _FILTER = """
@@ -40,6 +41,7 @@ table inet lab {{
   set no_heartbeat {{ type ifname . ifname; }}
   chain pre {{
     type filter hook prerouting priority raw;
+    {marks}
     iifname @lost drop
     iifname @no_cloud ip daddr {{ {api}, {metadata} }} drop
   }}
@@ -122,6 +124,11 @@ class Fabric:
         return f"{self.prefix}-{name}"
 
     @staticmethod
+    def drain_table(order: int) -> int:
+        """Return the routing table, and packet mark, of the port at this place in the order of ports."""
+        return 101 + order
+
+    @staticmethod
     def link(name: str) -> str:
         """Return the router's interface towards a port."""
         return f"v-{name}"
@@ -136,7 +143,11 @@ class Fabric:
             self._sysctl(self.namespace(name), self._host_settings())
             _batch(["-n", self.namespace(name)], [*self._host_network(name)])
         self._sysctl(self.router, self._router_settings())
-        rules = _FILTER.format(api=API, metadata=METADATA, port=HEARTBEAT_PORT, void=VOID)
+        marks = "\n    ".join(
+            f'iifname "{self.link(name)}" meta mark set {self.drain_table(order)}'
+            for order, name in enumerate(self.ports)
+        )
+        rules = _FILTER.format(api=API, metadata=METADATA, port=HEARTBEAT_PORT, void=VOID, marks=marks)
         _run(["ip", "netns", "exec", self.router, "nft", "-f", "-"], rules)
 
     def close(self) -> None:
@@ -156,15 +167,15 @@ class Fabric:
             yield f"addr add {address}/32 dev lo"
         for link in ("lo", VOID, f"{VOID}-end", *(self.link(name) for name in self.ports)):
             yield f"link set {link} up"
-        for name, port in self.ports.items():
+        for order, (name, port) in enumerate(self.ports.items()):
             yield f"route add {port.address}/32 dev {self.link(name)} src {GATEWAY}"
+            yield f"rule add fwmark {self.drain_table(order)} lookup {self.drain_table(order)}"
 
     def _router_settings(self) -> Iterator[str]:
-        yield from (
-            "net.ipv4.ip_forward=1",
-            "net.ipv4.conf.all.rp_filter=1",
-            "net.ipv4.conf.all.send_redirects=0",
-        )
+        yield "net.ipv4.ip_forward=1"
+        yield "net.ipv4.conf.all.rp_filter=1"
+        yield "net.ipv4.conf.all.src_valid_mark=1"  # the reverse path is looked up with the packet's mark
+        yield "net.ipv4.conf.all.send_redirects=0"
         for name in self.ports:
             link = self.link(name)
             yield f"net.ipv4.conf.{link}.proxy_arp=1"
@@ -221,7 +232,6 @@ class Fabric:
         links = json.loads(_run(["ip", "-n", self.namespace(name), "-j", "-4", "addr", "show", "dev", "eth0"]))
         return {entry["local"] for link in links for entry in link.get("addr_info", ())}
 
-    def remove_guest_address(self, name: str, address: str) -> None:
-        """Take an address from a host's own network, behind the daemon's back."""
-        with contextlib.suppress(LabError):
-            _run(["ip", "-n", self.namespace(name), "addr", "del", f"{address}/32", "dev", "eth0"])
+    def add_guest_address(self, name: str, address: str) -> None:
+        """Give a host's own network an address, as a daemon does."""
+        _run(["ip", "-n", self.namespace(name), "addr", "add", f"{address}/32", "dev", "eth0"])
