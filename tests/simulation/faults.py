@@ -249,6 +249,9 @@ class Kill:
             universe.kill(name)
 
         def end() -> None:
+            if host.suspended:
+                universe.at(universe.now + 1_000, end)
+                return
             universe.kill(name)
             if self.disk == "lost":
                 host.memory = Memory(groups=host.memory.groups if universe.options.paused else ())
@@ -316,9 +319,9 @@ class Suspend:
         universe.truth_changed()
 
         def end() -> None:
-            if not host.suspended or not process.alive:
-                return
             host.suspended = False
+            if not process.alive:
+                return
             host.offset_ms -= universe.now - since
             universe.truth_changed()
             for each in universe.invariants:

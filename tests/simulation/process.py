@@ -74,7 +74,6 @@ class Process:
         """Read a datagram from the socket."""
         event = self.ears.hear(got, self.universe.now)
         if event is not None:
-            self.universe.heard(self, got, event)
             self.post(event)
 
     def when_running(self, action: Callable[[], None]) -> None:
@@ -147,14 +146,15 @@ class Process:
     def thaw(self, lag_ms: int = 0) -> None:
         """Run again; `lag_ms` is for how long the machine's monotonic clock stood still."""
         self.frozen = False
+        # A loop that runs again looks at its sockets before its timers.
+        heard = [self.ears.hear(got, self.universe.now) for got in self.socket]
+        self.socket.clear()
+        self._inbox.extendleft(reversed([event for event in heard if event is not None]))
         if lag_ms:
             self._inbox.appendleft(ev.LoopLagged(lag_ms))
         waiting, self._waiting = self._waiting, []
         for action in waiting:
             self.when_running(action)
-        socket, self.socket = self.socket, []
-        for got in socket:
-            self.take_in(got)
         self._turn()
 
     @property

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from hafailover.emulator.values import Change
     from tests.simulation.invariants.base import Invariant
     from tests.simulation.options import Options
-    from tests.simulation.wire import Datagram
 
 STRANGER = NodeSpec("stranger", "ins-zzzzzzzz", "eni-zzzzzzzz", "10.0.1.250")  # a machine without a daemon
 CHECK_MS = 1_000  # from a change of the service to the check's word
@@ -112,7 +111,7 @@ class Universe:
         self._request = 0
         self._errands: dict[Process, deque[Errand]] = {}
         self._handled_watchers: list[Callable[[Process, Event, tuple[Effect, ...]], None]] = []
-        self._heard_watchers: list[Callable[[Process, Datagram, ev.AdvertReceived], None]] = []
+        self._decision_watchers: dict[type, list[Callable[[Process, Effect], None]]] = {}
         self._effect_watchers: dict[type, list[Callable[[Process, Effect], None]]] = {}
         self._event_watchers: dict[type, list[Callable[[Process, Event], None]]] = {}
 
@@ -122,8 +121,8 @@ class Universe:
             self.invariants.append(each)
             if overrides(each, "on_handled"):
                 self._handled_watchers.append(each.on_handled)
-            if overrides(each, "on_heard"):
-                self._heard_watchers.append(each.on_heard)
+            for kind in each.decisions:
+                self._decision_watchers.setdefault(kind, []).append(each.on_decision)
             for kind in each.effects:
                 self._effect_watchers.setdefault(kind, []).append(each.on_effect)
             for kind in each.events:
@@ -165,14 +164,12 @@ class Universe:
         except InvariantError as error:
             raise Broken("core", str(error)) from error
         self.trace.line(self.now, process, event, effects)
+        for effect in effects:
+            for watcher_of in self._decision_watchers.get(type(effect), ()):
+                watcher_of(process, effect)
         for look in self._handled_watchers:
             look(process, event, effects)
         return effects
-
-    def heard(self, process: Process, got: Datagram, event: ev.AdvertReceived) -> None:
-        """Show the invariants an advert that is about to be told to a core."""
-        for look in self._heard_watchers:
-            look(process, got, event)
 
     def _changed(self, change: Change) -> None:
         self.holder[change.resource] = change.after
@@ -225,7 +222,7 @@ class Universe:
     def start(self, name: str) -> None:
         """Start the daemon of a host, if it is powered and has none."""
         host = self.hosts[name]
-        if host.process is not None or not host.powered:
+        if host.process is not None or not host.powered or host.suspended:
             return
         self._boots += 1
         process = host.process = Process(self, host, self._boots)

@@ -8,17 +8,21 @@ from tests.simulation.universe import Broken
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
-    from hafailover.election.events import AdvertReceived, Event
+    from hafailover.election.events import Event
     from hafailover.emulator.values import Change
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
-    from tests.simulation.wire import Datagram
 
 
 class Invariant:
-    """One sentence about all lives. `effects` and `events` are the types that it wants to be shown."""
+    """One sentence about all lives.
+
+    It is shown the events of the types `events`, the effects of the types `decisions` when the core decides on them,
+    and those of the types `effects` when they are carried out, which may be later by what barriers take.
+    """
 
     name: ClassVar[str] = ""
+    decisions: ClassVar[tuple[type, ...]] = ()
     effects: ClassVar[tuple[type, ...]] = ()
     events: ClassVar[tuple[type, ...]] = ()
 
@@ -32,14 +36,14 @@ class Invariant:
     def on_event(self, process: Process, event: Event) -> None:
         """See an event of one of `events`, before the core does."""
 
+    def on_decision(self, process: Process, effect: Effect) -> None:
+        """See an effect of one of `decisions`, as soon as the core has decided on it."""
+
     def on_effect(self, process: Process, effect: Effect) -> None:
         """See an effect of one of `effects`, before it is carried out."""
 
     def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
         """See what any event has caused."""
-
-    def on_heard(self, process: Process, got: Datagram, event: AdvertReceived) -> None:
-        """See an advert that a daemon hears."""
 
     def on_change(self, change: Change) -> None:
         """See a change of holder, as it truly happens."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.simulation.universe import Universe
 
 MOST_EFFECTS = 24  # of one event, for one group
-MOST_CALLS = 12  # requests to the cloud that one daemon begins within a second
+MOST_CALLS = 24  # requests to the cloud that one daemon begins within a second
 MOST_TURNS = 400  # events within a second, whatever the peers send
 
 

@@ -21,7 +21,7 @@ class FitToClaim(Invariant):
     """A node that is at fault, drained, stopping or, unless it is asked to, paused begins no claim (S7)."""
 
     name = "fit-to-claim"
-    effects = (fx.RoleChanged,)
+    decisions = (fx.RoleChanged,)
     events = (ev.CheckChanged, ev.StopAsked, ev.DrainAsked)
 
     def __init__(self, universe: Universe) -> None:
@@ -41,7 +41,7 @@ class FitToClaim(Invariant):
     def on_start(self, process: Process) -> None:
         self._drained[process.name] = process.host.memory.drained
 
-    def on_effect(self, process: Process, effect: Effect) -> None:
+    def on_decision(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.RoleChanged)
         if effect.new is not State.CLAIMING or effect.reason is Reason.ADDRESS_LOST:
             return

@@ -19,7 +19,7 @@ class FreshAfterPause(Invariant):
     """After a pause of more than the dead interval no move is asked for before an answer to a question of afterwards."""
 
     name = "fresh-after-pause"
-    effects = (fx.Move,)
+    decisions = (fx.Move,)
     events = (ev.HoldersRead,)
 
     def __init__(self, universe: Universe) -> None:
@@ -41,6 +41,6 @@ class FreshAfterPause(Invariant):
         if resumed is not None and event.asked_at >= resumed:
             del self._resumed[process.boot]
 
-    def on_effect(self, process: Process, effect: Effect) -> None:
+    def on_decision(self, process: Process, effect: Effect) -> None:
         if process.boot in self._resumed:
             self.broken(f"{process.name} asks for a move and has not looked since it slept")

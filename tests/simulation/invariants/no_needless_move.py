@@ -12,38 +12,42 @@ from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
-    from hafailover.election.events import AdvertReceived, Event
+    from hafailover.election.events import Event
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
-    from tests.simulation.wire import Datagram
 
-PLANNED = (Reason.HANDED_OVER, Reason.ADDRESS_LOST, Reason.HELD)
+# Those that a master's own word justifies, and not its silence.
+PLANNED = (Reason.HANDED_OVER, Reason.ADDRESS_LOST, Reason.HELD, Reason.MASTER_FAULT)
 
 
 class NoNeedlessMove(Invariant):
     """While the master serves, and is heard by a node or seen by its guard, that node makes no unplanned claim (S2)."""
 
     name = "no-needless-move"
-    effects = (fx.RoleChanged, fx.AskGuard)
-    events = (ev.GuardAnswered,)
+    decisions = (fx.RoleChanged, fx.AskGuard)
+    events = (ev.GuardAnswered, ev.AdvertReceived)
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self._serving_heard: dict[tuple[int, str], int] = {}
         self._denied: dict[int, int] = {}
 
-    def on_heard(self, process: Process, got: Datagram, event: AdvertReceived) -> None:
-        if any(group.state.serves for group in event.advert.groups):
-            self._serving_heard[process.boot, got.sender] = process.clock
-        else:
-            self._serving_heard.pop((process.boot, got.sender), None)
-
     def on_event(self, process: Process, event: Event) -> None:
+        if isinstance(event, ev.AdvertReceived):
+            self._hear(process, event)
+            return
         assert isinstance(event, ev.GuardAnswered)
         if event.verdict is GuardVerdict.DENY:
             self._denied[process.boot] = event.round_id
 
-    def on_effect(self, process: Process, effect: Effect) -> None:
+    def _hear(self, process: Process, event: ev.AdvertReceived) -> None:
+        key = (process.boot, str(event.advert.node))
+        if event.advert.groups[0].state.serves:
+            self._serving_heard[key] = process.clock
+        else:
+            self._serving_heard.pop(key, None)
+
+    def on_decision(self, process: Process, effect: Effect) -> None:
         if isinstance(effect, fx.AskGuard):
             if self._denied.get(process.boot) != effect.round_id:
                 self._denied.pop(process.boot, None)

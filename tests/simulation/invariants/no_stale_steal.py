@@ -18,13 +18,13 @@ class NoStaleSteal(Invariant):
     """An address is taken only from the holder that the mover has named, or from nobody (SPEC S1)."""
 
     name = "no-stale-steal"
-    effects = (fx.Move,)
+    decisions = (fx.Move,)
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self._named: dict[tuple[str, str], set[str | None]] = {}
 
-    def on_effect(self, process: Process, effect: Effect) -> None:
+    def on_decision(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.Move)
         self._named.setdefault((process.name, effect.resource.id), set()).add(effect.expected)
 

@@ -27,13 +27,13 @@ class OneReason(Invariant):
     """Roles change step by step, as the table admits, each step told once (S13)."""
 
     name = "one-reason"
-    effects = (fx.RoleChanged,)
+    decisions = (fx.RoleChanged,)
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self._told: dict[int, State] = {}
 
-    def on_effect(self, process: Process, effect: Effect) -> None:
+    def on_decision(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.RoleChanged)
         before = self._told.get(process.boot, State.INIT)
         if effect.old is not before or effect.new not in ADMITTED[effect.old]:

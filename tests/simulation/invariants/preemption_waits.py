@@ -5,37 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.election import effects as fx
+from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
 from hafailover.election.values import State
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
-    from hafailover.election.events import AdvertReceived
+    from hafailover.election.events import Event
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
-    from tests.simulation.wire import Datagram
 
 
 class PreemptionWaits(Invariant):
     """No pre-emption where it is off, nor before a better node has been ready for the whole delay (S9)."""
 
     name = "preemption-waits"
-    effects = (fx.RoleChanged,)
+    decisions = (fx.RoleChanged,)
+    events = (ev.AdvertReceived,)
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self._ready: dict[tuple[int, str], int] = {}
         self._master_since: dict[int, int] = {}
 
-    def on_heard(self, process: Process, got: Datagram, event: AdvertReceived) -> None:
-        key = (process.boot, got.sender)
+    def on_event(self, process: Process, event: Event) -> None:
+        assert isinstance(event, ev.AdvertReceived)
+        key = (process.boot, str(event.advert.node))
         if any(group.eligible for group in event.advert.groups):
             self._ready.setdefault(key, process.clock)
         else:
             self._ready.pop(key, None)
 
-    def on_effect(self, process: Process, effect: Effect) -> None:
+    def on_decision(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.RoleChanged)
         if effect.new is State.MASTER:
             self._master_since[process.boot] = process.clock

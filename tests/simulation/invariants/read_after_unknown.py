@@ -20,7 +20,7 @@ class ReadAfterUnknown(Invariant):
     """After an unknown outcome nothing is asked of that address before an answer to a later question (SPEC S1)."""
 
     name = "read-after-unknown"
-    effects = (fx.Move,)
+    decisions = (fx.Move,)
     events = (ev.MoveFinished, ev.HoldersRead)
 
     def __init__(self, universe: Universe) -> None:
@@ -35,7 +35,7 @@ class ReadAfterUnknown(Invariant):
         elif isinstance(event, ev.MoveFinished) and event.result.outcome is Outcome.UNKNOWN:
             unknown[event.resource.id] = process.clock
 
-    def on_effect(self, process: Process, effect: Effect) -> None:
+    def on_decision(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.Move)
         if effect.resource.id in self._unknown.get(process.boot, {}):
             self.broken(f"{process.name} asks for {effect.resource.id} again without having looked")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.election import effects as fx
+from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
 from hafailover.election.values import State
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
-    from hafailover.election.events import AdvertReceived
+    from hafailover.election.events import Event
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
-    from tests.simulation.wire import Datagram
 
 DEAD = (Reason.MASTER_DEAD, Reason.MASTER_GONE)
 
@@ -23,7 +23,8 @@ class SilenceIsTheirs(Invariant):
     """A node claims for its master's death only after a dead interval of silence in which it was awake itself (S10)."""
 
     name = "silence-is-theirs"
-    effects = (fx.RoleChanged,)
+    decisions = (fx.RoleChanged,)
+    events = (ev.AdvertReceived,)
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
@@ -31,8 +32,9 @@ class SilenceIsTheirs(Invariant):
         self._resumed: dict[int, int] = {}
         self._turned: dict[int, int] = {}
 
-    def on_heard(self, process: Process, got: Datagram, event: AdvertReceived) -> None:
-        self._heard[process.boot, got.sender] = process.clock
+    def on_event(self, process: Process, event: Event) -> None:
+        assert isinstance(event, ev.AdvertReceived)
+        self._heard[process.boot, str(event.advert.node)] = process.clock
 
     def on_resume(self, process: Process) -> None:
         slept_ms = self.universe.now - self._turned.get(process.boot, 0)
@@ -42,7 +44,7 @@ class SilenceIsTheirs(Invariant):
     def on_handled(self, process: Process, event: object, effects: tuple[Effect, ...]) -> None:
         self._turned[process.boot] = self.universe.now
 
-    def on_effect(self, process: Process, effect: Effect) -> None:
+    def on_decision(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.RoleChanged)
         if effect.new is not State.CLAIMING or effect.reason not in DEAD:
             return
