@@ -89,11 +89,14 @@ class Cloud:
         await self._api.close()
 
     async def describe_enis(
-        self, eni_ids: Sequence[str] = (), *, instance_id: str | None = None
+        self, eni_ids: Sequence[str] = (), *, instance_id: str | None = None, address: str | None = None
     ) -> tuple[Eni, ...]:
-        """Describe the ENIs of these ids that exist, or those attached to an instance. Raises CloudError."""
+        """Describe the ENIs of these ids that exist, or those of an instance or address. Raises CloudError."""
         if instance_id is not None:
             return await self._describe({"Filters": [{"Name": "attachment.instance-id", "Values": [instance_id]}]})
+        if address is not None:
+            exact = {"Name": "ip-exact-match", "Values": ["TRUE"]}
+            return await self._describe({"Filters": [{"Name": "address-ip", "Values": [address]}, exact]})
         ids = list(dict.fromkeys(eni_ids))
         pages = [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
         return tuple([eni for page in pages for eni in await self._describe_page(page)])

@@ -36,7 +36,7 @@ def _cluster(config: Config) -> Iterator[tuple[str, str]]:
         yield "node", "only one node may become master: nothing can take over from it"
     for node in config.nodes:
         if node.eni is None:
-            means = f"the metadata service ({config.cloud.metadata_url}) must answer when the daemon starts"
+            means = "the cloud is asked for it when the daemon starts, and must answer then"
             yield f'node "{node.name}".eni', f"not given: {means}"
 
 

@@ -101,7 +101,8 @@ class Performer:
                 await saving
         except (OSError, TimeoutError) as error:
             text = str(error) or f"no answer within {PERSIST_DEADLINE_S} s"
-            log.exception("state_not_saved", directory=str(self._config.state.directory), error=text)
+            where = str(self._config.state.directory)
+            log.error("state_not_saved", directory=where, error=text)  # noqa: TRY400 - not a fault of the code
 
     async def _stop_answering(self, effect: fx.StopAnswering) -> None:
         self._armed.discard(effect.resource)
@@ -109,7 +110,7 @@ class Performer:
         try:
             await guest.disarm(address)
         except GuestError as error:
-            log.exception("disarm_failed", group=effect.group, address=address, error=str(error))
+            log.error("disarm_failed", group=effect.group, address=address, error=str(error))  # noqa: TRY400 - as above
             self._spawn(self._disarm_later(guest, effect.resource))
 
     async def _disarm_later(self, guest: GuestNetwork, resource: Resource) -> None:
@@ -135,7 +136,7 @@ class Performer:
             await guest.arm(effect.resource.id, await self._find_link(guest))
         except GuestError as failure:
             error, self._link = str(failure), None
-            log.exception("arm_failed", group=effect.group, address=effect.resource.id, error=error)
+            log.error("arm_failed", group=effect.group, address=effect.resource.id, error=error)  # noqa: TRY400 - as above
         self._post(ev.GuestArmed(effect.group, effect.resource, error))
 
     async def _find_link(self, guest: GuestNetwork) -> Link:

@@ -146,11 +146,11 @@ class Daemon:
                 try:
                     eni = await eni_of(node, own_id, cloud)
                 except CloudError as error:
-                    log.exception("eni_unknown", node=node.name, code=error.code, detail=error.detail)
+                    log.error("eni_unknown", node=node.name, code=error.code, detail=error.detail)  # noqa: TRY400 - one line
                     await asyncio.sleep(ENI_RETRY_S)
                     continue
                 if eni is None:
-                    message = f"node {node.name}: no ENI is known; set its eni or its instance_id"
+                    message = f"node {node.name}: the cloud names no ENI for it, or several; set its eni"
                     raise StartError(message)
                 enis[node.name] = eni
         return enis

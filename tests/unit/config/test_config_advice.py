@@ -41,7 +41,7 @@ def test_a_sound_configuration_has_no_warnings(made: Made) -> None:
         ({"cloud": ""}, f"cloud.region: not given: asked of {METADATA} at the start"),
         (
             {"nodes": node("a", "10.0.0.1") + '[[node]]\nname = "b"\naddress = "10.0.0.2:1"\n'},
-            f'node "b".eni: not given: {METADATA} must answer when the daemon starts',
+            'node "b".eni: not given: the cloud is asked for it when the daemon starts, and must answer then',
         ),
         ({"nodes": node("a", "10.0.0.1")}, "node: only one node may become master: nothing can take over from it"),
         (
