@@ -135,8 +135,6 @@ class AnyOrder(RuleBasedStateMachine):
         self.top_term = self.node.groups[GROUP].term
         self.give(ev.TimerExpired())
 
-    # -- taking effects in, and judging them ---------------------------------------------------------------------
-
     def give(self, event: Event) -> None:
         effects = self.node.handle(event, now=self.now)
         term = self.node.groups[GROUP].term
@@ -184,8 +182,6 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.asked_at is not None, "never without knowing the holder"
         assert self.asked_at >= self.vague.get(move.resource, 0), "an unknown outcome is looked into first"
         self.moves[move.resource] = move
-
-    # -- events --------------------------------------------------------------------------------------------------
 
     @rule(wait=st.sampled_from((1, 50, 100, 199, 200, 400, 1_000, 5_000)))
     def wait(self, wait: int) -> None:
@@ -270,8 +266,6 @@ class AnyOrder(RuleBasedStateMachine):
         """The daemon dies between two events, and comes back with what is on disk."""
         if not self.moves:
             self.begin_run()
-
-    # -- what holds at any time ----------------------------------------------------------------------------------
 
     @invariant()
     def an_advertised_claim_is_on_disk(self) -> None:
