@@ -199,7 +199,7 @@ class Claim:
             return
         task.failures += 1
         task.conflicts = task.conflicts + 1 if result.refusal is Refusal.CONFLICT else 0
-        if result.outcome is not Outcome.THROTTLED and not result.half_done:
+        if result.outcome is not Outcome.THROTTLED:
             task.fresh_after = holders.after(now)
         # What throttles may be a move of somebody else's: then wait for its end, and no longer.
         holders.need(holders.after(now))

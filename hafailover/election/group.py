@@ -156,6 +156,9 @@ class Group:
             self._guest_retry_at = now + GUEST_RETRY_MS
             return
         self.guest_error = ""
+        if event.resource not in self.on_guest:
+            # It was let go while the guest was at work on it, and may have been put there after it was taken off.
+            self.emit(StopAnswering(self.name, event.resource))
         if self.claim is not None:
             self.claim.armed(event.resource, now)
 

@@ -42,9 +42,6 @@ class Reason(Enum):
 
     # why a node does not claim
     STARTING = "this node still listens after its start"
-    IS_MASTER = "this node is master"
-    IS_CLAIMING = "this node is asking the cloud"
-    IS_RELEASING = "this node is handing over"
     MASTER_ALIVE = "the master is heard"
     MASTER_LATE = "the master is late, but not yet for the dead interval"
     MASTER_RESTARTING = "the master's host answers and its daemon may be restarting"
@@ -60,8 +57,6 @@ class Reason(Enum):
     DISTRUST = "this node has just been asleep and does not trust its own view"
     GUARD_PENDING = "a guard has not answered yet"
     GUARD_DENIED = "a guard says that the service still answers"
-    BACKING_OFF = "the last call to the cloud failed; the next one waits"
-    MAY_CLAIM = "nothing speaks against a claim"
 
     # why an operator's request was refused
     ACCEPTED = "accepted"

@@ -233,9 +233,14 @@ def _holder_may_go_on(group: Group, now: Instant) -> bool:
 
 
 def _rival_claims(group: Group, now: Instant) -> bool:
-    """Return whether a peer is already asking the cloud, without failing at it."""
+    """Return whether a peer is already asking the cloud, without failing at it.
+
+    One whose daemon has just died may have what it asked for: it is given the dead interval like any other.
+    """
     return any(
-        voice.advert.state is State.CLAIMING and voice.advert.eligible and voice.liveness in AUDIBLE
+        voice.advert.state is State.CLAIMING
+        and voice.advert.eligible
+        and (voice.liveness in AUDIBLE or not _silent(group, voice, now))
         for voice in group.voices(now)
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hafailover.election.claim import SETTLE_MS, UNRESOLVED_LOOK_MS, Cause, Claim
@@ -191,8 +193,17 @@ def test_any_other_refusal_is_read_about_and_asked_again(attempt: Attempt) -> No
 
 
 def test_what_is_half_done_goes_on_from_there(attempt: Attempt) -> None:
-    attempt.finish(1_500, HALF_DONE)
+    attempt.finish(1_500, replace(HALF_DONE, outcome=Outcome.THROTTLED))
     assert attempt.drive(1_600, 2) == (Move(GROUP, 2, VIP, None, "eni-b"),)
+
+
+def test_but_an_unknown_second_half_is_read_about_first(attempt: Attempt) -> None:
+    attempt.finish(1_500, HALF_DONE)
+    assert attempt.drive(1_600, 2) == ()
+    assert attempt.holders.want(1_600)
+    attempt.read(1_600, Sighting(VIP, "eni-b"))
+    assert attempt.drive(1_700, 2) == ()
+    assert attempt.done(), "it had been done"
 
 
 @pytest.mark.parametrize("result", [CONFLICT, UNKNOWN])

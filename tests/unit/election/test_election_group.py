@@ -86,6 +86,17 @@ def test_also_during_a_claim_but_not_on_a_backup_nor_what_is_not_ours() -> None:
     assert not backup.all(fx.Arm), "it may be on the guest of a node that does not know yet"
 
 
+def test_an_address_that_was_let_go_while_the_guest_armed_it_is_taken_off_again() -> None:
+    bench = Bench().as_backup()
+    bench.run(400)
+    bench.hear(A, State.MASTER, 1)
+    assert bench.state() is State.BACKUP, "the claim is void"
+    assert bench.all(fx.StopAnswering)
+    bench.clear()
+    bench.arm()
+    assert bench.all(fx.StopAnswering) == [fx.StopAnswering(GROUP, VIP)]
+
+
 def test_an_answer_to_an_earlier_round_of_guards_does_not_count() -> None:
     bench = Bench(policy=replace(POLICY, guards=("vip",))).as_backup()
     bench.give(ev.GuardAnswered(GROUP, "vip", 1, GuardVerdict.DENY))

@@ -356,6 +356,18 @@ def test_a_rival_that_claims_is_waited_for_until_it_fails_or_dies() -> None:
     assert bench.state() is State.CLAIMING
 
 
+def test_a_rival_whose_daemon_dies_is_given_the_dead_interval() -> None:
+    bench = Bench().as_backup()
+    bench.hear(C, State.CLAIMING, 2)
+    bench.run(400, C)
+    bench.run(210)
+    bench.give(ev.PeerRefused(C))
+    bench.run(180)
+    assert why(bench) is Reason.OUTRANKED, "its call may take effect yet, and its daemon come back"
+    bench.run(20)
+    assert bench.state() is State.CLAIMING
+
+
 def test_the_holder_must_be_known_by_a_reading_of_the_present() -> None:
     bench = Bench().as_backup()
     bench.give(ev.LoopLagged(1_000))
