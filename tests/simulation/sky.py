@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from hafailover.cloud.outcome import TASK_FAILED, classify
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 CALL_TIMEOUT_MS = 3_000
 LIFE_MS = 8_000  # after its sending a write is too old for the API (cloud.dating.life_s)
+GRAIN_MS = 1_000  # cloud.dating.GRAIN_S
+UNANSWERED = ("ClientTimeout", "ClientNetworkError")
 MOVE_DEADLINE_MS = 30_000  # daemon.performer.MOVE_DEADLINE_S
 FIRST_POLL_MS, LAST_POLL_MS = 100, 1_000
 SLOW_TASK_MS = 12_000  # the longest that the cloud takes here
@@ -114,6 +117,8 @@ class Errand:
         self._half_done = False
         self._ended = False
         self._in_flight = False
+        self._accepted_by_cloud = False
+        self._sent_at = 0
         self._began = process.universe.now
 
     def begin(self) -> None:
@@ -122,7 +127,8 @@ class Errand:
         self._send()
 
     def _cut_short(self) -> None:
-        unknown = MoveResult(Outcome.UNKNOWN, "ClientTimeout")
+        open_ms = 0 if self._accepted_by_cloud else LIFE_MS + GRAIN_MS
+        unknown = MoveResult(Outcome.UNKNOWN, "ClientTimeout", open_ms=open_ms)
         self._end(unknown if self._in_flight else MoveResult(Outcome.THROTTLED, "ClientBusy"))
 
     def _send(self) -> None:
@@ -130,8 +136,9 @@ class Errand:
         if call is None:
             self._end(MoveResult(Outcome.APPLIED))
             return
-        self._in_flight = True
+        self._in_flight, self._accepted_by_cloud = True, False
         sky, universe = self._sky, self._universe
+        self._sent_at = universe.now
         total_ms, fault = sky.latency_ms(), sky.draw_fault()
         if fault:
             universe.count(f"write:{fault}")
@@ -185,9 +192,12 @@ class Errand:
 
     def _fail(self, call: Call, code: str) -> None:
         kind = classify(code, call.action)
-        self._end(MoveResult(kind.outcome, code, kind.refusal))
+        waited_ms = self._universe.now - self._sent_at
+        open_ms = max(0, LIFE_MS + GRAIN_MS - waited_ms) if code in UNANSWERED else 0
+        self._end(MoveResult(kind.outcome, code, kind.refusal, open_ms=open_ms))
 
     def _accepted(self, task: str) -> None:
+        self._accepted_by_cloud = True
         self._process.when_running(lambda: self._poll_later(task, FIRST_POLL_MS))
 
     def _poll_later(self, task: str, delay_ms: int) -> None:
@@ -220,7 +230,7 @@ class Errand:
             return
         self._ended = True
         if self._half_done and result.outcome is not Outcome.APPLIED:
-            result = MoveResult(result.outcome, result.code, result.refusal, half_done=True, holder=self._holder)
+            result = replace(result, half_done=True, holder=self._holder)
         move = self._move
         self._process.post(ev.MoveFinished(move.group, move.move_id, move.resource, result))
         self._universe.errand_done(self._process)

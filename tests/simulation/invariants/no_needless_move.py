@@ -67,5 +67,5 @@ class NoNeedlessMove(Invariant):
         dead_ms = universe.options.timing.dead_interval_ms
         if group.state is State.MASTER and heard_at is not None and process.clock - heard_at < dead_ms:
             self.broken(f"{process.name} claims ({effect.reason.name}) and has heard {name} serve")
-        if process.boot in self._denied:
+        if group.state.serves and process.boot in self._denied:
             self.broken(f"{process.name} claims ({effect.reason.name}) though a guard has seen {name} answer")

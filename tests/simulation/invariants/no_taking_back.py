@@ -20,6 +20,9 @@ class NoTakingBack(Invariant):
         super().__init__(universe)
         self._last: dict[str, tuple[str | None, str | None]] = {}
 
+        # Where a link comes and goes, the two hear each other in between, and each silence is one more fault.
+        self._flapping = any(wave.kind == "flapping" for wave in universe.options.waves)
+
     def on_strike(self, kind: str, *, over: bool) -> None:
         self._last.clear()
 
@@ -34,6 +37,6 @@ class NoTakingBack(Invariant):
             return
         names = (one.member.name, other.member.name)
         cut = not universe.network.passes(*names) and not universe.network.passes(*reversed(names))
-        if cut and self._last.get(resource) == (change.after, before):
+        if cut and not self._flapping and self._last.get(resource) == (change.after, before):
             self.broken(f"{names[1]} takes {resource} back from {names[0]}, which lives and is not heard")
         self._last[resource] = (before, change.after)

@@ -18,7 +18,7 @@ class TermsGrow(Invariant):
     """A node that claims does so under a higher term than it ever claimed under, also after a restart with its disk."""
 
     name = "terms-grow"
-    decisions = (fx.RoleChanged,)
+    effects = (fx.RoleChanged,)
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
@@ -26,7 +26,7 @@ class TermsGrow(Invariant):
         kinds = {wave.kind for wave in universe.options.waves}
         self._forgetful = bool(kinds & {"kill-disk-lost", "kill-disk-old"})
 
-    def on_decision(self, process: Process, effect: Effect) -> None:
+    def on_effect(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.RoleChanged)
         if effect.new is not State.CLAIMING or self._forgetful:
             return
