@@ -54,6 +54,8 @@ class Task:
     fresh_after: Instant
     started_from: str | None = None
     seen: bool = False
+    given: bool = False
+    doubted: bool = False
     move_id: int | None = None
     retry_at: Instant = 0
     failures: int = 0
@@ -160,6 +162,10 @@ class Claim:
             self.applied_at = self.applied_at or now
             return None
         if self._taken_by_another(task, sighting.holder) and not self._inherited(task, sighting, now, orphaned):
+            if task.given and not task.doubted:
+                task.doubted = True
+                task.retry_at = task.fresh_after = now + SETTLE_MS
+                return None
             self.lost = True
             return None
         unresolved_until = self._ledger.open_until(task.resource, now)
@@ -170,16 +176,20 @@ class Claim:
         return Move(self._group, move_id, task.resource, sighting.holder, target)
 
     def _taken_by_another(self, task: Task, holder: str | None) -> bool:
+        """Return whether it is with somebody who did not have it when this claim began, or from whom it was taken.
+
+        The latter is believed after two readings, for one alone may come from a replica that lags behind.
+        """
         if not task.seen:
             task.seen, task.started_from = True, holder
-        return holder is not None and holder != task.started_from
+        return holder is not None and (task.given or holder != task.started_from)
 
     @staticmethod
     def _inherited(task: Task, sighting: Sighting, now: Instant, orphaned: Orphaned) -> bool:
         assert sighting.holder is not None  # noqa: S101 - nobody is not another
         if not orphaned(task.resource, sighting.holder, now):
             return False
-        task.started_from = sighting.holder
+        task.started_from, task.given = sighting.holder, False
         return True
 
     def finished(self, event: MoveFinished, holders: Holders, now: Instant) -> None:
@@ -196,6 +206,7 @@ class Claim:
             task.failures = task.conflicts = 0
             task.fresh_after, task.retry_at = holders.after(now), now
             self.applied_at = now
+            task.given = True
             return
         task.failures += 1
         task.conflicts = task.conflicts + 1 if result.refusal is Refusal.CONFLICT else 0

@@ -114,13 +114,17 @@ def _watch_claimants(group: Group, now: Instant) -> None:
 def _isolated(group: Group, now: Instant) -> bool:
     if not group.policy.demote_when_isolated:
         return False
-    alone = not any(peer.liveness(now).heard for peer in group.context.peers)
-    if not alone or group.context.holders.failures == 0:
+    if any(peer.liveness(now).heard for peer in group.context.peers):
         group.isolated_since = None
         return False
+    holders = group.context.holders
     if group.isolated_since is None:
         group.isolated_since = now
-    return not group.wait_until(group.isolated_since + group.policy.isolation_timeout_ms, now)
+        holders.need(now)  # does at least the API answer? The next audit would be too late a question
+    if holders.failures == 0:
+        return False
+    since = max(group.isolated_since, holders.asked_at or 0)
+    return not group.wait_until(since + group.policy.isolation_timeout_ms, now)
 
 
 # -- giving it ---------------------------------------------------------------------------------------------------

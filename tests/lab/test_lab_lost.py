@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 # The API's silence is noticed by an audit.
-DEMOTE = PairSettings(audit_interval="1s", more_group='on_isolation = "demote"\nisolation_timeout = "1s"')
+DEMOTE = PairSettings(more_group='on_isolation = "demote"\nisolation_timeout = "1s"')
 
 
 def test_lost_host_is_replaced_by_one_move(lab: Lab, pair: Pair) -> None:
