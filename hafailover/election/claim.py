@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     Orphaned = Callable[[Resource, str, Instant], bool]
 
 SETTLE_MS = 200  # between two readings of a resource that the cloud is moving
+LAG_MS = 3_000  # for so long after a move a reading may still tell of the time before it
 UNRESOLVED_LOOK_MS = 500  # between two readings while an unanswered move may still take effect
 
 
@@ -54,8 +55,7 @@ class Task:
     fresh_after: Instant
     started_from: str | None = None
     seen: bool = False
-    given: bool = False
-    doubted: bool = False
+    given_at: Instant | None = None
     move_id: int | None = None
     retry_at: Instant = 0
     failures: int = 0
@@ -162,8 +162,7 @@ class Claim:
             self.applied_at = self.applied_at or now
             return None
         if self._taken_by_another(task, sighting.holder) and not self._inherited(task, sighting, now, orphaned):
-            if task.given and not task.doubted:
-                task.doubted = True
+            if task.given_at is not None and now < task.given_at + LAG_MS:
                 task.retry_at = task.fresh_after = now + SETTLE_MS
                 return None
             self.lost = True
@@ -178,18 +177,18 @@ class Claim:
     def _taken_by_another(self, task: Task, holder: str | None) -> bool:
         """Return whether it is with somebody who did not have it when this claim began, or from whom it was taken.
 
-        The latter is believed after two readings, for one alone may come from a replica that lags behind.
+        The latter is believed only after a while: right after a move a replica may still tell of the time before.
         """
         if not task.seen:
             task.seen, task.started_from = True, holder
-        return holder is not None and (task.given or holder != task.started_from)
+        return holder is not None and (task.given_at is not None or holder != task.started_from)
 
     @staticmethod
     def _inherited(task: Task, sighting: Sighting, now: Instant, orphaned: Orphaned) -> bool:
         assert sighting.holder is not None  # noqa: S101 - nobody is not another
         if not orphaned(task.resource, sighting.holder, now):
             return False
-        task.started_from, task.given = sighting.holder, False
+        task.started_from, task.given_at = sighting.holder, None
         return True
 
     def finished(self, event: MoveFinished, holders: Holders, now: Instant) -> None:
@@ -206,7 +205,7 @@ class Claim:
             task.failures = task.conflicts = 0
             task.fresh_after, task.retry_at = holders.after(now), now
             self.applied_at = now
-            task.given = True
+            task.given_at = now
             return
         task.failures += 1
         task.conflicts = task.conflicts + 1 if result.refusal is Refusal.CONFLICT else 0

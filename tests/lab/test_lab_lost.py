@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.lab
 
-# The API's silence is noticed by an audit.
+
 DEMOTE = PairSettings(more_group='on_isolation = "demote"\nisolation_timeout = "1s"')
 
 
