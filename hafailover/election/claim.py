@@ -161,18 +161,28 @@ class Claim:
             self._ledger.arrived(task.resource)
             self.applied_at = self.applied_at or now
             return None
-        if self._taken_by_another(task, sighting.holder) and not self._inherited(task, sighting, now, orphaned):
-            if task.given_at is not None and now < task.given_at + LAG_MS:
-                task.retry_at = task.fresh_after = now + SETTLE_MS
-                return None
-            self.lost = True
-            return None
-        unresolved_until = self._ledger.open_until(task.resource, now)
-        if unresolved_until is not None:
-            task.retry_at = task.fresh_after = min(unresolved_until, now + UNRESOLVED_LOOK_MS)
+        if self._gone(task, sighting, now, orphaned) or self._unresolved(task, now):
             return None
         task.move_id = move_id
         return Move(self._group, move_id, task.resource, sighting.holder, target)
+
+    def _gone(self, task: Task, sighting: Sighting, now: Instant, orphaned: Orphaned) -> bool:
+        """Return whether somebody else has taken it, which ends the claim once it is certain."""
+        if not self._taken_by_another(task, sighting.holder) or self._inherited(task, sighting, now, orphaned):
+            return False
+        if task.given_at is not None and now < task.given_at + LAG_MS:
+            task.retry_at = task.fresh_after = now + SETTLE_MS
+        else:
+            self.lost = True
+        return True
+
+    def _unresolved(self, task: Task, now: Instant) -> bool:
+        """Return whether a move that was never answered may still take effect; then look again before that."""
+        until = self._ledger.open_until(task.resource, now)
+        if until is None:
+            return False
+        task.retry_at = task.fresh_after = min(until, now + UNRESOLVED_LOOK_MS)
+        return True
 
     def _taken_by_another(self, task: Task, holder: str | None) -> bool:
         """Return whether it is with somebody who did not have it when this claim began, or from whom it was taken.
