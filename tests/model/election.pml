@@ -16,6 +16,12 @@
 #ifndef PREEMPT
 #define PREEMPT 0
 #endif
+#ifndef APART
+#define APART 0             /* 1: a fault comes only when the one before has been dealt with */
+#endif
+#ifndef EXTRA
+#define EXTRA 0             /* moves allowed beyond one for each fault (and one back, when preempting) */
+#endif
 #ifndef BARS
 #define BARS 1              /* a node does not claim back from a holder that it does not hear */
 #endif
@@ -30,6 +36,9 @@
 #endif
 #ifndef ONCE
 #define ONCE 1              /* a claim whose move was applied does not move again, but ends if it was taken back */
+#endif
+#ifndef YIELDS_TIE
+#define YIELDS_TIE 0        /* 1: a claim whose move was applied yields to a master of the same term */
 #endif
 #ifndef HEEDS_HOLDER
 #define HEEDS_HOLDER 1      /* nobody claims from a holder that is heard, unless that one hands over */
@@ -122,24 +131,18 @@ inline listen(me) {
   :: top > 0 && (state[me] == BACKUP || state[me] == BARRED) ->
      term[me] = (top > term[me] -> top : term[me])
   :: top > term[me] && SERVES(state[me]) && NEWER_WINS -> state[me] = BACKUP; term[me] = top; rest(me)
-  :: top >= term[me] && top > 0 && state[me] == CLAIMING -> state[me] = BACKUP; term[me] = top; rest(me)
+  :: top > 0 && (moved[me] && !YIELDS_TIE -> top > term[me] : top >= term[me]) && state[me] == CLAIMING -> state[me] = BACKUP; term[me] = top; rest(me)
   :: top > 0 && top < term[me] && state[me] == CLAIMING && !moved[me] &&
      said[AT(me, view[me])] != RELEASING -> state[me] = BACKUP; rest(me)
   :: else
   fi;
-  /* an heir claims, whatever it thinks of the others */
-  for (p : 0 .. N - 1) {
-    if
-    :: state[me] == BACKUP && p != me && alive[AT(me, p)] && said[AT(me, p)] == RELEASING &&
-       state[p] == RELEASING && heir[p] == me && said_term[AT(me, p)] >= term[me] -> begin(me)
-    :: else
-    fi
-  }
   skip
 }
 
 #define MAY_CLAIM(me) (state[me] == BACKUP && !ANY(HEARS_MASTER, me) && !ANY(CLAIMS_TOO, me) && \
   (holder == me || (!ANY(RANKS_BEFORE, me) && !(HEEDS_HOLDER && alive[AT(me, holder)]))))
+#define OFFERS(me, p) (me != p && alive[AT(me, p)] && said[AT(me, p)] == RELEASING && state[p] == RELEASING && \
+  heir[p] == me && said_term[AT(me, p)] >= term[me])
 #define DENIED(me) (GUARD && !alive[AT(me, holder)] && state[holder] == MASTER)
 
 proctype node(byte me) {
@@ -154,11 +157,12 @@ end:
   :: d_step { state[me] != DOWN && me != 2 && alive[AT(me, 2)] && (state[2] == DOWN || QUIET(me, 2)) ->
        alive[AT(me, 2)] = false; said[AT(me, 2)] = DOWN; said_term[AT(me, 2)] = 0 }
 #endif
+  :: d_step { state[me] == BACKUP && ANY(OFFERS, me) -> begin(me) }
   :: d_step { MAY_CLAIM(me) && (holder == me || !DENIED(me) || (GUARD == 2 && !healed)) -> begin(me) }
   :: d_step { state[me] == CLAIMING && holder != me && !(ONCE && moved[me]) &&
        (!CONDITIONAL || holder == view[me]) ->
        holder = me; moves++; moved[me] = true; printf("%d moves the address to itself\n", me);
-       assert(moves <= faults * (1 + PREEMPT)) }        /* one move for a fault, and one back */
+       assert(moves <= faults * (1 + PREEMPT) + EXTRA) }
   :: d_step { state[me] == CLAIMING && holder == me -> state[me] = MASTER; printf("%d is master\n", me); rest(me) }
   :: d_step { state[me] == CLAIMING && holder != me && (holder != view[me] || (ONCE && moved[me])) ->
        if
@@ -168,7 +172,7 @@ end:
   :: d_step { STEPS_DOWN && SERVES(state[me]) && holder != me ->
        state[me] = BARRED; rest(me) }
   :: d_step { state[me] == BARRED && HEARS_NOW(me, holder) -> state[me] = BACKUP }
-  :: d_step { state[me] == BARRED && (!BARS || holder == me || (GUARD == 1 && state[holder] != MASTER)) ->
+  :: d_step { state[me] == BARRED && (!BARS || holder == me) ->
        state[me] = BACKUP }
 #if PREEMPT
   :: d_step { state[me] == MASTER && me != 0 && alive[AT(me, 0)] && said[AT(me, 0)] == BACKUP ->
@@ -178,7 +182,14 @@ end:
   od
 }
 
-#define BUDGET (!healed && faults < FAULTS)   /* a start counts as well: what it forgets can cost a move */
+#define BUSY(me, p) (state[p] == CLAIMING || state[p] == RELEASING || NEWS(me, p))
+#if N == 2
+#define CALM (state[holder] == MASTER && state[1 - holder] != MASTER && !ANY(BUSY, 0) && !ANY(BUSY, 1))
+#else
+#define CALM (state[holder] == MASTER && state[(holder + 1) % 3] != MASTER && state[(holder + 2) % 3] != MASTER && \
+  !ANY(BUSY, 0) && !ANY(BUSY, 1) && !ANY(BUSY, 2))
+#endif
+#define BUDGET (!healed && faults < FAULTS && (!APART || CALM))   /* a start counts as well: what it forgets can cost a move */
 
 proctype world(byte n; byte m) {    /* what may befall the pair */
 end:
@@ -249,5 +260,8 @@ init {
 #define ONE_MASTER (state[holder] == MASTER && !SERVES(state[(holder + 1) % 3]) && !SERVES(state[(holder + 2) % 3]))
 #endif
 #define BEST_MASTER (ONE_MASTER && (!PREEMPT || holder == 0))
+
+/* Something always goes on: Spin's fair search does not count a run that comes to rest as one that goes on so. */
+active proctype rest_of_the_world() { do :: holder < 9 od }
 
 ltl settles { <>[] (healed && BEST_MASTER) }
