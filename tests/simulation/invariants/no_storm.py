@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from tests.simulation.universe import Universe
 
 
+REACTION_MS = 10_000
+
 
 class NoStorm(Invariant):
     """While the conditions stay as they are, an address moves twice at most, however long they last (SPEC S3).
 
     Twice: once because of what has changed, once because of what that has brought to light. Rank may bring it home
-    in the end. An address that is released and taken back by the same node has not moved.
+    in the end. An address that is released and taken back by the same node has not moved, and the moves of the
+    first seconds count as one: several nodes may act on the same news at once.
     """
 
     name = "no-storm"
@@ -25,10 +28,12 @@ class NoStorm(Invariant):
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self.allowed = 3 if universe.options.preempt else 2
+        self._since = 0
         self._at: dict[str, str] = {}
         self._moves: dict[str, deque[int]] = {}
 
     def on_strike(self, kind: str, *, over: bool) -> None:
+        self._since = self.universe.now
         self._moves.clear()
 
     def on_change(self, change: Change) -> None:
@@ -39,6 +44,8 @@ class NoStorm(Invariant):
         if change.caller == "console" or change.after == before or self._noisy():
             return
         moves = self._moves.setdefault(change.resource, deque())
+        if moves and moves[-1] - self._since < REACTION_MS:
+            moves.pop()
         moves.append(change.at_ms)
         if len(moves) > self.allowed:
             self.broken(f"{change.resource} has moved at {list(moves)} and nothing else has changed")

@@ -26,16 +26,19 @@ class PreemptionWaits(Invariant):
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
-        self._ready: dict[tuple[int, str], int] = {}
+        self._ready: dict[int, set[str]] = {}
+        self._since: dict[int, int] = {}  # since when somebody has been ready
         self._master_since: dict[int, int] = {}
 
     def on_event(self, process: Process, event: Event) -> None:
         assert isinstance(event, ev.AdvertReceived)
-        key = (process.boot, str(event.advert.node))
+        ready = self._ready.setdefault(process.boot, set())
+        if not ready:
+            self._since[process.boot] = process.clock
         if any(group.eligible for group in event.advert.groups):
-            self._ready.setdefault(key, process.clock)
+            ready.add(event.advert.node)
         else:
-            self._ready.pop(key, None)
+            ready.discard(event.advert.node)
 
     def on_decision(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.RoleChanged)
@@ -47,7 +50,6 @@ class PreemptionWaits(Invariant):
         if not options.preempt:
             self.broken(f"{process.name} gives way to rank")
         delay_ms = options.preempt_delay_ms
-        ready = [since for (boot, _), since in self._ready.items() if boot == process.boot]
-        since = max(self._master_since.get(process.boot, 0), min(ready, default=process.clock))
+        since = max(self._master_since.get(process.boot, 0), self._since.get(process.boot, process.clock))
         if process.clock - since < delay_ms:
             self.broken(f"{process.name} gives way to rank after {process.clock - since} ms of {delay_ms}")

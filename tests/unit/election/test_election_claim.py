@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hafailover.election.claim import SETTLE_MS, UNRESOLVED_LOOK_MS, Cause, Claim
+from hafailover.election.claim import LAG_MS, SETTLE_MS, UNRESOLVED_LOOK_MS, Cause, Claim
 from hafailover.election.effects import Move
 from hafailover.election.events import HoldersRead, MoveFinished
 from hafailover.election.holders import Holders
@@ -226,6 +226,28 @@ def test_a_claimant_that_died_is_inherited_from(attempt: Attempt) -> None:
 def test_the_end_of_an_earlier_claims_move_is_ignored(attempt: Attempt) -> None:
     attempt.finish(1_500, APPLIED, move_id=99)
     assert not attempt.idle()
+
+
+@pytest.mark.parametrize(("after", "lost"), [(LAG_MS - 1, False), (LAG_MS, True)])
+def test_what_was_given_and_taken_again_is_left_alone(attempt: Attempt, after: int, *, lost: bool) -> None:
+    attempt.finish(1_500, APPLIED)
+    for at in range(1_500, 1_500 + after, SETTLE_MS):
+        attempt.read(at, Sighting(VIP, "eni-a"))
+        assert attempt.drive(at, 2) == (), "the reading may be of the time before, or a has it back"
+    attempt.read(1_500 + after, Sighting(VIP, "eni-a"))
+    assert attempt.drive(1_500 + after, 2) == ()
+    assert attempt.claim.lost is lost
+
+
+def test_and_a_reading_that_lags_behind_costs_nothing(attempt: Attempt) -> None:
+    attempt.finish(1_500, APPLIED)
+    attempt.read(1_500, Sighting(VIP, "eni-a"))
+    assert attempt.drive(1_500, 2) == ()
+    assert attempt.claim.deadline(1_500) == 1_500 + SETTLE_MS
+    attempt.read(1_700, Sighting(VIP, "eni-b"))
+    assert attempt.drive(1_700, 2) == ()
+    assert attempt.done()
+    assert not attempt.claim.lost
 
 
 def test_nothing_moves_before_the_guest_is_armed() -> None:
