@@ -7,8 +7,10 @@ import pytest
 
 from hafailover.election.values import Advert, GroupAdvert, GroupName, Leaving, NodeName, State
 from hafailover.errors import StartError
+from hafailover.heartbeat.auth import Keyring
 from hafailover.heartbeat.endpoint import Endpoint, Membership
-from hafailover.heartbeat.wire import MAX_DATAGRAM, MAX_PEERS, NO_BOOT, PathId, Reject
+from hafailover.heartbeat.names import Directory
+from hafailover.heartbeat.wire import MAX_DATAGRAM, MAX_PEERS, NO_BOOT, Codec, PathId, Reject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
 KEY = b"k" * 32
 MS = 1_000
+CODEC = Codec("web", PathId.UDP, Directory((A, B), ()), Keyring([KEY]))
 
 
 def groups(count: int) -> tuple[GroupAdvert, ...]:
@@ -242,6 +245,34 @@ def test_groups_that_only_the_sender_knows_are_left_out() -> None:
     assert a.events[0].path == "udp"
 
 
+def test_of_an_advert_without_a_known_group_the_rest_is_taken() -> None:
+    a, b = Node(A, 1, count=0), Node(B, 1, count=2)
+    a.hear(b.tick(count=2))
+    assert a.events[0].advert == advert(B, count=0)
+
+
+def test_who_was_heard_is_told_beside_the_event() -> None:
+    a, b = Node(A, 1), Node(B, 1)
+    (datagram,) = b.tick()
+    heard = a.endpoint.receive(datagram, 0)
+    assert heard is not None
+    assert heard.peer == B
+
+
+def test_the_datagrams_of_a_daemon_are_numbered_from_one() -> None:
+    b = Node(B, 1)
+    assert [CODEC.decode(datagram).sequence for _ in range(3) for datagram in b.tick()] == [1, 2, 3]
+
+
+def test_an_answer_names_the_boot_that_it_answers_and_not_the_one_whose_turn_it_is() -> None:
+    a, b, b2 = Node(A, 1), Node(B, 1), Node(B, 2)
+    talk(a, b, 0)
+    for now_us in (200 * MS, 400 * MS, 600 * MS):
+        (answer,) = a.hear(b2.tick(now_us), now_us)
+        (record,) = CODEC.decode(answer).peers
+        assert record.boot == b"bboot002"
+
+
 def test_five_hundred_groups_travel_in_twelve_datagrams_each_complete_by_itself() -> None:
     a, b = Node(A, 1, count=500), Node(B, 1, count=500)
     datagrams = b.tick(count=500)
@@ -297,11 +328,13 @@ def test_a_peer_that_left_the_configuration_is_unknown() -> None:
 
 
 def test_too_many_peers_stop_the_start() -> None:
+    names = tuple(NodeName(f"n{number}") for number in range(MAX_PEERS + 1))
     with pytest.raises(StartError, match="33 peers, at most 32"):
-        Node(A, 1, nodes=tuple(NodeName(f"n{number}") for number in range(MAX_PEERS + 1)))
+        Node(A, 1, nodes=names)
+    assert len(Node(A, 1, nodes=names[:MAX_PEERS]).endpoint.sessions) == MAX_PEERS
 
 
 @pytest.mark.parametrize("boot_id", [b"short", NO_BOOT])
 def test_a_boot_id_must_be_one(boot_id: bytes) -> None:
-    with pytest.raises(StartError, match="8 random bytes"):
+    with pytest.raises(StartError, match=r"^heartbeat boot id: 8 random bytes"):
         Endpoint(PathId.UDP, Membership(A, "web", (B,), ()), [KEY], boot_id=boot_id, silent_after_us=0)

@@ -10,6 +10,7 @@ A, B = NodeName("web-a"), NodeName("web-b")
 VIP = GroupName("vip")
 # Found by a search over "n0", "n1", ...: the two have the same 4-byte hash as nodes.
 CLASHING = (NodeName("n37376"), NodeName("n81726"))
+CLASHING_GROUPS = (GroupName("g53796"), GroupName("g94030"))  # and these as groups
 
 
 def test_the_ids_of_names_never_change() -> None:
@@ -45,8 +46,10 @@ def test_a_name_that_this_node_does_not_list_still_has_its_id() -> None:
 
 
 def test_two_names_with_one_id_stop_the_start() -> None:
-    with pytest.raises(StartError, match="'n37376' and 'n81726' have the same heartbeat id"):
+    with pytest.raises(StartError, match=r"^nodes 'n37376' and 'n81726' have the same heartbeat id"):
         Directory(CLASHING, [])
+    with pytest.raises(StartError, match=r"^groups 'g53796' and 'g94030' have the same heartbeat id"):
+        Directory([], CLASHING_GROUPS)
 
 
 def test_a_name_given_twice_is_one_name() -> None:
