@@ -65,15 +65,19 @@ class Operator:
         raise ControlError(f"{request.command}: not in this version")
 
     async def _ask(self, event: Callable[[int], Event]) -> Reason:
+        """Put a question to the core. Raises RefusedError where it says no, ControlError where it says nothing."""
         self._serial += 1
+        serial = self._serial  # others may ask while this one waits
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[self._serial] = answer
-        self._post(event(self._serial))
+        self._waiting[serial] = answer
+        self._post(event(serial))
         try:
             async with asyncio.timeout(ANSWER_S):
                 result = await answer
+        except TimeoutError:
+            raise ControlError(f"the daemon's core did not answer within {ANSWER_S:g} s") from None
         finally:
-            self._waiting.pop(self._serial, None)
+            self._waiting.pop(serial, None)
         if not result.accepted:
             raise RefusedError(result.reason)
         return result.reason

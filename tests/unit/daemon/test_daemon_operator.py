@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hafailover.control.protocol import parse_request
+from hafailover.daemon import operator
+from hafailover.daemon.operator import Operator
+from hafailover.election.effects import Answer, FailoverFinished
+from hafailover.election.events import DrainAsked, Event, FailoverAsked
+from hafailover.election.reasons import Reason
+from hafailover.election.values import GroupName, NodeName
+from hafailover.errors import ControlError
+from hafailover.observe.history import History
+from tests.unit.daemon.stage import until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VIP, A, B = GroupName("vip"), NodeName("web-a"), NodeName("web-b")
+
+
+@dataclass
+class Desk:
+    """An operator; what it asked of the core, which answers only when the test says so."""
+
+    group: dict[str, Any] = field(
+        default_factory=lambda: {
+            "name": "vip",
+            "state": "MASTER",
+            "master": "web-a",
+            "term": 1,
+            "why_label": "held",
+        }
+    )
+    asked: list[Event] = field(default_factory=list)
+    waiting: dict[int, asyncio.Future[Answer]] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+
+    def __post_init__(self) -> None:
+        self.operator = Operator(self.asked.append, self.waiting, self.status, self.history)
+
+    def status(self) -> dict[str, Any]:
+        return {"node": "web-a", "groups": [{"name": "other"}, self.group]}
+
+    def begin(self, line: bytes) -> asyncio.Task[Mapping[str, Any]]:
+        return asyncio.ensure_future(self.operator.handle(parse_request(line)))
+
+    async def asks(self, count: int = 1) -> Any:
+        await until(lambda: len(self.asked) == count)
+        return self.asked[-1]
+
+    def answer(self, request_id: int, reason: Reason = Reason.ACCEPTED) -> None:
+        accepted = reason is Reason.ACCEPTED
+        self.waiting.pop(request_id).set_result(Answer(request_id, accepted=accepted, reason=reason))
+
+    async def accepted(self, line: bytes) -> asyncio.Task[Mapping[str, Any]]:
+        """Begin a request, have the core accept it, and return what goes on from there."""
+        task = self.begin(line)
+        self.answer((await self.asks()).request_id)
+        return task
+
+
+def finished(term: int) -> FailoverFinished:
+    phases = {"detect_ms": 0, "guard_ms": 0, "cloud_ms": 600, "guest_ms": 1, "verify_ms": 2}
+    return FailoverFinished(VIP, Reason.OPERATOR, A, B, term, **phases, moves=1)
+
+
+async def test_the_status_is_passed_on() -> None:
+    desk = Desk()
+    assert await desk.begin(b'{"command": "status"}') == desk.status()
+
+
+async def test_the_history_of_a_group_and_its_end() -> None:
+    desk = Desk()
+    for term in (1, 2, 3):
+        desk.history.record(finished(term), at_ms=0)
+    reply = await desk.begin(b'{"command": "history", "group": "vip", "limit": 2}')
+    assert [record["term"] for record in reply["failovers"]] == [3, 2]
+    assert await desk.begin(b'{"command": "history", "group": "db"}') == {"failovers": []}
+
+
+@pytest.mark.parametrize(("to", "target"), [(b"null", None), (b'"web-b"', B)])
+async def test_a_failover_is_passed_to_the_core_and_accepted(to: bytes, target: NodeName | None) -> None:
+    desk = Desk()
+    task = desk.begin(b'{"command": "failover", "group": "vip", "to": %s}' % to)
+    assert await desk.asks() == FailoverAsked(1, VIP, target)
+    assert not task.done()
+    desk.answer(1)
+    assert await task == {"reason": "accepted", "master": None}
+
+
+async def test_a_refusal_names_the_reason() -> None:
+    desk = Desk()
+    task = desk.begin(b'{"command": "failover", "group": "vip"}')
+    desk.answer((await desk.asks()).request_id, Reason.NO_CANDIDATE)
+    assert await task == {"ok": False, "error": Reason.NO_CANDIDATE.value, "reason": "no_candidate"}
+
+
+@pytest.mark.parametrize(("command", "drained"), [("drain", True), ("undrain", False)])
+async def test_a_drain_and_its_end_are_passed_to_the_core(command: str, drained: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    desk = Desk()
+    task = desk.begin(b'{"command": "%s"}' % command.encode())
+    assert await desk.asks() == DrainAsked(1, drained)
+    desk.answer(1)
+    assert await task == {"drained": drained}
+
+
+async def test_each_of_two_requests_at_once_gets_its_own_answer() -> None:
+    desk = Desk()
+    first = desk.begin(b'{"command": "drain"}')
+    await desk.asks()
+    second = desk.begin(b'{"command": "undrain"}')
+    await desk.asks(2)
+    desk.answer(1)
+    assert await first == {"drained": True}
+    desk.answer(2)
+    assert await second == {"drained": False}
+
+
+async def test_a_core_that_does_not_answer_is_said_so_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator, "ANSWER_S", 0.02)
+    desk = Desk()
+    with pytest.raises(ControlError, match=r"did not answer within 0\.02 s"):
+        await desk.begin(b'{"command": "drain"}')
+    assert desk.waiting == {}
+
+
+async def test_waiting_ends_when_the_other_node_is_master_and_this_one_is_out() -> None:
+    desk = Desk()
+    task = await desk.accepted(b'{"command": "failover", "group": "vip", "wait": true, "timeout_s": 30}')
+    for change in ({"state": "RELEASING"}, {"master": None}, {"master": "web-b"}):
+        desk.group.update(change)
+        await asyncio.sleep(2.5 * operator.LOOK_S)
+        assert not task.done()
+    desk.group.update(state="BACKUP", term=2)
+    assert await task == {"group": "vip", "master": "web-b", "term": 2, "phases_s": {}}
+
+
+async def test_waiting_on_the_node_that_takes_over_tells_the_phases() -> None:
+    desk = Desk()
+    desk.group.update(state="BACKUP")
+    task = await desk.accepted(b'{"command": "failover", "group": "vip", "wait": true}')
+    desk.group.update(state="CLAIMING", master="web-b")
+    desk.history.record(finished(2), at_ms=0)
+    await asyncio.sleep(2.5 * operator.LOOK_S)
+    assert not task.done()
+    desk.group.update(state="MASTER", term=2)
+    reply = await task
+    assert (reply["master"], reply["term"]) == ("web-b", 2)
+    assert reply["phases_s"]["cloud"] == 0.6
+
+
+async def test_phases_of_an_older_failover_are_not_told() -> None:
+    desk = Desk()
+    desk.history.record(finished(1), at_ms=0)
+    task = await desk.accepted(b'{"command": "failover", "group": "vip", "wait": true}')
+    desk.group.update(state="BACKUP", master="web-b", term=2)
+    assert (await task)["phases_s"] == {}
+
+
+async def test_waiting_ends_with_a_hand_over_that_failed() -> None:
+    desk = Desk()
+    task = await desk.accepted(b'{"command": "failover", "group": "vip", "wait": true}')
+    desk.group.update(why_label=Reason.HANDOVER_FAILED.label)
+    assert await task == {"ok": False, "error": Reason.HANDOVER_FAILED.value, "reason": "handover_failed"}
+
+
+async def test_waiting_has_an_end() -> None:
+    desk = Desk()
+    task = await desk.accepted(b'{"command": "failover", "group": "vip", "wait": true, "timeout_s": 0.1}')
+    with pytest.raises(ControlError, match=r"no other node was master of vip within 0\.1 s"):
+        await task
+
+
+async def test_a_command_of_a_later_version_is_refused() -> None:
+    with pytest.raises(ControlError, match="reload: not in this version"):
+        await Desk().begin(b'{"command": "reload"}')

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.cloud.dating import GRAIN_S, life_s
+from hafailover.config import model
+from hafailover.daemon import translate
+from hafailover.election.values import GroupName, Handover, Member, NodeName, Policy, Resource, ResourceKind, Timing
+from tests.unit.daemon.stage import NODES, config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_intervals_are_passed_on(tmp_path: Path) -> None:
+    heartbeat = model.Heartbeat(interval_ms=10, dead_interval_ms=40, restart_grace_ms=70)
+    cloud = model.Cloud(audit_interval_ms=11_000, timeout_ms=2_500)
+    timing = translate.timing(config(tmp_path, heartbeat=heartbeat, cloud=cloud))
+    life_ms = int(1000 * (life_s(2.5) + GRAIN_S))
+    assert timing == Timing(10, 40, 70, 11_000, request_life_ms=life_ms)
+
+
+def test_the_nodes_keep_the_files_order_and_take_the_enis_found(tmp_path: Path) -> None:
+    nodes = (*NODES, model.Node("quorum", "127.0.0.3", 7694, role="witness", priority=1))
+    enis = {"quorum": "eni-q", "web-b": "eni-b", "web-a": "eni-a"}
+    assert translate.members(config(tmp_path, nodes=nodes), enis) == (
+        Member(NodeName("web-a"), 0, 100, "eni-a", "ins-aaaaaaaa"),
+        Member(NodeName("web-b"), 1, 90, "eni-b", "ins-bbbbbbbb"),
+        Member(NodeName("quorum"), 2, 1, "eni-q", "", witness=True),
+    )
+
+
+def test_a_group_as_it_wants_to_be_treated(tmp_path: Path) -> None:
+    plain = model.Group("plain", addresses=("10.0.1.9",))
+    special = model.Group(
+        "special",
+        addresses=("10.0.1.100", "10.0.1.101"),
+        preempt=True,
+        preempt_delay_ms=1,
+        handover=Handover.STRICT,
+        on_isolation="demote",
+        isolation_timeout_ms=2,
+        hold_down_ms=3,
+        guards=("vip", "cloud"),
+        checks=(model.Check("nginx", "tcp"), model.Check("disk", "script", weight=-20)),
+    )
+    first, second = translate.policies(config(tmp_path, plain, special))
+    assert first == Policy(
+        GroupName("plain"),
+        (Resource(ResourceKind.ADDRESS, "10.0.1.9"),),
+        preempt_delay_ms=plain.preempt_delay_ms,
+        guards=("cloud",),
+    )
+    assert second == Policy(
+        GroupName("special"),
+        (Resource(ResourceKind.ADDRESS, "10.0.1.100"), Resource(ResourceKind.ADDRESS, "10.0.1.101")),
+        preempt=True,
+        preempt_delay_ms=1,
+        handover=Handover.STRICT,
+        demote_when_isolated=True,
+        isolation_timeout_ms=2,
+        hold_down_ms=3,
+        guards=("vip", "cloud"),
+        checks=(("nginx", 0), ("disk", -20)),
+    )
+    assert [each.id for each in second.resources] == ["10.0.1.100", "10.0.1.101"]  # equality ignores the kind
