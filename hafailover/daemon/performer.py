@@ -6,6 +6,7 @@ Nothing here decides. What takes time runs as a task of its own; the two barrier
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import structlog
@@ -55,6 +56,7 @@ class Performer:
         self._hooks = {name: HookQueue(self._reporter(name)) for name in self._groups}
         self._roles: dict[str, fx.RoleChanged] = {}
         self._armed: set[Resource] = set()
+        self._disk = ThreadPoolExecutor(1, "state")  # one save at a time: an older one must not end up on top
         self._link: Link | None = None
         self.answers: dict[int, asyncio.Future[fx.Answer]] = {}
 
@@ -85,6 +87,7 @@ class Performer:
     async def close(self) -> None:
         """Let the hooks that run come to their end, within a bound."""
         await asyncio.gather(*(queue.close(HOOK_DRAIN_S) for queue in self._hooks.values()))
+        self._disk.shutdown(wait=False)
 
     # -- barriers ----------------------------------------------------------------------------------------------
 
@@ -95,14 +98,14 @@ class Performer:
         counted twice after a crash, and the cloud's condition still keeps the moves apart; without the claim
         the service is down for certain.
         """
-        saving = asyncio.to_thread(statefile.save, self._config.state.directory, effect.memory)
+        folder, loop = self._config.state.directory, asyncio.get_running_loop()
+        saving = loop.run_in_executor(self._disk, statefile.save, folder, effect.memory)
         try:
             async with asyncio.timeout(PERSIST_DEADLINE_S):
-                await saving
+                await asyncio.shield(saving)  # one that is not waited for any longer still ends before the next
         except (OSError, TimeoutError) as error:
             text = str(error) or f"no answer within {PERSIST_DEADLINE_S} s"
-            where = str(self._config.state.directory)
-            log.error("state_not_saved", directory=where, error=text)  # noqa: TRY400 - not a fault of the code
+            log.error("state_not_saved", directory=str(folder), error=text)  # noqa: TRY400 - not a fault of the code
 
     async def _stop_answering(self, effect: fx.StopAnswering) -> None:
         self._armed.discard(effect.resource)
@@ -115,8 +118,10 @@ class Performer:
 
     async def _disarm_later(self, guest: GuestNetwork, resource: Resource) -> None:
         """Go on trying until it works or the address is wanted again: two nodes must not carry it."""
-        while resource not in self._armed:
+        while True:
             await asyncio.sleep(DISARM_RETRY_S)
+            if resource in self._armed:
+                return
             try:
                 await guest.disarm(resource.id)
             except GuestError:
@@ -140,6 +145,8 @@ class Performer:
         self._post(ev.GuestArmed(effect.group, effect.resource, error))
 
     async def _find_link(self, guest: GuestNetwork) -> Link:
+        if guest is not self._parts.guest:
+            return await guest.find_link()  # of a group that leaves the guest alone: it says nothing of the others
         if self._link is None:
             name, mac = self._parts.me.interface, self._parts.directory.mac(self._parts.eni_id)
             self._link = await guest.find_link(mac=mac, name=name)
