@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     from hafailover.election.guards import GuardRound
     from hafailover.election.release import Release
 
-GUEST_RETRY_MS = 10_000
+GUEST_RETRY_MS = 10_000  # after a guest that failed; doubled by each failure in a row
+GUEST_RETRY_CAP_MS = 600_000
 FAILING_AFTER = 2  # failed calls in a row from which others in rank may take their turn
 REVIEWS_LIMIT = 8  # state changes that one event may cause; more would be a loop
 
@@ -115,6 +116,7 @@ class Group:
         self.wishes_seen: dict[NodeName, int] = {}
         self.deadline: Instant | None = now
         self._guest_retry_at: Instant = now
+        self._guest_failures = 0
         self._effects: list[Effect] = []
 
     @property
@@ -152,15 +154,22 @@ class Group:
 
     def _absorb_armed(self, event: GuestArmed, now: Instant) -> None:
         if event.error:
-            self.guest_error = event.error
-            self._guest_retry_at = now + GUEST_RETRY_MS
+            self._guest_failed(event.error, now)
             return
         self.guest_error = ""
+        self._guest_failures = 0
         if event.resource not in self.on_guest:
             # It was let go while the guest was at work on it, and may have been put there after it was taken off.
             self.emit(StopAnswering(self.name, event.resource))
         if self.claim is not None:
             self.claim.armed(event.resource, now)
+
+    def _guest_failed(self, error: str, now: Instant) -> None:
+        """With a strict hand-over it takes a move to find this out, and another to undo that: so ever more seldom."""
+        self._guest_failures += not self.guest_error  # several addresses that fail together count once
+        self.guest_error = error
+        wait_ms = GUEST_RETRY_MS << min(self._guest_failures - 1, 10)
+        self._guest_retry_at = now + min(wait_ms, GUEST_RETRY_CAP_MS)
 
     def _absorb_vanished(self, event: AddressVanished) -> None:
         """Put an address back that somebody took off the guest while this node stands for it."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MOST_EFFECTS = 24  # of one event, for one group
 MOST_CALLS = 24  # requests to the cloud that one daemon begins within a second
-MOST_TURNS = 400  # events within a second, whatever the peers send
+MOST_TURNS = 1_500  # events within a second, whatever the peers send and a full socket holds
 
 
 class EffectsBounded(Invariant):

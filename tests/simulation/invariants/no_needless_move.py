@@ -30,7 +30,7 @@ class NoNeedlessMove(Invariant):
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self._serving_heard: dict[tuple[int, str], int] = {}
-        self._denied: dict[int, int] = {}
+        self._denied: dict[int, tuple[int, dict[str, str | None]]] = {}
 
     def on_event(self, process: Process, event: Event) -> None:
         if isinstance(event, ev.AdvertReceived):
@@ -38,7 +38,7 @@ class NoNeedlessMove(Invariant):
             return
         assert isinstance(event, ev.GuardAnswered)
         if event.verdict is GuardVerdict.DENY:
-            self._denied[process.boot] = event.round_id
+            self._denied[process.boot] = (event.round_id, dict(self.universe.holder))
 
     def _hear(self, process: Process, event: ev.AdvertReceived) -> None:
         key = (process.boot, str(event.advert.node))
@@ -49,7 +49,7 @@ class NoNeedlessMove(Invariant):
 
     def on_decision(self, process: Process, effect: Effect) -> None:
         if isinstance(effect, fx.AskGuard):
-            if self._denied.get(process.boot) != effect.round_id:
+            if self._denied.get(process.boot, (0, {}))[0] != effect.round_id:
                 self._denied.pop(process.boot, None)
             return
         assert isinstance(effect, fx.RoleChanged)
@@ -67,5 +67,6 @@ class NoNeedlessMove(Invariant):
         dead_ms = universe.options.timing.dead_interval_ms
         if group.state is State.MASTER and heard_at is not None and process.clock - heard_at < dead_ms:
             self.broken(f"{process.name} claims ({effect.reason.name}) and has heard {name} serve")
-        if group.state.serves and process.boot in self._denied:
+        seen = self._denied.get(process.boot, (0, None))[1]
+        if group.state.serves and seen == universe.holder:
             self.broken(f"{process.name} claims ({effect.reason.name}) though a guard has seen {name} answer")

@@ -20,10 +20,12 @@ class NoTakingBack(Invariant):
         super().__init__(universe)
         self._last: dict[str, tuple[str | None, str | None]] = {}
 
+        self._since = 0
         # Where a link comes and goes, the two hear each other in between, and each silence is one more fault.
         self._flapping = any(wave.kind == "flapping" for wave in universe.options.waves)
 
     def on_strike(self, kind: str, *, over: bool) -> None:
+        self._since = self.universe.now
         self._last.clear()
 
     def on_change(self, change: Change) -> None:
@@ -39,4 +41,5 @@ class NoTakingBack(Invariant):
         cut = not universe.network.passes(*names) and not universe.network.passes(*reversed(names))
         if cut and not self._flapping and self._last.get(resource) == (change.after, before):
             self.broken(f"{names[1]} takes {resource} back from {names[0]}, which lives and is not heard")
-        self._last[resource] = (before, change.after)
+        if change.accepted_ms > self._since:  # what was on its way when the link was cut does not count
+            self._last[resource] = (before, change.after)

@@ -124,6 +124,24 @@ def test_a_guest_that_failed_is_given_another_chance(after: int, state: State) -
     assert bench.state() is state
 
 
+def test_but_ever_more_seldom_until_it_works() -> None:
+    bench = Bench().as_master()
+    waits = []
+    for _ in range(9):
+        failed_at = bench.now
+        bench.arm(VIP, "no such interface")
+        bench.arm(VIP, "no such interface")
+        assert bench.group.fault
+        while bench.group.fault:
+            bench.run(1_000)
+        waits.append(bench.now - failed_at)
+    assert waits == [10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000, 600_000]
+    bench.arm()
+    bench.arm(VIP, "no such interface")
+    bench.run(GUEST_RETRY_MS)
+    assert not bench.group.fault
+
+
 def test_a_guest_that_answers_again_is_no_fault() -> None:
     bench = Bench().as_master()
     bench.arm(VIP, "no such interface")
