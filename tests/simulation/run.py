@@ -1,12 +1,91 @@
-"""`python -m tests.simulation.run --seeds 200 --start 1 --processes 2`: live many lives, print the figures."""
+"""Live many lives and print the figures: `python -m tests.simulation.run --seeds 200 --start 1 --processes 2`.
+
+Every 20th seed is lived twice more, once here and once in a fresh interpreter with another hash seed: the three
+traces must be equal. The exit code is 1 where anything breaks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import subprocess
 import sys
+from typing import TYPE_CHECKING
+
 from tests.simulation.faults import KINDS
-from tests.simulation.options import expand
+from tests.simulation.figures import Figures
 from tests.simulation.life import live
-import time
-t=time.process_time(); ms=0; ev=0
-for seed in range(int(sys.argv[1]), int(sys.argv[2])):
-    o = live(expand(seed, tuple(KINDS)))
-    ms+=o.simulated_ms; ev+=o.events
-    print(seed, len(o.options.priorities), [w.kind for w in o.options.waves], o.moves, o.healed_in_ms, f"{o.cpu_s:.1f}", o.broken or "ok")
-print(ms/3.6e6/(time.process_time()-t), "h/cpu-s", ev/(time.process_time()-t), "ev/s")
+from tests.simulation.options import expand
+from tests.simulation.shrink import report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.simulation.life import Outcome
+
+REPLAY_EVERY = 20
+REPLAY_TIMEOUT_S = 300
+
+
+def live_seed(seed: int) -> Outcome:
+    """Live the life of a seed, with every kind of fault to choose from."""
+    return live(expand(seed, tuple(KINDS)))
+
+
+def replay_elsewhere(seed: int) -> str:
+    """Return the digest of a seed's trace as a fresh interpreter with another hash seed has it."""
+    command = [sys.executable, "-m", "tests.simulation.run", "--digest", str(seed)]
+    environment = {**os.environ, "PYTHONHASHSEED": str(seed % 1_000 + 1)}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True, timeout=REPLAY_TIMEOUT_S
+    )
+    return done.stdout.strip()
+
+
+def lives(seeds: Iterable[int], processes: int) -> Iterator[Outcome]:
+    """Live seeds, in order, on several processors."""
+    if processes == 1:
+        yield from map(live_seed, seeds)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap(live_seed, seeds, chunksize=4)
+
+
+def live_all(seeds: Iterable[int], processes: int) -> Figures:
+    """Live seeds, print what breaks, and return the figures."""
+    figures = Figures()
+    for outcome in lives(seeds, processes):
+        figures.add(outcome)
+        seed = outcome.options.seed
+        if outcome.broken is not None:
+            print(report(outcome), flush=True)  # noqa: T201 - this is a program
+        if seed % REPLAY_EVERY == 0:
+            figures.replays += 1
+            figures.replays_equal += outcome.sha256 == live_seed(seed).sha256 == replay_elsewhere(seed)
+    return figures
+
+
+def main() -> int:
+    """Read the command line and live."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.run", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many lives")
+    parser.add_argument("--start", type=int, default=1, help="the first seed")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--trace", type=int, default=0, help="print so many of the last lines of each trace")
+    parser.add_argument("--digest", type=int, help="print the digest of one seed's trace and nothing else")
+    given = parser.parse_args()
+    if given.digest is not None:
+        print(live_seed(given.digest).sha256)  # noqa: T201 - this is a program
+        return 0
+    seeds = range(given.start, given.start + given.seeds)
+    if given.trace:
+        for outcome in lives(seeds, 1):
+            print(outcome.options.told(), *outcome.trace[-given.trace :], outcome.broken, sep="\n")  # noqa: T201 - a program
+    figures = live_all(seeds, given.processes)
+    print(figures.told())  # noqa: T201 - this is a program
+    return 1 if figures.broken or figures.replays != figures.replays_equal else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,333 @@
+"""The proof that the simulation sees: each rule of safety is switched off, and a violation must be found.
+
+`python -m tests.simulation.ablations --seeds 200` tries each on so many lives and says how many it took to find one.
+A rule is switched off from here, by replacing the predicate or method that it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hafailover.election import claiming, node, ranking, standby, tenure
+from hafailover.election.claim import Claim
+from hafailover.election.context import Context
+from hafailover.election.effects import Persist, StopAnswering
+from hafailover.election.group import Group
+from hafailover.election.holders import Holders
+from hafailover.election.ledger import Ledger
+from hafailover.election.node import Node
+from hafailover.election.peers import Peer
+from hafailover.election.takeover import Takeovers
+from hafailover.election.values import Outcome as Ending
+from hafailover.emulator.writes import MigrateIp
+from tests.simulation.faults import KINDS
+from tests.simulation.life import live
+from tests.simulation.options import Wave, expand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.simulation.life import Outcome
+    from tests.simulation.options import Options
+
+    Patches = tuple[tuple[object, str, object], ...]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One rule: what replaces what, the faults that bring it out, and the invariants of which one must break."""
+
+    rule: str
+    patches: Patches
+    kinds: tuple[str, ...]
+    breaks: tuple[str, ...]
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+def _constant(value: object) -> Callable[..., object]:
+    return lambda *_args, **_kwargs: value
+
+
+def _property(value: object) -> property:
+    return property(lambda _self: value)
+
+
+def _wrapped(owner: Any, name: str, change: Callable[..., object]) -> tuple[object, str, object]:
+    original = getattr(owner, name)
+    return owner, name, lambda *args, **kwargs: change(original, *args, **kwargs)
+
+
+def _late_persist(handle: Any, self: Node, event: object, *, now: int) -> tuple[object, ...]:
+    effects = handle(self, event, now=now)
+    barriers = [each for each in effects if isinstance(each, Persist)]
+    return (*(each for each in effects if not isinstance(each, Persist)), *barriers)
+
+
+def _late_stop(handle: Any, self: Node, event: object, *, now: int) -> tuple[object, ...]:
+    effects = handle(self, event, now=now)
+    barriers = [each for each in effects if isinstance(each, StopAnswering)]
+    return (*(each for each in effects if not isinstance(each, StopAnswering)), *barriers)
+
+
+def _confirmed_always(hear: Any, self: Peer, advert: object, now: int, *, confirmed: bool) -> bool:
+    del confirmed
+    return bool(hear(self, advert, now, confirmed=True))
+
+
+def _never_in_flight(drive: Any, self: Claim, *args: object) -> tuple[object, ...]:
+    moves: tuple[object, ...] = drive(self, *args)
+    for task in self._tasks:
+        task.move_id = None
+    return moves
+
+
+def _unknown_is_throttled(finished: Any, self: Claim, event: Any, *args: object) -> None:
+    if event.result.outcome is Ending.UNKNOWN:
+        event = replace(event, result=replace(event.result, outcome=Ending.THROTTLED))
+    finished(self, event, *args)
+
+
+def _any_source(finish: Any, self: MigrateIp, network: Any) -> object:
+    holder = network.holder_of(self.address)
+    return finish(replace(self, source=holder), network) if holder not in (None, self.destination) else network
+
+
+def _any_source_begin(begin: Any, self: MigrateIp, network: Any) -> object:
+    holder = network.holder_of(self.address)
+    return begin(replace(self, source=holder) if holder not in (None, self.destination) else self, network)
+
+
+def _no_preempt_delay(preempted: Any, group: Group, *args: object) -> bool:
+    policy, group.policy = group.policy, replace(group.policy, preempt_delay_ms=0)
+    try:
+        return bool(preempted(group, *args))
+    finally:
+        group.policy = policy
+
+
+def _situation(**changes: object) -> tuple[object, str, object]:
+    original = standby.situation
+    return standby, "situation", lambda *args: replace(original(*args), **changes)  # type: ignore[arg-type]
+
+
+def _contradicted_at_once(_contradicted: Any, group: Group, now: int) -> bool:
+    del now
+    return group.context.holders.asked_at is not None and bool(tenure._elsewhere(group, group.since))
+
+
+def _forgets_term(remember: Any, self: Context, group: Any, term: int, **kwargs: object) -> object:
+    del term
+    return remember(self, group, 0, **kwargs)
+
+
+CLOUDY = ("late-effect", "request-lost", "reply-lost", "error-before", "error-after", "power-off", "service-down")
+SPLIT = ("cut", "wall", "isolate", "isolate-host", "partition", "host-dark", "one-way-cut")
+
+ABLATIONS = (
+    Ablation(
+        "the cloud checks the expected holder",
+        (_wrapped(MigrateIp, "finish", _any_source), _wrapped(MigrateIp, "begin", _any_source_begin)),
+        (*SPLIT, "console", "late-effect", "freeze"),
+        ("no-stale-steal",),
+        (("strategy", "migrate"),),
+    ),
+    Ablation(
+        "one unresolved move at a time",
+        (_wrapped(Claim, "drive", _never_in_flight),),
+        CLOUDY,
+        ("one-unresolved-move",),
+    ),
+    Ablation(
+        "nothing is sent while an unanswered move may take effect",
+        ((Ledger, "open_until", _constant(None)),),
+        (*CLOUDY, "kill"),
+        ("one-unresolved-move",),
+    ),
+    Ablation(
+        "an unknown outcome is read about",
+        (_wrapped(Claim, "finished", _unknown_is_throttled),),
+        CLOUDY,
+        ("read-after-unknown",),
+    ),
+    Ablation(
+        "a term is on disk before it is told",
+        (_wrapped(Node, "handle", _late_persist), (node.invariants, "check", _constant(None))),
+        ("kill-interrupted", "power-off", "kill"),
+        ("persisted-first", "terms-grow"),
+        (("disk_ms", 60),),
+    ),
+    Ablation(
+        "a term survives a restart",
+        (_wrapped(Context, "remember", _forgets_term),),
+        ("kill", "power-off", "failover"),
+        ("terms-grow", "persisted-first"),
+    ),
+    Ablation(
+        "who has slept distrusts its view",
+        ((Context, "distrust", _constant(None)),),
+        ("freeze", "hiccup", "suspend"),
+        ("silence-is-theirs", "fresh-after-pause"),
+    ),
+    Ablation(
+        "who has slept reads before it acts",
+        ((Context, "trust_after", property(lambda self: self.started_at, lambda _self, _value: None)),
+         (Group, "outdate", _constant(None))),
+        ("freeze", "suspend", "power-off", "cut"),
+        ("fresh-after-pause",),
+    ),
+    Ablation(
+        "only a confirmed advert is believed",
+        (_wrapped(Peer, "hear", _confirmed_always),),
+        ("replay", "kill", "restart", "power-off", "failover"),
+        ("no-needless-move", "one-reason", "double-answer", "no-storm", "quiet", "recovers", "unconfirmed-word"),
+    ),
+    Ablation(
+        "nothing is taken back from a node that lives unheard",
+        ((Takeovers, "forbid", _property(False)),),
+        ("cut", "isolate", "partition"),
+        ("no-taking-back", "no-storm"),
+        (("hold_down_ms", 5_000), ("guards", ())),
+    ),
+    Ablation(
+        "pre-emption waits",
+        (_wrapped(tenure, "_preempted", _no_preempt_delay),),
+        ("power-off", "service-down", "drain"),
+        ("preemption-waits",),
+        (("preempt", True), ("preempt_delay_ms", 30_000)),
+    ),
+    Ablation(
+        "a guard's word counts",
+        (_situation(guarded=False),),
+        ("cut", "isolate"),
+        ("no-needless-move",),
+        (("guards", ("vip",)),),
+    ),
+    Ablation(
+        "a tie is broken",
+        ((ranking, "outranks", lambda one, other: one.priority >= other.priority and one.name != other.name),
+         (tenure, "outranks", lambda one, other: one.priority >= other.priority and one.name != other.name)),
+        ("failover", "power-off"),
+        ("no-storm", "quiet", "recovers", "elects"),
+        (("preempt", True), ("preempt_delay_ms", 0), ("priorities", (("a", 100), ("b", 100)))),
+    ),
+    Ablation(
+        "the guest is silent before the word is out",
+        (_wrapped(Node, "handle", _late_stop),),
+        ("failover", "cut", "drain"),
+        ("silent-before-word",),
+    ),
+    Ablation(
+        "two readings depose",
+        (_wrapped(tenure, "_contradicted", _contradicted_at_once),),
+        ("stale-reads", "failover", "power-off"),
+        ("deposed-wrongly",),
+    ),
+    Ablation(
+        "the holder is read back from time to time",
+        ((Node, "_audit", lambda self, now: setattr(self, "_next_audit", now + 10**9)),),
+        ("console", "isolate-host"),
+        ("double-answer", "recovers", "quiet"),
+    ),
+    Ablation(
+        "each candidate has its turn",
+        (_situation(rank=0, rival_claims=False),),
+        ("power-off", "kill"),
+        ("contended",),
+        (("priorities", (("a", 100), ("b", 100), ("c", 100))), ("strategy", "migrate")),
+    ),
+    Ablation(
+        "who is at fault claims nothing",
+        (_situation(fault=False, checks_pending=False), (standby, "review_fault", _constant(None))),
+        ("services-down", "service-down", "kill"),
+        ("fit-to-claim",),
+        (("checked", True),),
+    ),
+    Ablation(
+        "a drained node claims nothing",
+        (_situation(drained=False), (claiming, "_void", _constant(None))),
+        ("drain", "power-off"),
+        ("fit-to-claim",),
+    ),
+    Ablation(
+        "a late arming is taken back",
+        (_wrapped(Group, "_absorb_armed", lambda _original, self, event, now: _armed_blindly(self, event, now)),),
+        ("cut", "isolate", "failover"),
+        ("double-answer", "recovers", "quiet"),
+        (("guest_ms", 5), ("disk_ms", 60), ("handover", expand(1, tuple(KINDS)).handover)),
+    ),
+)
+
+
+def _armed_blindly(self: Group, event: Any, now: int) -> None:
+    self.guest_error = event.error
+    if self.claim is not None and not event.error:
+        self.claim.armed(event.resource, now)
+
+
+@contextmanager
+def without(ablation: Ablation) -> Iterator[None]:
+    """Switch a rule off for a while."""
+    before = [(owner, name, vars(owner).get(name)) for owner, name, _ in ablation.patches]
+    try:
+        for owner, name, value in ablation.patches:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for owner, name, value in before:
+            if value is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)
+
+
+def options_for(ablation: Ablation, seed: int) -> Options:
+    """Return a life with the faults and settings that bring the rule out."""
+    drawn = expand(seed, ablation.kinds)
+    waves = drawn.waves if len(drawn.waves) > 1 else tuple(_wave(kind) for kind in ablation.kinds)
+    return replace(drawn, waves=waves, paused=False, **dict(ablation.settings))
+
+
+def _wave(kind: str) -> Wave:
+    return Wave(kind, 2_000, 8_000, 2_000, 20_000)
+
+
+def seeds_to_find(ablation: Ablation, seeds: range) -> tuple[int | None, Outcome | None]:
+    """Return how many lives it took to see that a rule is off, and the one that showed it; None where none did."""
+    with without(ablation):
+        for count, seed in enumerate(seeds, 1):
+            outcome = live(options_for(ablation, seed))
+            if outcome.broken is not None and outcome.broken.name in ablation.breaks:
+                return count, outcome
+    return None, None
+
+
+def main() -> int:
+    """Try all ablations, several times each with other seeds."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.ablations", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=60, help="the budget of one search")
+    parser.add_argument("--searches", type=int, default=3)
+    given = parser.parse_args()
+    caught = 0
+    for ablation in ABLATIONS:
+        found = []
+        for search in range(given.searches):
+            start = 1 + search * given.seeds
+            count, outcome = seeds_to_find(ablation, range(start, start + given.seeds))
+            found.append((count, None if outcome is None or outcome.broken is None else outcome.broken.name))
+        counts = [count for count, _ in found if count is not None]
+        caught += len(counts) == len(found)
+        median = statistics.median(counts) if counts else None
+        names = sorted({name for _, name in found if name})
+        line = f"{ablation.rule:<60} {len(counts)}/{len(found)} median {median} worst {max(counts, default=None)} {names}"
+        print(line, flush=True)  # noqa: T201 - this is a program
+    print(f"{caught}/{len(ABLATIONS)} caught in every search")  # noqa: T201 - this is a program
+    return 0 if caught == len(ABLATIONS) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
