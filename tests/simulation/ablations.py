@@ -23,9 +23,9 @@ from hafailover.election.ledger import Ledger
 from hafailover.election.node import Node
 from hafailover.election.peers import Peer
 from hafailover.election.takeover import Takeovers
+from hafailover.election.values import Handover
 from hafailover.election.values import Outcome as Ending
 from hafailover.emulator.writes import MigrateIp
-from tests.simulation.faults import KINDS
 from tests.simulation.life import live
 from tests.simulation.options import Wave, expand
 
@@ -184,7 +184,7 @@ ABLATIONS = (
         "only a confirmed advert is believed",
         (_wrapped(Peer, "hear", _confirmed_always),),
         ("replay", "kill", "restart", "power-off", "failover"),
-        ("no-needless-move", "one-reason", "double-answer", "no-storm", "quiet", "recovers", "unconfirmed-word"),
+        ("unconfirmed-word",),
     ),
     Ablation(
         "nothing is taken back from a node that lives unheard",
@@ -225,7 +225,7 @@ ABLATIONS = (
         "two readings depose",
         (_wrapped(tenure, "_contradicted", _contradicted_at_once),),
         ("stale-reads", "failover", "power-off"),
-        ("deposed-wrongly",),
+        ("two-readings",),
     ),
     Ablation(
         "the holder is read back from time to time",
@@ -237,12 +237,12 @@ ABLATIONS = (
         "each candidate has its turn",
         (_situation(rank=0, rival_claims=False),),
         ("power-off", "kill"),
-        ("contended",),
+        ("taking-turns",),
         (("priorities", (("a", 100), ("b", 100), ("c", 100))), ("strategy", "migrate")),
     ),
     Ablation(
         "who is at fault claims nothing",
-        (_situation(fault=False, checks_pending=False), (standby, "review_fault", _constant(None))),
+        ((Group, "fault", _property(False)), _situation(fault=False, checks_pending=False)),
         ("services-down", "service-down", "kill"),
         ("fit-to-claim",),
         (("checked", True),),
@@ -256,9 +256,9 @@ ABLATIONS = (
     Ablation(
         "a late arming is taken back",
         (_wrapped(Group, "_absorb_armed", lambda _original, self, event, now: _armed_blindly(self, event, now)),),
-        ("cut", "isolate", "failover"),
+        ("flapping", "delay", "loss"),
         ("double-answer", "recovers", "quiet"),
-        (("guest_ms", 5), ("disk_ms", 60), ("handover", expand(1, tuple(KINDS)).handover)),
+        (("guest_ms", 200), ("guards", ()), ("handover", Handover.OVERLAP)),
     ),
 )
 

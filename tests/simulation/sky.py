@@ -60,7 +60,7 @@ class Sky:
         self.read_failures = 0  # per cent
         self.stale_ms: dict[str, int] = {}  # by caller: how old an answer may be at most
         self.calls: Counter[str] = Counter()
-        self.in_the_air = 0  # requests that may yet arrive
+        self.on_its_way: Counter[tuple[str, str]] = Counter()  # (caller, address): late requests that will arrive
 
     def latency_ms(self) -> int:
         """Return what one request takes now."""
@@ -114,6 +114,7 @@ class Errand:
         self._sky, self._process, self._move = sky, process, move
         self._universe = process.universe
         self._holder = move.expected
+        self._key = (process.name, move.resource.id)
         self._half_done = False
         self._ended = False
         self._in_flight = False
@@ -144,10 +145,9 @@ class Errand:
             universe.count(f"write:{fault}")
         if fault == "late-effect":
             universe.at(universe.now + CALL_TIMEOUT_MS, self._fail, call, "ClientTimeout")
-            sky.in_the_air += 1
+            sky.on_its_way[self._key] += 1
             universe.at(universe.now + sky.rng.randrange(100, LIFE_MS), self._arrive_late, call)
             return
-        sky.in_the_air += 1
         universe.at(universe.now + total_ms // 2, self._arrive, call, fault, total_ms - total_ms // 2)
 
     def _next_call(self) -> Call | None:
@@ -155,7 +155,7 @@ class Errand:
         return next_call(self._move.resource, self._holder, self._move.target, strategy)
 
     def _arrive_late(self, call: Call) -> None:
-        self._sky.in_the_air -= 1
+        self._sky.on_its_way[self._key] -= 1
         try:
             self._sky.request(self._process.name, call.action, call.parameters)
         except ApiError:
@@ -163,7 +163,6 @@ class Errand:
 
     def _arrive(self, call: Call, fault: str, back_ms: int) -> None:
         sky, universe = self._sky, self._universe
-        sky.in_the_air -= 1
         if sky.outages[self._process.name] or fault == "request-lost":
             universe.at(universe.now + CALL_TIMEOUT_MS, self._fail, call, "ClientTimeout")
             return

@@ -20,7 +20,10 @@ from tests.simulation.invariants.read_after_unknown import ReadAfterUnknown
 from tests.simulation.invariants.silence_is_theirs import SilenceIsTheirs
 from tests.simulation.invariants.silent_before_word import SilentBeforeWord
 from tests.simulation.invariants.stop_ends import StopEnds
+from tests.simulation.invariants.taking_turns import TakingTurns
 from tests.simulation.invariants.terms_grow import TermsGrow
+from tests.simulation.invariants.two_readings import TwoReadings
+from tests.simulation.invariants.unconfirmed_word import UnconfirmedWord
 
 ALL: tuple[type[Invariant], ...] = (
     DoubleAnswer,
@@ -40,5 +43,8 @@ ALL: tuple[type[Invariant], ...] = (
     SilenceIsTheirs,
     SilentBeforeWord,
     StopEnds,
+    TakingTurns,
     TermsGrow,
+    TwoReadings,
+    UnconfirmedWord,
 )

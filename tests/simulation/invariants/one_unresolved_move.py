@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class OneUnresolvedMove(Invariant):
-    """No second move of an address is asked for before the first has come to its end (SPEC S1)."""
+    """No second move of an address is asked for before the first has come to its end (SPEC S1).
+
+    One that was never answered has not ended while it may still arrive, also where the daemon has been started anew.
+    """
 
     name = "one-unresolved-move"
     effects = (fx.Move,)
@@ -25,12 +28,16 @@ class OneUnresolvedMove(Invariant):
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self._open: dict[tuple[int, str], int] = {}
+        kinds = {wave.kind for wave in universe.options.waves}
+        self._forgetful = bool(kinds & {"kill-disk-lost", "kill-disk-old"})
 
     def on_effect(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.Move)
         key = (process.boot, effect.resource.id)
         if key in self._open:
             self.broken(f"{process.name} begins move {effect.move_id} while {self._open[key]} is unresolved")
+        if self.universe.sky.on_its_way[process.name, effect.resource.id] and not self._forgetful:
+            self.broken(f"{process.name} begins move {effect.move_id} while an earlier one may still arrive")
         self._open[key] = effect.move_id
 
     def on_event(self, process: Process, event: Event) -> None:

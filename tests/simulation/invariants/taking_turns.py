@@ -1,0 +1,55 @@
+"""The better candidate goes first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election import effects as fx
+from hafailover.election import events as ev
+from hafailover.election.reasons import Reason
+from hafailover.election.values import GroupAdvert, State
+from tests.simulation.invariants.base import Invariant
+
+if TYPE_CHECKING:
+    from hafailover.election.effects import Effect
+    from hafailover.election.events import Event
+    from tests.simulation.process import Process
+    from tests.simulation.universe import Universe
+
+UNPLANNED = (Reason.MASTER_DEAD, Reason.MASTER_GONE, Reason.MASTER_ABSENT, Reason.MASTER_FAULT)
+
+
+class TakingTurns(Invariant):
+    """Who hears a better candidate that is ready leaves it a dead interval to claim, and does not claim beside it."""
+
+    name = "taking-turns"
+    decisions = (fx.RoleChanged,)
+    events = (ev.AdvertReceived,)
+
+    def __init__(self, universe: Universe) -> None:
+        super().__init__(universe)
+        self._heard: dict[int, dict[str, tuple[int, GroupAdvert, bool]]] = {}
+
+    def on_event(self, process: Process, event: Event) -> None:
+        assert isinstance(event, ev.AdvertReceived)
+        sure = event.confirmed and not event.advert.drained
+        said = (process.clock, event.advert.groups[0], sure)
+        self._heard.setdefault(process.boot, {})[event.advert.node] = said
+
+    def on_decision(self, process: Process, effect: Effect) -> None:
+        assert isinstance(effect, fx.RoleChanged)
+        if effect.new is not State.CLAIMING or effect.reason not in UNPLANNED:
+            return
+        dead_ms = self.universe.options.timing.dead_interval_ms
+        group = process.node.groups[effect.group]
+        absent_ms = process.clock - (group.absent_since or process.clock)
+        me, before_me = process.host.member, 0
+        for name, (at, said, sure) in self._heard.get(process.boot, {}).items():
+            if not (said.eligible and sure and process.clock - at < dead_ms // 2):
+                continue
+            if said.state is State.CLAIMING:
+                self.broken(f"{process.name} claims ({effect.reason.name}) beside {name}")
+            member = self.universe.hosts[name].member
+            before_me += (-said.priority, member.order) < (-group.priority, me.order)
+        if absent_ms < before_me * dead_ms:
+            self.broken(f"{process.name} claims after {absent_ms} ms with {before_me} before it")

@@ -1,0 +1,33 @@
+"""What may be a recording moves nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election import effects as fx
+from hafailover.election import events as ev
+from hafailover.election.reasons import Reason
+from tests.simulation.invariants.base import Invariant
+
+if TYPE_CHECKING:
+    from hafailover.election.effects import Effect
+    from hafailover.election.events import Event
+    from tests.simulation.process import Process
+
+# What a node may do all the same at that moment: follow, or go on with what its own readings have told it.
+HARMLESS = (Reason.HEARD_MASTER, Reason.HELD_AT_START, Reason.CLAIM_DONE, Reason.CHECK_PASSED)
+
+
+class UnconfirmedWord(Invariant):
+    """An advert that could be a recording makes nobody claim, step down or let an address go (S11)."""
+
+    name = "unconfirmed-word"
+
+    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
+        if not isinstance(event, ev.AdvertReceived) or event.confirmed or not effects:
+            return
+        changes = [each for each in effects if isinstance(each, fx.RoleChanged) and each.reason not in HARMLESS]
+        dropped = [each for each in effects if isinstance(each, fx.StopAnswering)]
+        read = any(isinstance(each, fx.RoleChanged) and each.reason is Reason.HEARD_MASTER for each in effects)
+        if changes or (dropped and not read):
+            self.broken(f"{process.name} acts on an unconfirmed word of {event.advert.node}: {changes or dropped}")
