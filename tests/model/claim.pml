@@ -38,6 +38,7 @@
 #endif
 
 /* What is asserted. */
+#define PROMISES 0          /* the first four of these together */
 #define STALE    1          /* no move takes effect in another tenure than the one it was decided in */
 #define SINGLE   2          /* a node has one unresolved move at most */
 #define BLIND    3          /* after an unknown outcome a reading comes before anything else is sent */
@@ -46,8 +47,9 @@
 #define REACHED  6          /* not a promise: shows that the address can come back to where it began */
 #define NOBODY   2
 #ifndef CHECK
-#define CHECK STALE
+#define CHECK PROMISES
 #endif
+#define ASSERTS(what) (CHECK == what || (CHECK == PROMISES && what <= MASTERY))
 
 mtype = { DOWN, IDLE, SEEN, SAVED, SENT, UNKNOWN, MASTER };
 typedef Move { bool live; byte expected; bool stale };
@@ -81,7 +83,7 @@ inline rest(me) {           /* what is not needed any more is put to one value, 
 }
 
 inline become_master(me) {
-  assert(CHECK != MASTERY || (fresh[me] && view[me] == me));
+  assert(!ASSERTS(MASTERY) || (fresh[me] && view[me] == me));
   pc[me] = MASTER; answers[me] = true; offered_to = NOBODY;
   rest(me)
 }
@@ -93,8 +95,8 @@ inline put(slot, me) {
 }
 
 inline send(me) {
-  assert(CHECK != SINGLE || !ALIVE(me));
-  assert(CHECK != BLIND || !doubt[me]);
+  assert(!ASSERTS(SINGLE) || !ALIVE(me));
+  assert(!ASSERTS(BLIND) || !doubt[me]);
   if
   :: !moves[2 * me].live -> put(2 * me, me)
   :: moves[2 * me].live && !moves[2 * me + 1].live -> put(2 * me + 1, me)
@@ -149,9 +151,9 @@ end:
   :: atomic { moves[i].live ->
        if
        :: (!CONDITIONAL || moves[i].expected == holder) && holder != i / 2 ->
-          assert(CHECK != STALE || !moves[i].stale);
+          assert(!ASSERTS(STALE) || !moves[i].stale);
           returned = returned || i / 2 == 0;
-          assert(CHECK != REACHED || !returned);
+          assert(!ASSERTS(REACHED) || !returned);
           holder = i / 2;
           moves[0].stale = moves[0].live; moves[1].stale = moves[1].live;
           moves[2].stale = moves[2].live; moves[3].stale = moves[3].live;
@@ -160,12 +162,12 @@ end:
        :: skip              /* refused, or it never gets there */
        fi;
        moves[i].live = false; moves[i].stale = false; moves[i].expected = 0;
-       assert(CHECK != DOUBLE || !(answers[0] && answers[1])) }
+       assert(!ASSERTS(DOUBLE) || !(answers[0] && answers[1])) }
   od
 }
 
 active proctype watch() {
-  assert(CHECK != DOUBLE || !(answers[0] && answers[1]))
+  assert(!ASSERTS(DOUBLE) || !(answers[0] && answers[1]))
 }
 
 init {

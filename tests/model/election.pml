@@ -141,8 +141,7 @@ inline listen(me) {
 
 #define MAY_CLAIM(me) (state[me] == BACKUP && !ANY(HEARS_MASTER, me) && !ANY(CLAIMS_TOO, me) && \
   (holder == me || (!ANY(RANKS_BEFORE, me) && !(HEEDS_HOLDER && alive[AT(me, holder)]))))
-#define OFFERS(me, p) (me != p && alive[AT(me, p)] && said[AT(me, p)] == RELEASING && state[p] == RELEASING && \
-  heir[p] == me && said_term[AT(me, p)] >= term[me])
+#define OFFERS(me, p) (me != p && alive[AT(me, p)] && said[AT(me, p)] == RELEASING && state[p] == RELEASING && heir[p] == me)
 #define DENIED(me) (GUARD && !alive[AT(me, holder)] && state[holder] == MASTER)
 
 proctype node(byte me) {

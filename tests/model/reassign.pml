@@ -1,7 +1,7 @@
 /*
  * Strategy "reassign": a move of two calls, release and take, with a gap between them in which nobody holds the
- * address. Two nodes; whoever leads wants the address; the leader may crash at any step, in the gap too, and then
- * the other leads. A call that was sent takes effect, or dies, later, also when its sender has crashed.
+ * address. Whoever leads wants the address; the leader may crash at any step, in the gap too, and then another
+ * leads. A call that was sent takes effect, or dies, later, also when its sender has crashed.
  */
 #ifndef COMPLETES
 #define COMPLETES 1         /* a leader that sees nobody hold the address takes it */
@@ -18,16 +18,19 @@
 #ifndef CRASHES
 #define CRASHES 3
 #endif
-#define NOBODY 2
+#ifndef N
+#define N 2
+#endif
+#define NOBODY 9
 
 mtype = { NONE, RELEASE, TAKE };
-mtype call[2] = NONE;       /* the call of a node that the cloud has not carried out yet */
-byte from[2];               /* RELEASE: the holder it names */
+mtype call[N] = NONE;       /* the call of a node that the cloud has not carried out yet */
+byte from[N];               /* RELEASE: the holder it names */
 byte holder = 0;
 byte leader = 0;
-bool up[2] = true;
-bool master[2];
-bool released[2];           /* this node, in this life, has released the address */
+bool up[N] = true;
+bool master[N];
+bool released[N];           /* this node, in this life, has released the address */
 byte crashes = 0;
 
 proctype node(byte me) {
@@ -68,18 +71,19 @@ end:
 proctype fate(byte me) {
 end:
   do
-  :: d_step { up[me] && crashes < CRASHES ->
-       crashes++;
-       up[me] = false; master[me] = false; released[me] = false;
-       leader = (up[1 - me] -> 1 - me : leader) }
-  :: d_step { !up[me] -> up[me] = true; leader = (up[1 - me] -> leader : me) }
+  :: d_step { up[me] && crashes < CRASHES -> crashes++; up[me] = false; master[me] = false; released[me] = false }
+  :: d_step { !up[me] -> up[me] = true }
+  :: d_step { up[me] && leader != me && !up[leader] -> leader = me }
   :: d_step { up[me] && leader != me && crashes < CRASHES -> crashes++; leader = me }    /* a hand-over */
   od
 }
 
-init { atomic { run node(0); run node(1); run cloud(0); run cloud(1); run fate(0); run fate(1) } }
+init {
+  byte n;
+  atomic { for (n : 0 .. N - 1) { run node(n); run cloud(n); run fate(n) } }
+}
 
 /* Something always goes on: Spin's fair search does not count a run that comes to rest as one that goes on so. */
-active proctype rest_of_the_world() { do :: holder < 9 od }
+active proctype rest_of_the_world() { do :: crashes < 99 od }
 
-ltl recovers { <>[] (holder != NOBODY && up[holder] && master[holder] && leader == holder) }
+ltl recovers { <>[] (holder != NOBODY && leader == holder && up[leader] && master[leader]) }
