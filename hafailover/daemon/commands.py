@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 DEFAULT_CONFIG = Path("/etc/hafailover/config.toml")
+INTERRUPTED = 130  # what a shell says of a program that Ctrl-C has ended
 
 
 def add_run_arguments(parser: ArgumentParser) -> None:
@@ -37,11 +39,14 @@ def run(args: Namespace) -> int:
     sink = configure(config.log.level, config.log.format, cluster=config.cluster.name)
     # What was made by now stays for good: the collector need not look at it again and again.
     gc.freeze()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the daemon listens to it: a reload must not end a start
     try:
         asyncio.run(Daemon(config, args.node, sink).run())
     except HafailoverError as error:
         structlog.get_logger().critical("cannot_go_on", error=str(error))
         return error.exit_code
+    except KeyboardInterrupt:  # Ctrl-C while it was still starting; later it is a stop like any other
+        return INTERRUPTED
     finally:
         sink.flush()
     return 0

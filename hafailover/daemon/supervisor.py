@@ -230,7 +230,10 @@ class Daemon:
             await web.start(config.metrics.host, config.metrics.port)
         except OSError as error:
             where = f"{config.metrics.host}:{config.metrics.port}"
-            raise StartError(f"metrics address {where}: {error.strerror}") from None
+            why = (
+                os.strerror(error.errno) if error.errno else str(error)
+            )  # asyncio puts the address in strerror too
+            raise StartError(f"metrics address {where}: {why}") from None
         self._closing.append(web.close)
 
     def _watch(self, node: Node, guest: GuestNetwork, inbox: Inbox, observer: Observer) -> None:
