@@ -233,8 +233,8 @@ def _pass_on(group: Group, wanted: NodeName | None, now: Instant) -> Reason | No
     refusal = _judge_target(group, wanted, master.peer.name, now)
     if refusal is not None:
         return refusal
-    serial = 1 if group.wish is None else group.wish.serial + 1
-    group.wish = Wish(serial=max(serial, now % 2**32), target=wanted)
+    serial = now if group.wish is None else max(group.wish.serial + 1, now)
+    group.wish = Wish(serial=serial % 2**32, target=wanted)
     group.wish_until = now + WISH_MS
     return None
 

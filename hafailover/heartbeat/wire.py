@@ -33,6 +33,7 @@ MAGIC: Final = b"HAF"
 VERSION: Final = 1
 MAX_DATAGRAM: Final = 1400  # fits an Ethernet MTU of 1500 with IPv6 and room for a tunnel
 MAX_PRIORITY: Final = 1023
+MAX_TERM: Final = 2**62  # far beyond any number of claims, and room to count on within 64 bits
 MAX_HELD_US: Final = 2**32 - 1  # means "that long or longer"
 BOOT_BYTES: Final = 8
 NO_BOOT: Final = bytes(BOOT_BYTES)
@@ -263,6 +264,7 @@ class _Reader:
         number, state, flags, priority, term, successor, serial, target = fields
         _require(number > 0 and state < len(_STATES) and flags <= (_ELIGIBLE | _WISHES), "group")
         _require(-MAX_PRIORITY <= priority <= MAX_PRIORITY, "priority")
+        _require(term <= MAX_TERM, "term")
         if not flags & _WISHES:
             _require(not (serial or target), "wish")
         return GroupAdvert(

@@ -16,6 +16,7 @@ from hafailover.heartbeat.wire import (
     MAX_HELD_US,
     MAX_PEERS,
     MAX_PRIORITY,
+    MAX_TERM,
     MIN_DATAGRAM,
     NO_BOOT,
     Codec,
@@ -48,7 +49,7 @@ GROUP_ADVERTS = st.builds(
     GroupAdvert,
     group=ANY_GROUP,
     state=st.sampled_from(State),
-    term=U64,
+    term=st.integers(0, MAX_TERM),
     priority=st.integers(-MAX_PRIORITY, MAX_PRIORITY),
     eligible=st.booleans(),
     successor=st.none() | ANY_NODE,
@@ -341,3 +342,14 @@ def test_a_full_part_beside_the_most_peers_fits() -> None:
     data = CODEC.encode(replace(message(), peers=tuple(map(PeerRecord, names)), advert=advert))
     assert len(data) <= MAX_DATAGRAM
     assert CODEC.decode(data).advert.groups == part
+
+
+@pytest.mark.parametrize(("term", "taken"), [(MAX_TERM, True), (MAX_TERM + 1, False), (2**64 - 1, False)])
+def test_a_term_leaves_room_to_count_on(term: int, taken: bool) -> None:  # noqa: FBT001 - a table
+    group = replace(group_advert(), term=term)
+    data = CODEC.encode(replace(message(), advert=replace(message().advert, groups=(group,))))
+    if taken:
+        assert CODEC.decode(data).advert.groups == (group,)
+    else:
+        with pytest.raises(WireError, match=r"^malformed: term$"):
+            CODEC.decode(data)
