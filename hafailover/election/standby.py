@@ -219,15 +219,22 @@ def _holder_voice(group: Group, now: Instant) -> tuple[bool, Voice | None]:
 def _needs_guards(group: Group, now: Instant) -> bool:
     """Return whether the holder is somebody whose silence, and not whose word, is the reason to claim."""
     held_elsewhere, voice = _holder_voice(group, now)
-    return held_elsewhere and (voice is None or voice.liveness is not Liveness.ALIVE)
+    return held_elsewhere and (voice is None or voice.liveness is not Liveness.ALIVE or not voice.peer.confirmed)
 
 
 def _holder_may_go_on(group: Group, now: Instant) -> bool:
-    """Return whether the holder is there and about to call itself master again, after a restart say."""
+    """Return whether the holder is there and about to call itself master again, after a restart say.
+
+    So may one whose words are not confirmed yet: that it is at fault, or drained, may be a recording.
+    """
     _, voice = _holder_voice(group, now)
-    if voice is None or voice.peer.advert is None or voice.peer.advert.drained or group.absent_since is None:
+    if voice is None or voice.peer.advert is None or group.absent_since is None:
         return False
-    returning = voice.advert.state is State.INIT or (voice.advert.state is State.BACKUP and voice.advert.eligible)
+    sure = voice.peer.confirmed
+    if sure and voice.peer.advert.drained:
+        return False
+    coming = voice.advert.state is State.INIT or (voice.advert.state is State.BACKUP and voice.advert.eligible)
+    returning = coming or not sure
     since = max(group.absent_since, voice.peer.present_since)
     return returning and group.wait_until(since + group.context.timing.restart_grace_ms, now)
 

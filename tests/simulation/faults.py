@@ -13,7 +13,6 @@ from tests.simulation.options import GROUP
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hafailover.emulator.values import Change
     from tests.simulation.options import Wave
     from tests.simulation.universe import Host, Universe
 
@@ -125,8 +124,11 @@ class Swizzle:
             return None
         chosen = rng.sample(names, rng.randrange(1, len(names)))
         joins: dict[str, End] = {}
+        going = [True]
 
         def clog(name: str) -> None:
+            if not going[0]:
+                return
             others = (each for each in names if each != name)
             joins[name] = _cut(universe, _between((name,), others))
 
@@ -135,6 +137,7 @@ class Swizzle:
         order = rng.sample(chosen, len(chosen))
 
         def end() -> None:
+            going[0] = False
             for place, name in enumerate(order):
                 universe.at(universe.now + place * 700, lambda join=name: joins.pop(join, lambda: None)())
 
@@ -541,8 +544,3 @@ class Storm:
 
 def _length(rng: random.Random, least_ms: int, mean_ms: int) -> int:
     return least_ms + round(rng.expovariate(1 / mean_ms))
-
-
-def by_hand(change: Change) -> bool:
-    """Whether a change was made in the console."""
-    return change.caller == "console"

@@ -79,7 +79,7 @@ def _through(universe: Universe, outcome: Outcome) -> None:
     while (wrong := astray(universe)) and universe.now < healed_at + bound_ms:
         universe.run_until(universe.now + LOOK_EVERY_MS)
     if not options.paused:
-        _require(wrong, f"recovers within {bound_ms} ms")
+        _require(wrong and f"{wrong} after {bound_ms} ms", "recovers")
     outcome.healed_in_ms = universe.now - healed_at
     moves = len(universe.cloud.history)
     universe.run_until(universe.now + QUIET_MS)
@@ -111,7 +111,7 @@ def astray(universe: Universe) -> str:
     if len(masters) != 1:
         return f"masters: {[host.member.name for host in masters]}"
     master = masters[0]
-    looks: tuple[Callable[[Universe, Host], str], ...] = (_roles, _cloud, _guests, _agreement, _rank)
+    looks: tuple[Callable[[Universe, Host], str], ...] = (_roles, _cloud, _guests, _agreement, _rank, _rest)
     return next((wrong for look in looks if (wrong := look(universe, master))), "")
 
 
@@ -164,6 +164,11 @@ def _rank(universe: Universe, master: Host) -> str:
         return ""
     best = min(universe.hosts.values(), key=lambda host: (-host.member.priority, host.member.order))
     return "" if best is master else f"{master.member.name} is master and {best.member.name} ranks higher"
+
+
+def _rest(universe: Universe, _master: Host) -> str:
+    under_way = universe.cloud.next_due() is not None or any(universe.sky.on_its_way.values())
+    return "a move is under way" if under_way else ""
 
 
 def _account(universe: Universe, outcome: Outcome) -> None:

@@ -313,6 +313,31 @@ def test_counted_from_when_it_is_back(after: int, *, claims: bool) -> None:
     assert (bench.state() is State.CLAIMING) is claims
 
 
+@pytest.mark.parametrize("state", [State.FAULT, State.BACKUP])
+@pytest.mark.parametrize(("confirmed", "claims"), [(True, True), (False, False)])
+def test_a_holders_word_that_may_be_a_recording_makes_nobody_claim(
+    state: State, *, confirmed: bool, claims: bool
+) -> None:
+    bench = Bench()
+    bench.read("eni-a")
+    bench.hear(A, state, 1, eligible=False, drained=True, confirmed=confirmed)
+    bench.run(1_000, A)
+    assert (bench.state() is State.CLAIMING) is claims
+    bench.run(3_000, A)
+    assert bench.state() is State.CLAIMING, "but it holds nobody up for longer than a restart"
+
+
+def test_and_a_guard_is_asked_about_it() -> None:
+    bench = Bench(policy=GUARDED)
+    bench.read("eni-a")
+    bench.hear(A, State.FAULT, 1, eligible=False, confirmed=False)
+    bench.run(500, A)
+    for _ in range(50):
+        bench.run(100, A)
+        answer(bench, DENY)
+    assert why(bench) is Reason.GUARD_DENIED
+
+
 def test_a_daemon_away_is_given_restart_grace() -> None:
     bench = Bench().as_backup()
     for _ in range(29):

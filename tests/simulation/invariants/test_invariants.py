@@ -1,0 +1,421 @@
+"""Each invariant is shown something that its sentence admits, and something that it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hafailover.election import effects as fx
+from hafailover.election import events as ev
+from hafailover.election.reasons import Reason
+from hafailover.election.values import (
+    Advert,
+    CheckState,
+    GroupAdvert,
+    GroupMemory,
+    GuardVerdict,
+    Leaving,
+    Memory,
+    MoveResult,
+    NodeName,
+    Outcome,
+    Resource,
+    ResourceKind,
+    Sighting,
+    State,
+)
+from hafailover.emulator.network import PrivateIp
+from hafailover.emulator.values import Change
+from tests.simulation.invariants import ALL
+from tests.simulation.invariants.effects_bounded import MOST_EFFECTS
+from tests.simulation.options import CHECK, GROUP, Options, expand
+from tests.simulation.universe import Broken, Universe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.simulation.invariants.base import Invariant
+    from tests.simulation.process import Process
+
+VIP = Resource(ResourceKind.ADDRESS, "10.0.1.100")
+ENI_A, ENI_B = "eni-aaaaaaaa", "eni-bbbbbbbb"
+A, B = NodeName("a"), NodeName("b")
+KINDS = {kind.name: kind for kind in ALL}
+TAKES = fx.Move(GROUP, 1, VIP, ENI_A, ENI_B)
+AGAIN = fx.Move(GROUP, 2, VIP, ENI_A, ENI_B)
+UNKNOWN = ev.MoveFinished(GROUP, 1, VIP, MoveResult(Outcome.UNKNOWN))
+
+
+class Stage:
+    """A pair that has elected `a`, and one invariant that is shown things by hand."""
+
+    def __init__(self, name: str, **settings: object) -> None:
+        options: dict[str, Any] = {"seed": 1, "priorities": (("a", 100), ("b", 90)), "timing": expand(1, ()).timing}
+        self.universe = Universe(Options(**{**options, **settings}))
+        for host in self.universe.hosts:
+            self.universe.start(host)
+        self.universe.run_until(30_000)
+        self.invariant: Invariant = KINDS[name](self.universe)
+        self.universe.watch([self.invariant])
+
+    def process(self, name: str) -> Process:
+        process = self.universe.hosts[name].process
+        assert process is not None
+        return process
+
+    def event(self, name: str, event: ev.Event) -> None:
+        self.invariant.on_event(self.process(name), event)
+
+    def handled(self, name: str, event: ev.Event, *effects: fx.Effect) -> None:
+        self.invariant.on_handled(self.process(name), event, effects)
+
+    def effect(self, name: str, effect: fx.Effect) -> None:
+        if type(effect) in self.invariant.decisions:
+            self.invariant.on_decision(self.process(name), effect)
+        if type(effect) in self.invariant.effects:
+            self.invariant.on_effect(self.process(name), effect)
+
+    def change(self, before: str | None, after: str | None, caller: str = "b") -> None:
+        now = self.universe.now = self.universe.now + 20_000
+        self.universe.holder[VIP.id] = after
+        self.invariant.on_change(Change(now, VIP.id, before, after, caller, "move", accepted_ms=now - 1))
+
+
+def role(new: State, reason: Reason, term: int = 2, old: State = State.BACKUP) -> fx.RoleChanged:
+    return fx.RoleChanged(GROUP, old, new, reason, term)
+
+
+def advert(name: NodeName, state: State, *, eligible: bool = False, confirmed: bool = True, term: int = 1) -> ev.AdvertReceived:
+    said = GroupAdvert(GROUP, state, term, 100, eligible)
+    return ev.AdvertReceived(Advert(name, b"", Leaving.NO, False, (), (said,)), "udp", confirmed=confirmed)
+
+
+CLAIM = role(State.CLAIMING, Reason.MASTER_DEAD)
+
+
+def admits_and_breaks(stage: Stage, admitted: Callable[[], None], broken: Callable[[], None]) -> None:
+    admitted()
+    with pytest.raises(Broken) as raised:
+        broken()
+    assert raised.value.name == stage.invariant.name
+
+
+def test_that_every_invariant_is_tested_here_and_says_what_it_means() -> None:
+    for name, kind in KINDS.items():
+        assert f'Stage("{name}"' in Path(__file__).read_text(), name
+        assert kind.__doc__
+    assert len(KINDS) == len(ALL)
+
+
+def test_one_holder() -> None:
+    stage = Stage("one-holder")
+
+    def doubled() -> None:
+        network = stage.universe.cloud.network
+        both = network.with_enis(network.enis[ENI_B].with_ips(PrivateIp(VIP.id)))
+        stage.universe.cloud._keep(both, stage.universe.now)
+        stage.change(ENI_A, ENI_B)
+
+    admits_and_breaks(stage, lambda: stage.change(ENI_B, ENI_A, "a"), doubled)
+
+
+def test_no_stale_steal() -> None:
+    stage = Stage("no-stale-steal")
+    stage.effect("b", TAKES)
+    admits_and_breaks(stage, lambda: stage.change(ENI_A, ENI_B), lambda: stage.change("eni-zzzzzzzz", ENI_B))
+    stage.change("eni-zzzzzzzz", ENI_B, "console")
+
+
+def test_one_unresolved_move() -> None:
+    stage = Stage("one-unresolved-move")
+
+    def one_after_the_other() -> None:
+        stage.effect("b", TAKES)
+        stage.event("b", UNKNOWN)
+        stage.effect("b", AGAIN)
+
+    admits_and_breaks(stage, one_after_the_other, lambda: stage.effect("b", TAKES))
+    other = Stage("one-unresolved-move")
+    other.universe.sky.on_its_way["b", VIP.id] = 1
+    with pytest.raises(Broken, match="may still arrive"):
+        other.effect("b", TAKES)
+
+
+def test_read_after_unknown() -> None:
+    stage = Stage("read-after-unknown")
+
+    def with_a_look() -> None:
+        stage.event("b", UNKNOWN)
+        stage.event("b", ev.HoldersRead((), stage.process("b").clock))
+        stage.effect("b", AGAIN)
+
+    def with_an_older_answer() -> None:
+        stage.event("b", UNKNOWN)
+        stage.event("b", ev.HoldersRead((), stage.process("b").clock - 1))
+        stage.effect("b", AGAIN)
+
+    admits_and_breaks(stage, with_a_look, with_an_older_answer)
+
+
+def test_fresh_after_pause() -> None:
+    stage = Stage("fresh-after-pause")
+
+    def sleep() -> None:
+        stage.handled("b", ev.TimerExpired())
+        stage.universe.now += 60_000
+        stage.invariant.on_resume(stage.process("b"))
+
+    def with_a_look() -> None:
+        sleep()
+        stage.event("b", ev.HoldersRead((), stage.process("b").clock))
+        stage.effect("b", TAKES)
+
+    def at_once() -> None:
+        sleep()
+        stage.event("b", ev.HoldersRead((), stage.process("b").clock - 1))
+        stage.effect("b", TAKES)
+
+    admits_and_breaks(stage, with_a_look, at_once)
+
+
+def test_no_storm() -> None:
+    stage = Stage("no-storm")
+
+    def two() -> None:
+        stage.change(ENI_A, ENI_B)
+        stage.change(ENI_B, ENI_A, "a")
+
+    admits_and_breaks(stage, two, lambda: stage.change(ENI_A, ENI_B))
+    stage.invariant.on_strike("cut", over=False)
+    stage.change(ENI_A, ENI_B)
+
+
+def test_no_taking_back() -> None:
+    stage = Stage("no-taking-back")
+    stage.universe.network.cuts.update([("a", "b"), ("b", "a")])
+    admits_and_breaks(stage, lambda: stage.change(ENI_A, ENI_B), lambda: stage.change(ENI_B, ENI_A, "a"))
+    whole = Stage("no-taking-back")
+    whole.change(ENI_A, ENI_B)
+    whole.change(ENI_B, ENI_A, "a")
+
+
+def test_terms_grow() -> None:
+    stage = Stage("terms-grow")
+    admits_and_breaks(stage, lambda: stage.effect("b", CLAIM), lambda: stage.effect("b", CLAIM))
+
+
+def test_persisted_first() -> None:
+    stage = Stage("persisted-first")
+    claiming = fx.SendAdverts(advert(B, State.CLAIMING, term=7).advert)
+
+    def stored() -> None:
+        stage.universe.hosts["b"].memory = Memory(groups=(GroupMemory(GROUP, 7),))
+        stage.effect("b", claiming)
+        stage.effect("b", fx.SendAdverts(advert(B, State.BACKUP, term=9).advert))
+        stage.effect("b", TAKES)
+
+    def not_stored() -> None:
+        stage.universe.hosts["b"].memory = Memory(groups=(GroupMemory(GROUP, 6),))
+        stage.effect("b", claiming)
+
+    admits_and_breaks(stage, stored, not_stored)
+
+
+@pytest.mark.parametrize("asked", ["fault", "drain", "stop", "paused"])
+def test_fit_to_claim(asked: str) -> None:
+    stage = Stage("fit-to-claim", paused=asked == "paused")
+    told: dict[str, ev.Event] = {
+        "fault": ev.CheckChanged(GROUP, CHECK, CheckState.DOWN),
+        "drain": ev.DrainAsked(1, drained=True),
+        "stop": ev.StopAsked(restarting=False),
+    }
+
+    def fit() -> None:
+        stage.event("b", ev.CheckChanged(GROUP, CHECK, CheckState.UP))
+        stage.effect("b", CLAIM if asked != "paused" else role(State.CLAIMING, Reason.HANDED_OVER))
+
+    def unfit() -> None:
+        if asked in told:
+            stage.event("b", told[asked])
+        stage.effect("b", CLAIM)
+
+    admits_and_breaks(stage, fit, unfit)
+
+
+def test_double_answer() -> None:
+    stage = Stage("double-answer")
+
+    def carried_on(after_ms: int) -> None:
+        stage.universe.holder[VIP.id] = ENI_B
+        stage.handled("a", ev.TimerExpired(), fx.ReadHolders())
+        stage.universe.now += after_ms
+        stage.handled("a", ev.TimerExpired(), fx.ReadHolders())
+
+    admits_and_breaks(stage, lambda: carried_on(20_000), lambda: carried_on(200_000))
+
+
+def test_no_needless_move() -> None:
+    stage = Stage("no-needless-move")
+    admits_and_breaks(stage, lambda: stage.effect("b", CLAIM), lambda: heard_and_claimed(stage))
+    guarded = Stage("no-needless-move")
+    guarded.effect("b", fx.AskGuard(GROUP, "vip", 5))
+    guarded.event("b", ev.GuardAnswered(GROUP, "vip", 5, GuardVerdict.DENY))
+    with pytest.raises(Broken, match="guard"):
+        guarded.effect("b", CLAIM)
+    guarded.effect("b", fx.AskGuard(GROUP, "vip", 6))
+    guarded.effect("b", CLAIM)
+
+
+def heard_and_claimed(stage: Stage) -> None:
+    stage.event("b", advert(A, State.MASTER))
+    stage.effect("b", CLAIM)
+
+
+def test_one_reason() -> None:
+    stage = Stage("one-reason")
+    first = role(State.BACKUP, Reason.HEARD_MASTER, old=State.INIT)
+    admits_and_breaks(
+        stage,
+        lambda: stage.effect("b", first),
+        lambda: stage.effect("b", role(State.MASTER, Reason.CLAIM_DONE)),
+    )
+
+
+def test_effects_bounded() -> None:
+    stage = Stage("effects-bounded")
+    many = (fx.RunHook(GROUP, "master"),) * MOST_EFFECTS
+
+    def asks_all_the_time() -> None:
+        for _ in range(30):
+            stage.handled("b", ev.TimerExpired(), fx.ReadHolders())
+
+    admits_and_breaks(stage, lambda: stage.handled("a", ev.TimerExpired(), *many), asks_all_the_time)
+    with pytest.raises(Broken):
+        stage.handled("a", ev.TimerExpired(), *many, *many)
+
+
+def test_stop_ends() -> None:
+    stage = Stage("stop-ends")
+
+    def in_time() -> None:
+        stage.event("b", ev.StopAsked(restarting=False))
+        stage.universe.hosts["b"].guest.clear()
+        stage.effect("b", fx.Leave())
+
+    def too_late() -> None:
+        stage.universe.now += 20_000
+        stage.handled("b", ev.TimerExpired())
+
+    admits_and_breaks(stage, in_time, too_late)
+    with pytest.raises(Broken, match="without having been asked"):
+        stage.effect("a", fx.Leave())
+    stage.event("a", ev.StopAsked(restarting=False))
+    with pytest.raises(Broken, match="on its guest"):
+        stage.effect("a", fx.Leave())
+
+
+def test_preemption_waits() -> None:
+    stage = Stage("preemption-waits", preempt=True, preempt_delay_ms=5_000)
+    gives_way = role(State.RELEASING, Reason.PREEMPTED, old=State.MASTER)
+
+    def after(wait_ms: int) -> None:
+        stage.event("a", advert(B, State.BACKUP))
+        stage.event("a", advert(B, State.BACKUP, eligible=True))
+        stage.universe.now += wait_ms
+        stage.effect("a", gives_way)
+
+    admits_and_breaks(stage, lambda: after(5_000), lambda: after(4_999))
+    never = Stage("preemption-waits")
+    with pytest.raises(Broken):
+        never.effect("a", gives_way)
+
+
+def test_silence_is_theirs() -> None:
+    stage = Stage("silence-is-theirs")
+    dead_ms = stage.universe.options.timing.dead_interval_ms
+
+    def after(silence_ms: int) -> None:
+        stage.event("b", advert(A, State.MASTER))
+        stage.universe.now += silence_ms
+        stage.effect("b", CLAIM)
+
+    admits_and_breaks(stage, lambda: after(dead_ms), lambda: after(dead_ms - 1))
+
+
+def test_silent_before_word() -> None:
+    stage = Stage("silent-before-word")
+    master, backup = (fx.SendAdverts(advert(A, state).advert) for state in (State.MASTER, State.BACKUP))
+
+    def stepped_down() -> None:
+        stage.effect("a", master)
+        guest, stage.universe.hosts["a"].guest = stage.universe.hosts["a"].guest, set()
+        stage.effect("a", backup)
+        stage.universe.hosts["a"].guest = guest
+
+    def said_so_only() -> None:
+        stage.effect("a", master)
+        stage.effect("a", backup)
+
+    admits_and_breaks(stage, stepped_down, said_so_only)
+
+
+def test_taking_turns() -> None:
+    stage = Stage("taking-turns")
+    stage.process("b").node.groups[GROUP].absent_since = stage.process("b").clock
+
+    def nobody_better() -> None:
+        stage.event("b", advert(A, State.FAULT))
+        stage.effect("b", CLAIM)
+
+    def before_its_turn() -> None:
+        stage.event("b", advert(A, State.BACKUP, eligible=True))
+        stage.effect("b", CLAIM)
+
+    admits_and_breaks(stage, nobody_better, before_its_turn)
+    stage.event("b", advert(A, State.CLAIMING, eligible=True))
+    with pytest.raises(Broken, match="beside"):
+        stage.effect("b", CLAIM)
+
+
+def test_two_readings() -> None:
+    stage = Stage("two-readings")
+    elsewhere = ev.HoldersRead((Sighting(VIP, ENI_B),), 0)
+    down = role(State.BACKUP, Reason.DEPOSED_BY_CLOUD, old=State.MASTER)
+
+    def after_two() -> None:
+        stage.event("a", elsewhere)
+        stage.event("a", elsewhere)
+        stage.effect("a", down)
+
+    def after_one() -> None:
+        stage.event("a", ev.HoldersRead((Sighting(VIP, ENI_A),), 0))
+        stage.event("a", elsewhere)
+        stage.effect("a", down)
+
+    admits_and_breaks(stage, after_two, after_one)
+
+
+def test_unconfirmed_word() -> None:
+    stage = Stage("unconfirmed-word")
+    recording, fresh = (advert(A, State.RELEASING, confirmed=sure) for sure in (False, True))
+    offered = role(State.CLAIMING, Reason.HANDED_OVER)
+    admits_and_breaks(
+        stage, lambda: stage.handled("b", fresh, offered), lambda: stage.handled("b", recording, offered)
+    )
+    with pytest.raises(Broken):
+        stage.handled("b", recording, fx.StopAnswering(GROUP, VIP))
+
+
+def test_what_is_not_overridden_does_nothing() -> None:
+    stage = Stage("one-holder")
+    stage.event("a", ev.TimerExpired())
+    stage.handled("a", ev.TimerExpired())
+    stage.invariant.on_decision(stage.process("a"), CLAIM)
+    stage.invariant.on_effect(stage.process("a"), CLAIM)
+    stage.invariant.on_start(stage.process("a"))
+    stage.invariant.on_resume(stage.process("a"))
+    stage.invariant.on_strike("cut", over=True)
+    stage.invariant.at_end()
+    assert stage.invariant.effects == stage.invariant.events == ()

@@ -1,0 +1,122 @@
+"""Lives of clusters under faults, a bounded number of them; `run.py` lives more, `ablations.py` tries all rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.ablations import ABLATIONS, Ablation, seeds_to_find, without
+from tests.simulation.faults import KINDS
+from tests.simulation.figures import Figures
+from tests.simulation.invariants import ALL
+from tests.simulation.life import live
+from tests.simulation.options import Options, Wave, expand
+from tests.simulation.run import live_seed, replay_elsewhere
+from tests.simulation.shrink import report, shrink
+
+FOUND = [int(line.split()[0]) for line in (Path(__file__).parent / "seeds.txt").read_text().splitlines() if line[0] != "#"]
+SEEDS = (*FOUND, *range(1_001, 1_016))
+CHEAP = (
+    "the cloud checks the expected holder",
+    "a term is on disk before it is told",
+    "nothing is taken back from a node that lives unheard",
+    "a guard's word counts",
+    "the guest is silent before the word is out",
+    "pre-emption waits",
+)
+PAIR = (("a", 100), ("b", 90))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_life(seed: int) -> None:
+    outcome = live_seed(seed)
+    assert outcome.broken is None, report(outcome)
+    assert outcome.events > 500
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_each_kind_of_fault_happens_and_is_survived(kind: str) -> None:
+    nodes = (*PAIR, ("c", 80)) if kind == "swizzle" else PAIR
+    drawn = expand(1, (kind,))
+    waves = (Wave(kind, 1_000, 3_000, 1_000, 5_000), Wave("kill", 1_000, 1_000, 20_000, 20_000))
+    outcome = live(replace(drawn, priorities=nodes, waves=waves, checked=True, paused=False, trouble_ms=60_000))
+    assert outcome.broken is None, report(outcome)
+    assert outcome.counts[f"fault:{kind}"] > 0
+
+
+def test_a_seed_is_the_same_life_everywhere() -> None:
+    here = live_seed(1_002).sha256
+    assert here == live_seed(1_002).sha256
+    assert here == replay_elsewhere(1_002)
+    assert here != live_seed(1_003).sha256
+
+
+def test_options_are_told_in_full() -> None:
+    drawn = expand(5, tuple(KINDS))
+    told = drawn.told()
+    assert all(wave.kind in told for wave in drawn.waves)
+    assert "seed=5" in told
+    assert expand(5, tuple(KINDS)) == drawn
+
+
+def test_leaving_a_kind_out_changes_no_other() -> None:
+    drawn = expand(5, tuple(KINDS))
+    assert set(drawn.waves[1:]) < set(drawn.waves)
+
+
+@pytest.mark.parametrize("rule", CHEAP)
+def test_a_rule_that_is_off_is_noticed(rule: str) -> None:
+    ablation = next(each for each in ABLATIONS if each.rule == rule)
+    count, outcome = seeds_to_find(ablation, range(1, 12))
+    assert count is not None
+    assert outcome is not None
+
+
+def test_a_rule_is_on_again_afterwards() -> None:
+    before = [vars(owner).get(name) for each in ABLATIONS for owner, name, _ in each.patches]
+    for ablation in ABLATIONS:
+        with without(ablation):
+            pass
+    assert before == [vars(owner).get(name) for each in ABLATIONS for owner, name, _ in each.patches]
+
+
+def test_every_ablation_names_invariants_that_exist() -> None:
+    known = {kind.name for kind in ALL} | {"elects", "recovers", "quiet"}
+    assert [each.rule for each in ABLATIONS if not set(each.breaks) <= known] == []
+
+
+def test_a_failing_life_is_made_small_and_told() -> None:
+    ablation = next(each for each in ABLATIONS if each.rule == "the guest is silent before the word is out")
+    with without(ablation):
+        _, outcome = seeds_to_find(ablation, range(1, 12))
+        assert outcome is not None
+        assert outcome.broken is not None
+        smallest = shrink(outcome)
+        assert smallest.broken is not None
+        assert smallest.broken.name == outcome.broken.name
+        assert len(smallest.options.waves) <= len(outcome.options.waves)
+        assert f"seed {outcome.options.seed} breaks silent-before-word" in report(outcome)
+
+
+def test_figures_add_up() -> None:
+    figures = Figures()
+    calm = replace(expand(3, ()), priorities=PAIR, trouble_ms=0, waves=())
+    figures.add(live(calm))
+    figures.add(live(replace(calm, waves=(Wave("power-off", 5_000, 5_000, 5_000, 5_000),), trouble_ms=60_000)))
+    assert figures.seeds == 2
+    assert figures.counts["fault:power-off"] > 0
+    assert "violations 0" in figures.told()
+
+
+def test_a_calm_life_moves_nothing() -> None:
+    outcome = live(Options(seed=1, priorities=PAIR, timing=expand(1, ()).timing, trouble_ms=0))
+    assert outcome.broken is None
+    assert outcome.moves == 0
+    assert outcome.counts == {}
+
+
+def test_an_ablation_is_a_value() -> None:
+    assert isinstance(ABLATIONS[0], Ablation)
+    assert len({each.rule for each in ABLATIONS}) == len(ABLATIONS) >= 15
