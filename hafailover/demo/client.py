@@ -17,8 +17,8 @@ LATE_S = 0.2  # a reply that takes longer counts as none
 class Seen:
     """What the client saw in one act: probes sent and lost, the longest time without an answer, who answered.
 
-    `outage_s` runs from the first lost probe to the first answer after it: 0 where none was lost. `pause_s` is
-    the longest distance between two answered probes.
+    `outage_s` runs from the first lost probe to the first answered one after the last lost one, or until now: 0
+    where none was lost. `pause_s` is the longest distance between two answered probes.
     """
 
     sent: int

@@ -67,6 +67,8 @@ class Timeline:
 
         The daemon's own record counts the cloud's part until the daemon knows; the client's ends with the effect.
         """
+        if outage_s <= 0:
+            return
         decided_s = self._first_s.get("CLAIMING", 0.0)
         asked_s = self._first_s.get("move", decided_s)
         parts = (

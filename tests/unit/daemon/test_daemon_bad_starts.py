@@ -8,12 +8,15 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+from hafailover import cli
 from hafailover.daemon.commands import DEFAULT_CONFIG
 from tests.unit.daemon.daemons import HOST, PROGRAM, make, run
 from tests.unit.daemon.stage import until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from tests.unit.daemon.daemons import Daemon, Ended
 
@@ -30,12 +33,13 @@ def complaint(ended: Ended) -> str:
     return str(said["error"])
 
 
-async def test_a_missing_configuration(tmp_path: Path) -> None:
+def test_a_missing_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "config.toml"
-    ended = await run("run", "-c", str(missing))
-    assert (ended.code, ended.out) == (2, "")
-    (line,) = ended.err.splitlines()
+    assert cli.main(["run", "-c", str(missing)]) == 2
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
     assert line.startswith(f"{missing}: ")
+    assert said.out == ""
 
 
 def test_the_default_configuration_is_the_documented_one() -> None:
