@@ -132,6 +132,11 @@ class Claim:
         waits = (task.retry_at for task in self._tasks if not task.done and task.move_id is None)
         return min((wait for wait in waits if wait > now), default=None)
 
+    def trust(self, after: Instant) -> None:
+        """Believe no reading that was asked before `after`: this node has slept since."""
+        for task in self._tasks:
+            task.fresh_after = max(task.fresh_after, after)
+
     def drive(self, holders: Holders, now: Instant, new_id: int, orphaned: Orphaned) -> tuple[Move, ...]:
         """Advance every resource as far as it goes now; ids of new moves count up from `new_id`.
 

@@ -69,6 +69,7 @@ def review(group: Group, now: Instant) -> None:
     """Drive the claim on, end it where this node is no longer entitled, become master when it is done."""
     claim = group.claim
     assert claim is not None  # noqa: S101 - an invariant of the state
+    claim.trust(group.context.trust_after)
     void = _void(group, claim, now)
     if void is None:
         ids = group.context.next_ids(len(group.policy.resources))

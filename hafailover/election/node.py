@@ -134,8 +134,9 @@ class Node:
                 effects.append(context.persist())
                 effects.append(Answer(event.request_id, accepted=True, reason=Reason.ACCEPTED))
             case StopAsked():
+                if context.leaving is not Leaving.STOPPING:  # asked twice it does not take twice as long
+                    self._stop_by = now + STOP_MS
                 context.leaving = Leaving.RESTARTING if event.restarting else Leaving.STOPPING
-                self._stop_by = now + STOP_MS
             case _:
                 return self._absorb_for_group(event, now, effects)
         return None

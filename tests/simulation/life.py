@@ -70,12 +70,14 @@ def _through(universe: Universe, outcome: Outcome) -> None:
     for name in universe.hosts:
         universe.start(name)
     universe.run_until(options.calm_ms)
-    _require(astray(universe), "elects")
+    if not options.paused:
+        _require(astray(universe), "elects")
     storm = Storm(universe)
     storm.begin(options.calm_ms + options.trouble_ms)
     universe.run_until(options.calm_ms + options.trouble_ms)
     storm.heal()
     healed_at, bound_ms = universe.now, recovery_bound_ms(options)
+    universe.run_until(healed_at + settling_ms(options))
     while (wrong := astray(universe)) and universe.now < healed_at + bound_ms:
         universe.run_until(universe.now + LOOK_EVERY_MS)
     if not options.paused:
@@ -91,6 +93,11 @@ def _through(universe: Universe, outcome: Outcome) -> None:
 def _require(wrong: str, name: str) -> None:
     if wrong:
         raise Broken(name, wrong)
+
+
+def settling_ms(options: Options) -> int:
+    """Return for how long what happened before the healing may still have its consequences."""
+    return options.timing.dead_interval_ms + options.timing.restart_grace_ms
 
 
 def recovery_bound_ms(options: Options) -> int:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class NoTakingBack(Invariant):
-    """While two running nodes are cut off from each other, an address does not go from one to the other and back (S3)."""
+    """While two running nodes are cut off from each other, a served address does not go there and back (S3)."""
 
     name = "no-taking-back"
 
@@ -38,7 +38,8 @@ class NoTakingBack(Invariant):
         if one is None or other is None or not (one.running and other.running):
             return
         names = (one.member.name, other.member.name)
-        cut = not universe.network.passes(*names) and not universe.network.passes(*reversed(names))
+        served = universe.serves(one, resource)  # where nobody answers any more, a guard may have seen that
+        cut = served and not universe.network.passes(*names) and not universe.network.passes(*reversed(names))
         if cut and not self._flapping and self._last.get(resource) == (change.after, before):
             self.broken(f"{names[1]} takes {resource} back from {names[0]}, which lives and is not heard")
         if change.accepted_ms > self._since:  # what was on its way when the link was cut does not count

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
+from hafailover.election.values import State
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
     from tests.simulation.process import Process
+    from tests.simulation.universe import Universe
 
 # What a node may do all the same at that moment: follow, or go on with what its own readings have told it.
-HARMLESS = (Reason.HEARD_MASTER, Reason.HELD_AT_START, Reason.CLAIM_DONE, Reason.CHECK_PASSED)
+HARMLESS = (Reason.HEARD_MASTER, Reason.HELD_AT_START, Reason.HELD, Reason.CLAIM_DONE, Reason.CHECK_PASSED)
 
 
 class UnconfirmedWord(Invariant):
@@ -23,10 +25,22 @@ class UnconfirmedWord(Invariant):
 
     name = "unconfirmed-word"
 
+    def __init__(self, universe: Universe) -> None:
+        super().__init__(universe)
+        self._said: dict[tuple[int, str], State] = {}  # what was confirmed last
+
     def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
-        if not isinstance(event, ev.AdvertReceived) or event.confirmed or not effects:
+        if not isinstance(event, ev.AdvertReceived):
             return
-        changes = [each for each in effects if isinstance(each, fx.RoleChanged) and each.reason not in HARMLESS]
+        key = (process.boot, str(event.advert.node))
+        if event.confirmed:
+            self._said[key] = event.advert.groups[0].state
+            return
+        said = self._said.get(key)
+        due = [*HARMLESS]  # and what follows from the last confirmed word, of which this is a sign of life
+        if said is not None and not said.serves:
+            due += [Reason.MASTER_FAULT, Reason.MASTER_ABSENT]
+        changes = [each for each in effects if isinstance(each, fx.RoleChanged) and each.reason not in due]
         dropped = [each for each in effects if isinstance(each, fx.StopAnswering)]
         read = any(isinstance(each, fx.RoleChanged) and each.reason is Reason.HEARD_MASTER for each in effects)
         if changes or (dropped and not read):

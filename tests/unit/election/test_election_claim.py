@@ -250,6 +250,16 @@ def test_and_a_reading_that_lags_behind_costs_nothing(attempt: Attempt) -> None:
     assert not attempt.claim.lost
 
 
+def test_what_was_asked_before_a_sleep_counts_no_more(attempt: Attempt) -> None:
+    attempt.finish(1_500, THROTTLED)
+    attempt.claim.trust(9_000)
+    attempt.read(8_999, Sighting(VIP, "eni-a"))
+    assert attempt.drive(9_000, 2) == ()
+    assert attempt.holders.want(9_000)
+    attempt.read(9_000, Sighting(VIP, "eni-a"))
+    assert len(attempt.drive(9_100, 2)) == 1
+
+
 def test_nothing_moves_before_the_guest_is_armed() -> None:
     attempt = Attempt(VIP, OTHER)
     attempt.claim.arming((VIP, OTHER))

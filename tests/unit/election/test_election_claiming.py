@@ -40,6 +40,18 @@ def test_the_term_is_on_disk_before_anything_moves_or_is_told() -> None:
     assert bench.all(fx.Move) == [fx.Move(GROUP, 2, VIP, "eni-a", "eni-b")]
 
 
+def test_a_claimant_that_slept_looks_before_it_asks_again() -> None:
+    bench = Bench().as_claimant()
+    bench.finish(THROTTLED)
+    asked_at = bench.now
+    bench.clear()
+    bench.now += 60_000
+    bench.read("eni-a", asked_at=asked_at)
+    assert not bench.all(fx.Move), "the answer had waited all the time, and the world has gone on"
+    bench.read("eni-a")
+    assert bench.all(fx.Move)
+
+
 def test_the_new_term_is_above_all_that_were_told_even_by_the_dead() -> None:
     bench = Bench().as_backup(term=2)
     bench.hear(C, State.CLAIMING, term=9, eligible=False)

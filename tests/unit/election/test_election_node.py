@@ -233,6 +233,17 @@ def test_a_stop_does_not_wait_for_ever(after: int, *, left: bool) -> None:
         assert reasons(bench.all(fx.RoleChanged)) == ["stopping", "stopping"]
 
 
+def test_nor_twice_as_long_when_asked_twice() -> None:
+    bench = Bench().as_master()
+    bench.hear(A)
+    bench.give(ev.StopAsked(restarting=False))
+    bench.hear(A, State.CLAIMING, 2)
+    bench.run(STOP_MS - 1_000, A)
+    bench.give(ev.StopAsked(restarting=False))
+    bench.run(1_000, A)
+    assert bench.all(fx.Leave)
+
+
 def test_a_claim_under_way_is_waited_for() -> None:
     bench = Bench().as_claimant()
     bench.give(ev.StopAsked(restarting=False))
