@@ -40,9 +40,17 @@ def load(directory: Path) -> tuple[Memory, str]:
     try:
         return decode(text), ""
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        aside = path.with_suffix(".unreadable")
+        return Memory(), f"{path} is not a state file ({error}); {_set_aside(path)}"
+
+
+def _set_aside(path: Path) -> str:
+    """Keep the file for who wants to look into it; say what became of it."""
+    aside = path.with_suffix(".unreadable")
+    try:
         path.replace(aside)
-        return Memory(), f"{path} is not a state file ({error}); it was renamed to {aside.name}"
+    except OSError as error:
+        return f"it could not be renamed to {aside.name}: {error.strerror}"
+    return f"it was renamed to {aside.name}"
 
 
 def save(directory: Path, memory: Memory) -> None:

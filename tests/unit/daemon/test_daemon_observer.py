@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import random
+import socket
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,19 @@ def test_rejected_datagrams_are_counted_once_however_often_they_are_asked_for(at
     assert at.sample(f'{name}"replay"') == 4
 
 
-def test_a_turn_is_measured(at: Seen) -> None:
+def test_a_turn_is_measured_and_lets_the_log_be_written(at: Seen) -> None:
+    theirs, ours = socket.socketpair()
+    with theirs, ours, ours.makefile("w") as stream:
+        sink = Sink(stream)
+        ours.setblocking(False)
+        while not sink._waiting:  # until nobody takes any more
+            sink.info("x" * 10_000)
+        at.observer._sink = sink
+        theirs.recv(1_000_000)
+        before = len(sink._waiting)
+        at.observer.turned(0)
+        assert len(sink._waiting) < before
+        sink.close()
     at.observer.turned(250)
     assert at.sample("hafailover_loop_lag_seconds_sum{") == 0.25
 

@@ -118,10 +118,27 @@ async def test_the_timer_alone_turns_the_core_and_there_is_one() -> None:
     running = asyncio.ensure_future(at.runner.run())
     await until(lambda: at.hands.count(fx.SendAdverts) >= 4)
     assert {type(event) for event in at.node.events} == {ev.TimerExpired}
+    for turns in range(1, 4):  # turns that an event brings before the timer is due leave no timer behind
+        before = len(at.late_ms)
+        at.node.deadline = clock.now_ms() + 60_000
+        at.inbox.arrived.set()
+        await until(lambda: len(at.late_ms) > before)  # noqa: B023 - it ends within the same turn of this loop
+        assert len(at.late_ms) >= turns
     loop: Any = asyncio.get_running_loop()
     pending = [handle for handle in loop._scheduled if not handle.cancelled()]
     mine = [handle for handle in pending if getattr(handle._callback, "__self__", None) is at.inbox.arrived]
     assert len(mine) == 1
+    at.inbox.post(ev.StopAsked(restarting=True))
+    await asyncio.wait_for(running, PATIENCE_S)
+
+
+async def test_waking_up_early_for_nothing_is_no_event() -> None:
+    at = Turning()
+    at.node.deadline = clock.now_ms() + 60_000
+    running = asyncio.ensure_future(at.runner.run())
+    at.inbox.arrived.set()
+    await until(lambda: at.late_ms)
+    assert at.node.events == []
     at.inbox.post(ev.StopAsked(restarting=True))
     await asyncio.wait_for(running, PATIENCE_S)
 

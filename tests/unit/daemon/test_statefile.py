@@ -62,6 +62,14 @@ def test_what_is_no_state_file_is_set_aside_and_told_in_short(tmp_path: Path, te
     assert statefile.load(tmp_path) == (Memory(), "")
 
 
+def test_a_file_that_cannot_be_set_aside_does_not_end_the_start(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_bytes(b"{}")
+    (tmp_path / "state.unreadable").mkdir()
+    memory, complaint = statefile.load(tmp_path)
+    assert memory == Memory()
+    assert "could not be renamed to state.unreadable: Is a directory" in complaint
+
+
 def test_the_extremes_of_a_term_are_kept() -> None:
     for term in (0, statefile.MAX_TERM):
         memory = Memory(groups=(GroupMemory(GroupName("vip"), term),))
