@@ -131,7 +131,6 @@ def test_but_ever_more_seldom_until_it_works() -> None:
         failed_at = bench.now
         bench.arm(VIP, "no such interface")
         bench.arm(VIP, "no such interface")
-        assert bench.group.fault
         while bench.group.fault:
             bench.run(1_000)
         waits.append(bench.now - failed_at)
