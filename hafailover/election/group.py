@@ -165,7 +165,7 @@ class Group:
             self.claim.armed(event.resource, now)
 
     def _guest_failed(self, error: str, now: Instant) -> None:
-        """With a strict hand-over it takes a move to find this out, and another to undo that: so ever more seldom."""
+        """Wait ever longer: with a strict hand-over it takes a move to find this out, and one more to undo it."""
         self._guest_failures += not self.guest_error  # several addresses that fail together count once
         self.guest_error = error
         wait_ms = GUEST_RETRY_MS << min(self._guest_failures - 1, 10)

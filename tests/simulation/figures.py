@@ -52,14 +52,13 @@ class Figures:
         writes = {name.partition(":")[2]: count for name, count in self.counts.items() if name.startswith("write:")}
         pace = hours / self.cpu_s if self.cpu_s else 0
         lines = [
-            f"seeds {self.seeds}, simulated hours {hours:.1f}, events {self.events}, CPU-seconds {self.cpu_s:.0f}"
-            f" ({pace:.2f} simulated hours per CPU-second)",
+            f"seeds {self.seeds}, simulated hours {hours:.1f}, events {self.events}",
+            f"CPU-seconds {self.cpu_s:.0f}: {pace:.2f} simulated hours per CPU-second",
             f"faults {sum(faults.values())}: " + _listed(faults),
             f"writes that met with something {sum(writes.values())}: " + _listed(writes),
             f"moves {self.moves}, violations {len(self.broken)} {self.broken[:20]}",
             f"replay identity {self.replays_equal}/{self.replays}",
-            f"longest double answer {self.double_ms} ms; longest until all was well after healing"
-            f" {max(self.healed_ms, default=0)} ms",
+            f"longest double answer {self.double_ms} ms, longest recovery {max(self.healed_ms, default=0)} ms",
             "client's outages in ms by the fault that struck last before (count, p50, p99, max):",
         ]
         for kind, lengths in sorted(self.dark.items()):

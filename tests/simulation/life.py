@@ -1,4 +1,4 @@
-"""A seed's life: calm, trouble, healing, and then all must come right within a bound that is computed beforehand."""
+"""A seed's life: calm, trouble, healing, and then all must come right within a bound computed beforehand."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hafailover.election.group import Group
+    from tests.simulation.host import Host
     from tests.simulation.options import Options
-    from tests.simulation.universe import Host
 
 QUIET_MS = 60_000  # after everything has come right, nothing may move
 LOOK_EVERY_MS = 500
@@ -104,7 +104,8 @@ def recovery_bound_ms(options: Options) -> int:
     """Return within what time after all faults have ended the right node must be master, and everybody know it."""
     timing = options.timing
     request_ms = round(options.api_ms * math.exp(3 * options.api_spread))
-    listen_ms = max(timing.dead_interval_ms, timing.restart_grace_ms) + len(options.priorities) * timing.dead_interval_ms
+    patience_ms = max(timing.dead_interval_ms, timing.restart_grace_ms)
+    listen_ms = patience_ms + len(options.priorities) * timing.dead_interval_ms
     calls = options.addresses * (2 if options.strategy == "reassign" else 1)
     move_ms = calls * (3 * request_ms + options.task_ms + 1_000) + 2 * request_ms
     straggler_ms = LIFE_MS + max(options.task_ms, 12_000) + 2 * timing.audit_interval_ms
@@ -184,7 +185,8 @@ def _account(universe: Universe, outcome: Outcome) -> None:
     outcome.simulated_ms = universe.now
     outcome.events = universe.events
     outcome.counts = universe.counts
-    outcome.moves = sum(change.after is not None and change.caller != "console" for change in universe.cloud.history)
+    given = [change for change in universe.cloud.history if change.after is not None]
+    outcome.moves = sum(change.caller != "console" for change in given)
     for began, ended in universe.dark:
         before = [kind for at, kind in universe.strikes if at <= began]
         outcome.dark.append((ended - began, before[-1] if before else "start"))

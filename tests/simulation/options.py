@@ -22,12 +22,12 @@ NAMES = "abcde"
 TIMINGS = ((1_000, 3_000, 6_000), (1_000, 4_000, 4_000), (500, 1_500, 3_000), (200, 1_000, 3_000))
 
 # Without one of these nothing would move, and what befalls moves would befall nothing.
-STIRRING = ("power-off", "kill", "host-dark", "isolate-host", "service-down", "failover", "console", "freeze", "stop")
+STIRRING = ("power-off", "kill", "host-dark", "isolate-host", "service-down", "failover", "console", "freeze")
 
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """How one kind of fault comes and goes: the least and the mean length of its trouble and of the calm between."""
+    """How one kind of fault comes and goes: the least and the mean length of trouble, and of calm between."""
 
     kind: str
     least_ms: int

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
-    from tests.simulation.universe import Host, Universe
+    from tests.simulation.host import Host
+    from tests.simulation.universe import Universe
 
 TIMER = ev.TimerExpired()
 DIGEST = b"\0" * 8
@@ -167,5 +168,3 @@ class Process:
         self.alive = False
         self._inbox.clear()
         self._todo.clear()
-
-

@@ -1,4 +1,4 @@
-"""The cloud as the simulated daemons reach it: the emulator's model behind requests that are slow, lost and lied about.
+"""The cloud as the simulated daemons reach it: the emulator's model behind requests that are slow, or lost.
 
 What befalls a request is drawn when it is sent, from weights that the faults of the moment set. A request that is
 lost may still arrive later than its sender waits, within the life that its date gives it; an answer that is lost

@@ -1,6 +1,6 @@
 """What happened, one line per event, and the SHA-256 of all lines: equal for equal seeds, on any machine.
 
-    t|seq|node|event|effects
+t|seq|node|event|effects
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Trace:
         return self._digest.hexdigest()
 
 
-def _event(event: Event) -> str:
+def _event(event: Event) -> str:  # noqa: PLR0911 - one line per kind of event
     match event:
         case ev.AdvertReceived():
             group = event.advert.groups[0]
@@ -74,7 +74,7 @@ def _event(event: Event) -> str:
             return type(event).__name__
 
 
-def _effect(effect: Effect) -> str:
+def _effect(effect: Effect) -> str:  # noqa: PLR0911 - one line per kind of effect
     match effect:
         case fx.SendAdverts():
             group = effect.advert.groups[0]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter, deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hafailover.election import effects as fx
@@ -19,6 +18,7 @@ from hafailover.emulator.model import Model, Rules
 from hafailover.emulator.network import InstanceState
 from hafailover.emulator.world import NodeSpec, build
 from hafailover.errors import InvariantError
+from tests.simulation.host import Host
 from tests.simulation.options import CHECK, GROUP
 from tests.simulation.process import Process
 from tests.simulation.sky import Errand, Sky
@@ -47,27 +47,6 @@ class Broken(AssertionError):  # noqa: N818 - it names the finding, not an error
         super().__init__(f"{name}: {seen}")
 
 
-@dataclass(eq=False)
-class Host:
-    """One CVM: what survives its daemon, and the daemon while it runs. `offset_ms`: its clock minus the universe's."""
-
-    member: Member
-    offset_ms: int
-    memory: Memory = field(default_factory=Memory)
-    older_memory: Memory = field(default_factory=Memory)
-    process: Process | None = None
-    powered: bool = True
-    suspended: bool = False
-    service: bool = True
-    crippled: bool = False  # the guest's network cannot be configured
-    guest: set[str] = field(default_factory=set)
-
-    @property
-    def running(self) -> bool:
-        """Whether a daemon turns here."""
-        return self.process is not None and not self.process.frozen
-
-
 class Universe:
     """Hosts, the network between them, the cloud, and time."""
 
@@ -82,7 +61,8 @@ class Universe:
             for place, (name, _) in enumerate(options.priorities)
         )
         addresses = tuple(each.id for each in options.resources)
-        self.cloud = Model(build((*specs, STRANGER), addresses), rules=Rules(task_ms=options.task_ms), seed=str(seed))
+        network = build((*specs, STRANGER), addresses)
+        self.cloud = Model(network, rules=Rules(task_ms=options.task_ms), seed=str(seed))
         self.cloud.listeners.append(self._changed)
         self.holder: dict[str, str | None] = dict.fromkeys(addresses, specs[0].eni_id)
         clocks = _stream(seed, "clocks")
@@ -133,7 +113,7 @@ class Universe:
     def at(self, instant: int, action: Callable[..., None], *arguments: object) -> None:
         """Have something happen at an instant; equal instants keep their order."""
         self._serial += 1
-        heapq.heappush(self._queue, (instant if instant > self.now else self.now, self._serial, action, arguments))
+        heapq.heappush(self._queue, (max(instant, self.now), self._serial, action, arguments))
 
     def run_until(self, instant: int) -> None:
         """Let everything happen up to and including an instant."""
@@ -195,13 +175,7 @@ class Universe:
 
     def serves(self, host: Host | None, address: str) -> bool:
         """Whether a request that the cloud sends to this host is answered."""
-        return (
-            host is not None
-            and host.powered
-            and not host.suspended
-            and host.service
-            and address in host.guest
-        )
+        return host is not None and host.powered and not host.suspended and host.service and address in host.guest
 
     def answered(self) -> bool:
         """Whether a client would get answers from every address now."""
@@ -278,7 +252,7 @@ class Universe:
 
     # -- effects -------------------------------------------------------------------------------------------------
 
-    def perform(self, process: Process, effect: Effect) -> int:
+    def perform(self, process: Process, effect: Effect) -> int:  # noqa: C901 - one case per kind of effect
         """Carry out an effect; return for how long what follows must wait."""
         for watcher in self._effect_watchers.get(type(effect), ()):
             watcher(process, effect)
@@ -365,7 +339,7 @@ class Universe:
 
 
 def overrides(invariant: Invariant, method: str) -> bool:
-    """Whether an invariant wants to see this at all; most events are routine, and most invariants look elsewhere."""
+    """Whether an invariant wants to see this at all: most events are routine, and most look elsewhere."""
     return method in vars(type(invariant))
 
 

@@ -1,4 +1,4 @@
-"""Heartbeats between simulated daemons: links that lose, delay, double and replay, and ears that tell what is fresh.
+"""Heartbeats between simulated daemons: links that lose, delay, double and replay, and ears that sort it out.
 
 The ears are a small model of `hafailover.heartbeat.session`: a datagram is fresh if it is newer than the newest of
 its sender's boot, and a boot is confirmed once it repeats something that this daemon has sent since it first heard

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.simulation.invariants.base import Invariant
+from typing import TYPE_CHECKING
+
 from tests.simulation.invariants.double_answer import DoubleAnswer
 from tests.simulation.invariants.effects_bounded import EffectsBounded
 from tests.simulation.invariants.fit_to_claim import FitToClaim
@@ -24,6 +25,9 @@ from tests.simulation.invariants.taking_turns import TakingTurns
 from tests.simulation.invariants.terms_grow import TermsGrow
 from tests.simulation.invariants.two_readings import TwoReadings
 from tests.simulation.invariants.unconfirmed_word import UnconfirmedWord
+
+if TYPE_CHECKING:
+    from tests.simulation.invariants.base import Invariant
 
 ALL: tuple[type[Invariant], ...] = (
     DoubleAnswer,

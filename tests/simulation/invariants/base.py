@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Invariant:
     """One sentence about all lives.
 
-    It is shown the events of the types `events`, the effects of the types `decisions` when the core decides on them,
+    It is shown the events of the types `events`, the effects of the types `decisions` when the core decides so,
     and those of the types `effects` when they are carried out, which may be later by what barriers take.
     """
 

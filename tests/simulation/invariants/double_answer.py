@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
     from hafailover.emulator.values import Change
+    from tests.simulation.host import Host
     from tests.simulation.process import Process
-    from tests.simulation.universe import Host, Universe
+    from tests.simulation.universe import Universe
 
 RETRY_MS = 5_000  # the cap of the waits between failing reads
 
@@ -24,7 +25,7 @@ def bound_ms(universe: Universe) -> int:
 
 
 class DoubleAnswer(Invariant):
-    """A running daemon that can ask the cloud takes off its guest, within X, what the cloud gave to another (S2, S5).
+    """A running daemon that can ask the cloud drops within X what the cloud has given to another (S2, S5).
 
     A claimant may carry it before it has it: in a VPC nothing reaches it there.
     """
@@ -38,10 +39,10 @@ class DoubleAnswer(Invariant):
         self._since: dict[str, int] = {}
         self._suspects = False
 
-    def on_change(self, change: Change) -> None:
+    def on_change(self, change: Change) -> None:  # noqa: ARG002 - the base's signature
         self._suspects = True
 
-    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
+    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:  # noqa: ARG002 - the base's signature
         if effects or self._suspects:
             self._look()
 
@@ -56,7 +57,8 @@ class DoubleAnswer(Invariant):
             self._suspects = True
             since = self._since.setdefault(name, universe.now)
             if universe.now - since > self._bound_ms:
-                self.broken(f"{name} has carried {sorted(host.guest)} since {since}, the cloud says {universe.holder}")
+                carried = f"{name} has carried {sorted(host.guest)} since {since}"
+                self.broken(f"{carried}, the cloud says {universe.holder}")
 
     def _wrong(self, host: Host) -> bool:
         process = host.process

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FreshAfterPause(Invariant):
-    """After a pause of more than the dead interval no move is asked for before an answer to a question of afterwards."""
+    """After a long pause no move is asked for before the answer to a question of afterwards."""
 
     name = "fresh-after-pause"
     decisions = (fx.Move,)
@@ -27,7 +27,7 @@ class FreshAfterPause(Invariant):
         self._resumed: dict[int, int] = {}
         self._turned: dict[int, int] = {}
 
-    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
+    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:  # noqa: ARG002 - the base's signature
         self._turned[process.boot] = self.universe.now
 
     def on_resume(self, process: Process) -> None:
@@ -41,6 +41,6 @@ class FreshAfterPause(Invariant):
         if resumed is not None and event.asked_at >= resumed:
             del self._resumed[process.boot]
 
-    def on_decision(self, process: Process, effect: Effect) -> None:
+    def on_decision(self, process: Process, effect: Effect) -> None:  # noqa: ARG002 - the base's signature
         if process.boot in self._resumed:
             self.broken(f"{process.name} asks for a move and has not looked since it slept")

@@ -21,7 +21,7 @@ PLANNED = (Reason.HANDED_OVER, Reason.ADDRESS_LOST, Reason.HELD, Reason.MASTER_F
 
 
 class NoNeedlessMove(Invariant):
-    """While the master serves, and is heard by a node or seen by its guard, that node makes no unplanned claim (S2)."""
+    """A node that hears the master serve, or whose guard sees it answer, makes no unplanned claim (S2)."""
 
     name = "no-needless-move"
     decisions = (fx.RoleChanged, fx.AskGuard)

@@ -32,7 +32,7 @@ class NoStorm(Invariant):
         self._at: dict[str, str] = {}
         self._moves: dict[str, deque[int]] = {}
 
-    def on_strike(self, kind: str, *, over: bool) -> None:
+    def on_strike(self, kind: str, *, over: bool) -> None:  # noqa: ARG002 - the base's signature
         self._since = self.universe.now
         self._moves.clear()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class OneUnresolvedMove(Invariant):
     """No second move of an address is asked for before the first has come to its end (SPEC S1).
 
-    One that was never answered has not ended while it may still arrive, also where the daemon has been started anew.
+    One that was never answered has not ended while it may still arrive, not even by a restart of the daemon.
     """
 
     name = "one-unresolved-move"

@@ -20,7 +20,7 @@ DEAD = (Reason.MASTER_DEAD, Reason.MASTER_GONE)
 
 
 class SilenceIsTheirs(Invariant):
-    """A node claims for its master's death only after a dead interval of silence in which it was awake itself (S10)."""
+    """A node takes its master for dead only after a dead interval of silence that it was awake for (S10)."""
 
     name = "silence-is-theirs"
     decisions = (fx.RoleChanged,)
@@ -41,7 +41,7 @@ class SilenceIsTheirs(Invariant):
         if slept_ms > 2 * self.universe.options.timing.dead_interval_ms and not process.barred:
             self._resumed[process.boot] = process.clock
 
-    def on_handled(self, process: Process, event: object, effects: tuple[Effect, ...]) -> None:
+    def on_handled(self, process: Process, event: object, effects: tuple[Effect, ...]) -> None:  # noqa: ARG002 - the base's signature
         self._turned[process.boot] = self.universe.now
 
     def on_decision(self, process: Process, effect: Effect) -> None:

@@ -18,7 +18,7 @@ STOP_MS = 15_000 + 1_000  # node.STOP_MS, and a second for the disk and the gues
 
 
 class StopEnds(Invariant):
-    """A daemon that is asked to stop has left within STOP_MS, with nothing on its guest; a restart leaves all (S14)."""
+    """A daemon that is asked to stop leaves within STOP_MS, with nothing on its guest (S14)."""
 
     name = "stop-ends"
     effects = (fx.Leave,)
@@ -36,12 +36,12 @@ class StopEnds(Invariant):
     def on_resume(self, process: Process) -> None:
         self._froze.add(process.boot)
 
-    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
+    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:  # noqa: ARG002 - the base's signature
         asked = self._asked.get(process.boot)
         if asked is not None and process.boot not in self._froze and process.clock > asked[0] + STOP_MS:
             self.broken(f"{process.name} was asked to stop {process.clock - asked[0]} ms ago")
 
-    def on_effect(self, process: Process, effect: Effect) -> None:
+    def on_effect(self, process: Process, effect: Effect) -> None:  # noqa: ARG002 - the base's signature
         asked = self._asked.get(process.boot)
         if asked is None:
             self.broken(f"{process.name} leaves without having been asked to")

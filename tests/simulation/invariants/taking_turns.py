@@ -20,7 +20,7 @@ UNPLANNED = (Reason.MASTER_DEAD, Reason.MASTER_GONE, Reason.MASTER_ABSENT, Reaso
 
 
 class TakingTurns(Invariant):
-    """Who hears a better candidate that is ready leaves it a dead interval to claim, and does not claim beside it."""
+    """Who hears a better candidate that is ready gives it a dead interval, and does not claim beside it."""
 
     name = "taking-turns"
     decisions = (fx.RoleChanged,)

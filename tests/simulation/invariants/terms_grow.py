@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TermsGrow(Invariant):
-    """A node that claims does so under a higher term than it ever claimed under, also after a restart with its disk."""
+    """Each claim of a node has a higher term than all its claims before, also after a restart with its disk."""
 
     name = "terms-grow"
     effects = (fx.RoleChanged,)

@@ -87,7 +87,9 @@ def role(new: State, reason: Reason, term: int = 2, old: State = State.BACKUP) -
     return fx.RoleChanged(GROUP, old, new, reason, term)
 
 
-def advert(name: NodeName, state: State, *, eligible: bool = False, confirmed: bool = True, term: int = 1) -> ev.AdvertReceived:
+def advert(
+    name: NodeName, state: State, *, eligible: bool = False, confirmed: bool = True, term: int = 1
+) -> ev.AdvertReceived:
     said = GroupAdvert(GROUP, state, term, 100, eligible)
     return ev.AdvertReceived(Advert(name, b"", Leaving.NO, False, (), (said,)), "udp", confirmed=confirmed)
 
@@ -195,10 +197,18 @@ def test_no_storm() -> None:
 def test_no_taking_back() -> None:
     stage = Stage("no-taking-back")
     stage.universe.network.cuts.update([("a", "b"), ("b", "a")])
-    admits_and_breaks(stage, lambda: stage.change(ENI_A, ENI_B), lambda: stage.change(ENI_B, ENI_A, "a"))
+    stage.universe.hosts["b"].guest.add(VIP.id)
+
+    def there_and_back() -> None:
+        stage.change(ENI_A, ENI_B)
+        stage.change(ENI_B, ENI_A, "a")
+
+    admits_and_breaks(stage, there_and_back, lambda: stage.change(ENI_A, ENI_B))
     whole = Stage("no-taking-back")
-    whole.change(ENI_A, ENI_B)
-    whole.change(ENI_B, ENI_A, "a")
+    whole.universe.hosts["b"].guest.add(VIP.id)
+    for _ in range(3):
+        whole.change(ENI_A, ENI_B)
+        whole.change(ENI_B, ENI_A, "a")
 
 
 def test_terms_grow() -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
-from hafailover.election.values import State
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
+    from hafailover.election.values import State
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
 

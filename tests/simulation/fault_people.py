@@ -1,0 +1,121 @@
+"""What the cloud and people do: lost and late requests, old answers, changes by hand, operators' wishes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hafailover.election import events as ev
+from hafailover.election.values import NodeName
+from tests.simulation.fault_hosts import pick_running
+from tests.simulation.options import GROUP
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from tests.simulation.universe import Universe
+
+    End = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """A share of all writes meets with something."""
+
+    fault: str
+    per_cent: tuple[int, ...] = (30, 100)
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        share = rng.choice(self.per_cent)
+        universe.sky.write_faults[self.fault] += share
+        return f"{share} %", lambda: universe.sky.write_faults.subtract({self.fault: share})
+
+
+@dataclass(frozen=True, slots=True)
+class StaleReads:
+    """Each caller reads from a replica that lags behind by up to some seconds."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        stale = {name: rng.choice((0, 500, 2_000, 8_000)) for name in universe.hosts}
+        universe.sky.stale_ms.update(stale)
+        return str(stale), universe.sky.stale_ms.clear
+
+
+@dataclass(frozen=True, slots=True)
+class FailingReads:
+    """A share of the reads fails."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        universe.sky.read_failures = rng.choice((30, 80))
+
+        def end() -> None:
+            universe.sky.read_failures = 0
+
+        return f"{universe.sky.read_failures} %", end
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """The API does not answer: one node, or all."""
+
+    everyone: bool
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        names = list(universe.hosts) if self.everyone else [rng.choice(list(universe.hosts))]
+        universe.sky.outages.update(names)
+        return " ".join(names), lambda: universe.sky.outages.subtract(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Somebody moves an address by hand; to nobody too."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        address = rng.choice(sorted(universe.holder))
+        to = rng.choice([*(host.member.eni_id for host in universe.hosts.values()), None])
+        universe.cloud.move(address, to, universe.now)
+        return f"{address} to {to}", None
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """An operator asks for a planned hand-over."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        name, target = rng.choice(list(universe.hosts)), rng.choice([None, *universe.hosts])
+        wanted = None if target is None else NodeName(target)
+        universe.ask(name, lambda request: ev.FailoverAsked(request, GROUP, wanted))
+        return f"{name} to {target}", None
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """An operator drains a node, and takes it back into service."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        name = rng.choice(list(universe.hosts))
+        universe.ask(name, lambda request: ev.DrainAsked(request, drained=True))
+        return name, lambda: universe.ask(name, lambda request: ev.DrainAsked(request, drained=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An operator stops a daemon, or restarts it; it is started again."""
+
+    restarting: bool = False
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None] | None:
+        host = pick_running(universe, rng)
+        if host is None or host.process is None:
+            return None
+        name, process = host.member.name, host.process
+        process.post(ev.StopAsked(restarting=self.restarting))
+
+        def start() -> None:
+            if not process.alive:
+                universe.start(name)
+            elif not process.frozen:
+                universe.at(universe.now + 1_000, start)
+
+        return name, start

@@ -1,0 +1,36 @@
+"""A simulated host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hafailover.election.values import Memory
+
+if TYPE_CHECKING:
+    from hafailover.election.values import Member
+    from tests.simulation.process import Process
+
+
+@dataclass(eq=False)
+class Host:
+    """One CVM: what survives its daemon, and the daemon while it runs.
+
+    `offset_ms`: its monotonic clock minus the universe's.
+    """
+
+    member: Member
+    offset_ms: int
+    memory: Memory = field(default_factory=Memory)
+    older_memory: Memory = field(default_factory=Memory)
+    process: Process | None = None
+    powered: bool = True
+    suspended: bool = False
+    service: bool = True
+    crippled: bool = False  # the guest's network cannot be configured
+    guest: set[str] = field(default_factory=set)
+
+    @property
+    def running(self) -> bool:
+        """Whether a daemon turns here."""
+        return self.process is not None and not self.process.frozen
