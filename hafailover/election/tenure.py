@@ -67,14 +67,17 @@ def step_down(group: Group, reason: Reason, now: Instant) -> None:
 
 
 def _elsewhere(group: Group, after: Instant) -> list[Sighting]:
-    """Return what the cloud says is not here, save what is on its way to the successor in a hand-over."""
+    """Return what the cloud says is not here, save what is on its way to the successor in a hand-over.
+
+    With the strategy "reassign" that leads by way of nobody.
+    """
     successor = group.context.member(group.release.successor) if group.release is not None else None
     return [
         sighting
         for sighting in group.sightings(after) or ()
         if sighting.settled
         and not group.mine(sighting)
-        and (successor is None or sighting.holder != successor.holder_id(sighting.resource))
+        and (successor is None or sighting.holder not in (None, successor.holder_id(sighting.resource)))
     ]
 
 
