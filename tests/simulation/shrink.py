@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 MOST_LIVES = 24
 
 
-def shrink(outcome: Outcome, most_lives: int = MOST_LIVES) -> Outcome:
+def shrink(outcome: Outcome, most_lives: int | None = None) -> Outcome:
     """Return a life as small as could be found that breaks the same invariant, by trying at most so many."""
     assert outcome.broken is not None
     name, best, lives = outcome.broken.name, outcome, 0
+    most_lives = MOST_LIVES if most_lives is None else most_lives
     progress = True
     while progress and lives < most_lives:
         progress = False

@@ -291,6 +291,18 @@ def test_the_successor_that_is_master_ends_the_hand_over() -> None:
     assert bench.group.on_guest == []
 
 
+def test_nor_what_is_nobodys_on_its_way_there() -> None:
+    bench = release(Bench().as_master())
+    bench.hear(A, State.CLAIMING, 2)
+    for _ in range(3):
+        later_read(bench, None)
+    assert bench.state() is State.RELEASING, "the successor has released it and not yet taken it"
+    bench.run(30_000, A)
+    later_read(bench, None)
+    later_read(bench, None)
+    assert changes(bench) == ["handover_failed", "address_lost"]
+
+
 def test_what_the_successor_has_already_does_not_depose() -> None:
     bench = release(Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_master())
     bench.hear(A, State.CLAIMING, 2)
