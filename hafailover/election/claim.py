@@ -166,28 +166,38 @@ class Claim:
             self._ledger.arrived(task.resource)
             self.applied_at = self.applied_at or now
             return None
-        if self._gone(task, sighting, now, orphaned) or self._unresolved(task, now):
+        if self._gone(task, sighting, now, orphaned) or self._unresolved(task, holders, now):
             return None
         task.move_id = move_id
         return Move(self._group, move_id, task.resource, sighting.holder, target)
 
     def _gone(self, task: Task, sighting: Sighting, now: Instant, orphaned: Orphaned) -> bool:
         """Return whether somebody else has taken it, which ends the claim once it is certain."""
-        if not self._taken_by_another(task, sighting.holder) or self._inherited(task, sighting, now, orphaned):
+        if not self._taken_by_another(task, sighting.holder):
             return False
         if task.given_at is not None and now < task.given_at + LAG_MS:
             task.retry_at = task.fresh_after = now + SETTLE_MS
-        else:
-            self.lost = True
-        return True
+            return True
+        self.lost = not self._inherited(task, sighting, now, orphaned)
+        return self.lost
 
-    def _unresolved(self, task: Task, now: Instant) -> bool:
-        """Return whether a move that was never answered may still take effect; then look again before that."""
-        until = self._ledger.open_until(task.resource, now)
+    def _unresolved(self, task: Task, holders: Holders, now: Instant) -> bool:
+        """Return whether a move that was never answered may still take effect, or may have since the last reading.
+
+        Until it cannot any more it is looked for again and again; then one reading asked after that tells.
+        """
+        until = self._ledger.until(task.resource)
         if until is None:
             return False
-        task.retry_at = task.fresh_after = min(until, now + UNRESOLVED_LOOK_MS)
-        return True
+        if now < until:
+            task.retry_at = task.fresh_after = min(until, now + UNRESOLVED_LOOK_MS)
+            return True
+        if holders.asked_at is None or holders.asked_at < until:
+            task.fresh_after = until
+            holders.need(until)
+            return True
+        self._ledger.arrived(task.resource)
+        return False
 
     def _taken_by_another(self, task: Task, holder: str | None) -> bool:
         """Return whether it is with somebody who did not have it when this claim began, or from whom it was taken.

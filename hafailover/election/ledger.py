@@ -38,8 +38,12 @@ class Ledger:
             self._until.pop(resource, None)
 
     def arrived(self, resource: Resource) -> None:
-        """Take in that a reading shows this node as the settled holder: whatever was under way has ended."""
+        """Take in that a reading tells how the move has ended: with its effect, or without any for ever."""
         self._until.pop(resource, None)
+
+    def until(self, resource: Resource) -> Instant | None:
+        """Return until when a move of the resource may take effect of which no reading has told the end yet."""
+        return self._until.get(resource)
 
     def open_until(self, resource: Resource, now: Instant) -> Instant | None:
         """Return until when a move of the resource may still take effect, None where none may."""

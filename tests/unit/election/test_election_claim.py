@@ -305,3 +305,14 @@ def test_an_unanswered_move_is_not_followed_by_another_while_it_may_take_effect(
         at = deadline
     attempt.read(at, Sighting(VIP, "eni-a"))
     assert len(attempt.drive(at, 2)) == 1
+
+
+@pytest.mark.parametrize(("asked_at", "moves"), [(1_549, 0), (1_550, 1), (1_551, 1)])
+def test_only_a_reading_of_after_its_life_tells_that_a_move_had_no_effect(
+    attempt: Attempt, asked_at: int, moves: int
+) -> None:
+    attempt.finish(1_500, MoveResult(Outcome.UNKNOWN, "ClientTimeout", open_ms=50))
+    attempt.read(asked_at, Sighting(VIP, "eni-a"))
+    assert len(attempt.drive(1_600, 2)) == moves
+    if not moves:
+        assert attempt.holders.want(1_600), "another reading is asked for"
