@@ -143,7 +143,7 @@ ABLATIONS = (
     ),
     Ablation(
         "nothing is sent while an unanswered move may take effect",
-        ((Ledger, "open_until", _constant(None)),),
+        ((Ledger, "until", _constant(None)), (Ledger, "open_until", _constant(None))),
         (*CLOUDY, "kill"),
         ("one-unresolved-move",),
     ),
