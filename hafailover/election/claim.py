@@ -149,8 +149,15 @@ class Claim:
             if not task.done and task.move_id is None and now >= task.retry_at:
                 move = self._advance(task, holders, now, new_id + len(moves), orphaned)
                 moves.extend(() if move is None else (move,))
+        if self.lost:  # by what one resource has shown: then the others stay where they are
+            self._withhold({move.move_id for move in moves})
+            return ()
         self.moves += len(moves)
         return tuple(moves)
+
+    def _withhold(self, ids: set[int]) -> None:
+        for task in self._tasks:
+            task.move_id = None if task.move_id in ids else task.move_id
 
     def _advance(self, task: Task, holders: Holders, now: Instant, move_id: int, orphaned: Orphaned) -> Move | None:
         sighting = holders.sighting(task.resource, after=task.fresh_after)

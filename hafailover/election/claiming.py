@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election.claim import Cause, Claim
 from hafailover.election.effects import FailoverFinished
-from hafailover.election.peers import Liveness
+from hafailover.election.peers import AUDIBLE, Liveness
 from hafailover.election.reasons import Reason
 from hafailover.election.values import Handover, Instant, Leaving, NodeName, State
 
@@ -118,11 +118,22 @@ def _master_is_back(claim: Claim, master: Voice, group: Group) -> Reason | None:
 
 
 def _give_way(group: Group, now: Instant) -> None:
-    """Somebody else was faster: leave it to them, and do not take it back at once."""
-    if group.heard_master(now) is None:
+    """Somebody else was faster: leave it to them, and do not take it back at once.
+
+    A loss to a node that is heard needs no waiting: should it not become master, the candidates settle by rank who
+    does. Where each had a part of what they claimed, they would all be waiting, and nobody serve.
+    """
+    if group.heard_master(now) is None and not _with_a_heard_node(group, now):
         hold_down(group, now)
     group.outdate(now)
     group.become(State.BACKUP, Reason.CLAIM_LOST, now)
+
+
+def _with_a_heard_node(group: Group, now: Instant) -> bool:
+    heard = {voice.peer.name for voice in group.voices(now) if voice.liveness in AUDIBLE}
+    seen = (group.context.holders.sighting(resource) for resource in group.policy.resources)
+    holders = {group.context.node_holding(each.resource, each.holder) for each in seen if each is not None}
+    return not holders.isdisjoint(heard)
 
 
 def hold_down(group: Group, now: Instant) -> None:

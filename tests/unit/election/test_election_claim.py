@@ -275,6 +275,20 @@ def test_nothing_moves_before_the_guest_is_armed() -> None:
     assert not attempt.done()
 
 
+@pytest.mark.parametrize("order", [(VIP, OTHER), (OTHER, VIP)])
+def test_what_is_lost_is_lost_with_all_that_belongs_to_it(order: tuple[Resource, Resource]) -> None:
+    attempt = Attempt(*order)
+    attempt.read(900, Sighting(VIP, "eni-a"), Sighting(OTHER, "eni-a"))
+    first, second = attempt.drive(NOW, 7)
+    attempt.finish(1_500, CONFLICT, first.move_id, first.resource)
+    attempt.finish(1_500, THROTTLED, second.move_id, second.resource)
+    attempt.read(1_700, Sighting(VIP, "eni-c"), Sighting(OTHER, "eni-a"))
+    assert attempt.drive(1_800, 9) == ()
+    assert attempt.claim.lost
+    assert attempt.idle()
+    assert attempt.claim.moves == 2
+
+
 def test_several_resources_move_side_by_side() -> None:
     attempt = Attempt(VIP, OTHER)
     attempt.read(900, Sighting(VIP, "eni-a"), Sighting(OTHER, None))

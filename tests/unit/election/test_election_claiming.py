@@ -228,6 +228,19 @@ def test_but_not_where_the_faster_one_is_heard() -> None:
     assert bench.group.losses == 0
 
 
+def test_nor_where_the_faster_one_is_heard_and_not_yet_done() -> None:
+    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
+    bench.run(400)
+    bench.arm(VIP)
+    bench.arm(OTHER)
+    bench.hear(C, State.CLAIMING, 2, eligible=False)
+    bench.finish(CONFLICT, VIP)
+    bench.finish(CONFLICT, OTHER)
+    bench.read("eni-c", "eni-a")
+    assert reasons(bench.all(fx.RoleChanged))[-1] == "claim_lost"
+    assert bench.group.losses == 0, "where each has a part of it, nobody would serve"
+
+
 def test_a_lost_claim_ends_when_the_last_of_its_calls_has() -> None:
     bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)))
     bench.as_backup()
