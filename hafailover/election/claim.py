@@ -142,7 +142,7 @@ class Claim:
 
         `orphaned` tells whether a holder died as a claimant: a takeover that comes from beyond ends no claim.
         """
-        if self._unarmed or self.lost:
+        if self._at_rest:
             return ()
         moves: list[Move] = []
         for task in self._tasks:
@@ -154,6 +154,10 @@ class Claim:
             return ()
         self.moves += len(moves)
         return tuple(moves)
+
+    @property
+    def _at_rest(self) -> bool:
+        return self.lost or bool(self._unarmed)
 
     def _withhold(self, ids: set[int]) -> None:
         for task in self._tasks:
