@@ -30,6 +30,9 @@ class Host:
     crippled: bool = False  # the guest's network cannot be configured
     guest: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.older_memory = self.memory
+
     @property
     def running(self) -> bool:
         """Whether a daemon turns here."""

@@ -142,7 +142,7 @@ class Errand:
         self._sent_at = universe.now
         total_ms, fault = sky.latency_ms(), sky.draw_fault()
         if fault:
-            universe.count(f"write:{fault}")
+            universe.counts[f"write:{fault}"] += 1
         if fault == "late-effect":
             universe.at(universe.now + CALL_TIMEOUT_MS, self._fail, call, "ClientTimeout")
             sky.on_its_way[self._key] += 1

@@ -46,6 +46,9 @@ class Broken(AssertionError):  # noqa: N818 - it names the finding, not an error
         self.name, self.seen = name, seen
         super().__init__(f"{name}: {seen}")
 
+    def __reduce__(self) -> tuple[type[Broken], tuple[str, str]]:
+        return Broken, (self.name, self.seen)  # so that another process can tell of it
+
 
 class Universe:
     """Hosts, the network between them, the cloud, and time."""
@@ -157,10 +160,6 @@ class Universe:
         for each in self.invariants:
             each.on_change(change)
         self.truth_changed()
-
-    def count(self, what: str) -> None:
-        """Count something for the figures."""
-        self.counts[what] += 1
 
     def struck(self, kind: str, detail: str, *, over: bool = False) -> None:
         """Note that a fault begins or ends."""

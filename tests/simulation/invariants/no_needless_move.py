@@ -68,5 +68,12 @@ class NoNeedlessMove(Invariant):
         if group.state is State.MASTER and heard_at is not None and process.clock - heard_at < dead_ms:
             self.broken(f"{process.name} claims ({effect.reason.name}) and has heard {name} serve")
         seen = self._denied.get(process.boot, (0, None))[1]
-        if group.state.serves and seen == universe.holder:
+        settled = group.state.serves and owner.process.clock - group.since >= dead_ms
+        if settled and seen == universe.holder and self._knows(process):
             self.broken(f"{process.name} claims ({effect.reason.name}) though a guard has seen {name} answer")
+
+    def _knows(self, process: Process) -> bool:
+        """Whether its last reading is still true: a claim on an older one can only be refused by the cloud."""
+        holders = process.node.context.holders
+        seen = (holders.sighting(resource) for resource in self.universe.options.resources)
+        return all(each is not None and each.holder == self.universe.holder[each.resource.id] for each in seen)

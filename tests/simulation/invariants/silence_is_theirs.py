@@ -29,12 +29,16 @@ class SilenceIsTheirs(Invariant):
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self._heard: dict[tuple[int, str], int] = {}
+        self._serves: dict[tuple[int, str], bool] = {}  # by its last confirmed word
         self._resumed: dict[int, int] = {}
         self._turned: dict[int, int] = {}
 
     def on_event(self, process: Process, event: Event) -> None:
         assert isinstance(event, ev.AdvertReceived)
-        self._heard[process.boot, str(event.advert.node)] = process.clock
+        key = (process.boot, str(event.advert.node))
+        self._heard[key] = process.clock
+        if event.confirmed:
+            self._serves[key] = event.advert.groups[0].state.serves
 
     def on_resume(self, process: Process) -> None:
         slept_ms = self.universe.now - self._turned.get(process.boot, 0)
@@ -50,6 +54,8 @@ class SilenceIsTheirs(Invariant):
             return
         master = process.node.groups[effect.group].last_master
         heard_at = self._heard.get((process.boot, str(master)), 0)
+        if not self._serves.get((process.boot, str(master)), True):
+            return  # it had stepped down, or come back without being master: its silence is not the reason
         awake_since = self._resumed.get(process.boot, 0)
         silent_ms = process.clock - max(heard_at, awake_since)
         if silent_ms < self.universe.options.timing.dead_interval_ms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -416,6 +417,11 @@ def test_unconfirmed_word() -> None:
     )
     with pytest.raises(Broken):
         stage.handled("b", recording, fx.StopAnswering(GROUP, VIP))
+
+
+def test_what_is_broken_can_be_told_by_another_process() -> None:
+    told = pickle.loads(pickle.dumps(Broken("one-holder", "two")))  # noqa: S301 - our own
+    assert (told.name, told.seen, str(told)) == ("one-holder", "two", "one-holder: two")
 
 
 def test_what_is_not_overridden_does_nothing() -> None:

@@ -39,7 +39,7 @@ class UnconfirmedWord(Invariant):
         said = self._said.get(key)
         due = [*HARMLESS]  # and what follows from the last confirmed word, of which this is a sign of life
         if said is not None and not said.serves:
-            due += [Reason.MASTER_FAULT, Reason.MASTER_ABSENT]
+            due += [Reason.MASTER_FAULT, Reason.MASTER_ABSENT, Reason.PREEMPTED]
         changes = [each for each in effects if isinstance(each, fx.RoleChanged) and each.reason not in due]
         dropped = [each for each in effects if isinstance(each, fx.StopAnswering)]
         read = any(isinstance(each, fx.RoleChanged) and each.reason is Reason.HEARD_MASTER for each in effects)
