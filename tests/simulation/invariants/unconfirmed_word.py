@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from tests.simulation.universe import Universe
 
 # What a node may do all the same at that moment: follow, or go on with what its own readings have told it.
-HARMLESS = (Reason.HEARD_MASTER, Reason.HELD_AT_START, Reason.HELD, Reason.CLAIM_DONE, Reason.CHECK_PASSED)
+HARMLESS = (
+    Reason.HEARD_MASTER,
+    Reason.HELD_AT_START,
+    Reason.HELD,
+    Reason.CLAIM_DONE,
+    Reason.CHECK_PASSED,
+    Reason.LISTENED,
+)
 
 
 class UnconfirmedWord(Invariant):
