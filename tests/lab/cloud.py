@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hafailover.emulator.faults import as_json, parse
 from hafailover.emulator.model import WRITE_ACTIONS
 from hafailover.emulator.server import Emulator, Options
-from hafailover.emulator.world import PAIR, VIP, build
+from hafailover.emulator.world import PAIR, VIP, NodeSpec, build
 from tests.lab.fabric import API, METADATA, VOID, Fabric, LabError
 from tests.lab.processes import Process, inside, module
 from tests.lab.realtime import run_at_once
@@ -31,16 +31,19 @@ if TYPE_CHECKING:
 
 API_PORT = 9080
 METADATA_PORT = 80
-_NODE_OF = {node.eni_id: node.name for node in PAIR}
-_ADDRESS_OF = {node.name: node.address for node in PAIR}
+CREW = (*PAIR, NodeSpec("web-c", "ins-cccccccc", "eni-cccccccc", "10.0.1.18"))  # who can be in a lab
+_NODE_OF = {node.eni_id: node.name for node in CREW}
+_ENI_OF = {node.name: node.eni_id for node in CREW}
+_ADDRESS_OF = {node.name: node.address for node in CREW}
 
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
-    """How long one API request takes, and how long an accepted move."""
+    """How long one API request takes, how long an accepted move, and how many of CREW there are."""
 
     latency_ms: int = 100
     task_ms: int = 500
+    nodes: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class CloudControl:
         self._process: Process | None = None
 
     def __enter__(self) -> Self:
-        arguments = (self._settings.latency_ms, self._settings.task_ms)
+        arguments = (self._settings.latency_ms, self._settings.task_ms, self._settings.nodes)
         command = inside(self._fabric.router, module("tests.lab.cloud", *arguments))
         self._process = Process(command, self._log, talks=True)
         try:
@@ -159,7 +162,11 @@ class CloudControl:
 
     def move_by_hand(self, name: str) -> None:
         """Bind the address to another host at once, as somebody in the cloud's console does."""
-        self._ask("move", eni=next(node.eni_id for node in PAIR if node.name == name))
+        self._ask("move", eni=_ENI_OF[name])
+
+    def answer_no_move_in_time(self) -> None:
+        """Carry the next move out and never answer it: the client gives up waiting."""
+        self.fault("hang-after", action="writes", count=1)
 
     def outage_for(self, name: str) -> None:
         """Reset every connection of one host."""
@@ -171,10 +178,11 @@ class _TimedEmulator(Emulator):
 
     def __init__(self, settings: CloudSettings, routes: Routes) -> None:
         options = Options(latency_ms=settings.latency_ms, task_ms=settings.task_ms)
-        super().__init__(build(), options, self._on_change)
+        nodes = CREW[: settings.nodes]
+        super().__init__(build(nodes), options, self._on_change)
         self.arrivals: deque[tuple[int, str, str]] = deque(maxlen=2000)
         self._routes = routes
-        for node in PAIR:
+        for node in nodes:
             self.keys.add(*keys_of(node.name))
 
     def _on_change(self, change: Change) -> None:
@@ -217,7 +225,7 @@ def _switch_on(emulator: _TimedEmulator, fault: object) -> str:
 async def _serve(settings: CloudSettings) -> None:
     ports = {
         node.eni_id: RouterPort(Fabric.link(node.name), Fabric.drain_table(order))
-        for order, node in enumerate(PAIR)
+        for order, node in enumerate(CREW[: settings.nodes])
     }
     routes = Routes(ports, VOID)
     ready = asyncio.Event()
@@ -245,4 +253,4 @@ async def _converse(emulator: _TimedEmulator, routes: Routes) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(CloudSettings(int(sys.argv[1]), int(sys.argv[2]))))
+    asyncio.run(_serve(CloudSettings(*map(int, sys.argv[1:]))))

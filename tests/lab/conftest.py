@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.cloud import CloudSettings
 from tests.lab.fabric import LabError, sweep, why_not
 from tests.lab.lab import Lab
 from tests.lab.pair import Pair, PairSettings
@@ -26,8 +27,13 @@ def _allowed() -> None:
 
 
 @pytest.fixture
-def lab(_allowed: None) -> Iterator[Lab]:
-    with Lab() as made:
+def cloud() -> CloudSettings:
+    return CloudSettings()
+
+
+@pytest.fixture
+def lab(_allowed: None, cloud: CloudSettings) -> Iterator[Lab]:
+    with Lab(cloud) as made:
         yield made
         _show(made)
 

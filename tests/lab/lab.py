@@ -1,19 +1,22 @@
-"""One lab: the fabric, the cloud on its router, two hosts with a service, and a client that probes it."""
+"""One lab: the fabric, the cloud on its router, two hosts or three with a service, and a client that probes it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import shutil
+import signal
+import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from hafailover.emulator.world import PAIR, VIP, mac_of
-from tests.lab.cloud import CloudControl, CloudSettings
-from tests.lab.fabric import Fabric, Port
+from hafailover.emulator.world import VIP, mac_of
+from tests.lab.cloud import CREW, CloudControl, CloudSettings
+from tests.lab.fabric import Fabric, LabError, Port
+from tests.lab.guests import GuestReport, overlap_ms
 from tests.lab.prober import ProbeReport
 from tests.lab.processes import Process, inside, module, wait_for
 
@@ -25,20 +28,21 @@ ADDRESS = VIP
 SERVICE_PORT = 8080
 PROBE_MS = 2.0
 PROBE_MAX_S = 60.0
-ENI = {node.name: node.eni_id for node in PAIR}
-INSTANCE = {node.name: node.instance_id for node in PAIR}
-PORTS = tuple(Port(node.name, node.address, mac_of(node.eni_id)) for node in PAIR)
+ENI = {node.name: node.eni_id for node in CREW}
+INSTANCE = {node.name: node.instance_id for node in CREW}
+PORTS = tuple(Port(node.name, node.address, mac_of(node.eni_id)) for node in CREW)
 CLIENT = Port("client", "10.0.1.200", "52:54:00:00:00:c0")
 
 
 @dataclass(slots=True)
 class Host:
-    """A host of the pair: its namespace, its own directories and its programs."""
+    """A host: its namespace, its own directories, its programs and its small disks."""
 
     port: Port
     namespace: str
     directory: Path
     processes: dict[str, Process] = field(default_factory=dict)
+    disks: list[Path] = field(default_factory=list)
 
     def start(
         self,
@@ -69,10 +73,32 @@ class Host:
         """End a program at once (SIGKILL)."""
         self.processes.pop(name).kill()
 
-    def close(self) -> None:
-        """End everything that runs here."""
+    def kill_all(self) -> None:
+        """End everything that runs here, at once."""
         while self.processes:
             self.processes.popitem()[1].kill()
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to every program that runs here."""
+        for process in self.processes.values():
+            process.signal(number)
+
+    def add_small_disk(self, part: str, kib: int) -> Path:
+        """Mount an empty file system of so many KiB at a directory below this host's own, for programs to come."""
+        directory = self.directory / part
+        directory.mkdir(parents=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=0755", "lab", str(directory)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+        if done.returncode != 0:
+            raise LabError(f"no small disk: {done.stderr.strip()}")
+        self.disks.append(directory)
+        return directory
+
+    def close(self) -> None:
+        """End everything that runs here and give the small disks back."""
+        self.kill_all()
+        while self.disks:
+            subprocess.run(["umount", "-l", str(self.disks.pop())], check=False, capture_output=True, timeout=10)
 
 
 class Probe:
@@ -103,6 +129,39 @@ class Probe:
             self._process.kill()
 
 
+class GuestWatch:
+    """Watches the guests of all hosts. Use as a context manager; `report` is there afterwards."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._watchers: dict[str, Process] = {}
+        self.report = GuestReport({}, 0.0)
+        for name, host in lab.hosts.items():
+            command = inside(host.namespace, module("tests.lab.guests", ADDRESS))
+            self._watchers[name] = Process(command, host.directory / "guests.log", talks=True)
+        for watcher in self._watchers.values():
+            watcher.line()
+
+    def finish(self) -> GuestReport:
+        """Stop watching and return what was seen."""
+        carried: dict[str, list[tuple[int, int]]] = {}
+        for name, watcher in self._watchers.items():
+            watcher.close_input()
+            carried[name] = [(start, end) for start, end in json.loads(watcher.line())]
+        self.report = GuestReport(carried, overlap_ms(list(carried.values())))
+        return self.report
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            for watcher in self._watchers.values():
+                watcher.kill()
+
+
 class Lab:
     """Everything together. Use as a context manager: whatever happens, nothing is left behind."""
 
@@ -110,8 +169,9 @@ class Lab:
         self.directory = Path(tempfile.mkdtemp(prefix="hf-lab-"))
         self.directory.chmod(0o755)
         self.keep = keep
-        self.fabric = Fabric((*PORTS, CLIENT))
         self.settings = cloud or CloudSettings()
+        self.ports = PORTS[: self.settings.nodes]
+        self.fabric = Fabric((*self.ports, CLIENT))
         self.hosts: dict[str, Host] = {}
         self._exit = contextlib.ExitStack()
 
@@ -121,7 +181,7 @@ class Lab:
             stack.callback(self.fabric.close)
             self.fabric.open()
             self.cloud = stack.enter_context(CloudControl(self.fabric, self.settings, self.directory))
-            for port in PORTS:
+            for port in self.ports:
                 host = self._host(port)
                 stack.callback(host.close)
                 host.start_service()
@@ -148,6 +208,37 @@ class Lab:
     def probe(self) -> Probe:
         """Start the client."""
         return Probe(self.fabric.namespace("client"), self.directory / "prober.log")
+
+    def watch_guests(self) -> GuestWatch:
+        """Start writing down which guest carries the address when."""
+        return GuestWatch(self)
+
+    # Faults that are more than one of the fabric's. Each has its undoing, but for a crash.
+
+    def crash(self, name: str) -> None:
+        """Take a host's power away: silence on the network, and nothing of it runs any more."""
+        self.fabric.lose(name)
+        self.hosts[name].kill_all()
+
+    def freeze(self, name: str) -> None:
+        """Stop a host as a hypervisor does that pauses it; unlike there, its clocks go on."""
+        self.fabric.lose(name)
+        self.hosts[name].signal_all(signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen host go on, as if nothing had been."""
+        self.fabric.regain(name)
+        self.hosts[name].signal_all(signal.SIGCONT)
+
+    def part(self, first: str, second: str) -> None:
+        """Cut the heartbeats between two hosts, both ways; everything else goes through."""
+        self.fabric.cut_heartbeats(first, second)
+        self.fabric.cut_heartbeats(second, first)
+
+    def join(self, first: str, second: str) -> None:
+        """Undo `part`."""
+        self.fabric.mend_heartbeats(first, second)
+        self.fabric.mend_heartbeats(second, first)
 
     def carries(self, name: str) -> bool:
         """Whether a host's own network carries the address."""

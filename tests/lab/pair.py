@@ -1,4 +1,4 @@
-"""The program under test: two daemons, one on each host of a lab, with one configuration for both."""
+"""The program under test: daemons, one on each host of a lab, with one configuration for all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import secrets
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hafailover.control import client
@@ -34,7 +34,7 @@ key_file = "/var/lib/hafailover/cluster.key"
 
 [heartbeat]
 interval = "100ms"
-dead_interval = "300ms"
+dead_interval = "{dead_interval}"
 restart_grace = "{restart_grace}"
 
 [cloud]
@@ -61,13 +61,14 @@ interval = "{check_interval}"
 timeout = "100ms"
 fall = 1
 rise = 1
-
+{notify}
 [metrics]
 listen = "127.0.0.1:{metrics_port}"
 
 [log]
 level = "debug"
 format = "json"
+{more}
 """
 
 _NODE = """
@@ -77,27 +78,43 @@ address = "{address}:{port}"
 instance_id = "{instance}"
 eni = "{eni}"
 priority = {priority}
+role = "{role}"
 """
+
+HOOKS_FILE = "run/hooks"  # in the host's directory; a line for each hook that has run to its end
+_HOOK = '{hook} = ["/bin/sh", "-c", "sleep {seconds:g}; echo {hook} $HAFAILOVER_REASON >> /run/hooks"]'
 
 
 @dataclass(frozen=True, slots=True)
 class PairSettings:
-    """What differs between scenarios; the rest is the lab's: heartbeats every 100 ms, dead after 300 ms."""
+    """What differs between scenarios; the rest is the lab's: heartbeats every 100 ms, dead after 300 ms.
+
+    `more_group` are lines of the group's table, `more` are tables of their own. `hooks` are those that leave a line
+    in HOOKS_FILE after so many seconds. `witnesses` are hosts that only vote.
+    """
 
     guards: tuple[str, ...] = ("vip", "cloud")
+    dead_interval: str = "300ms"
     restart_grace: str = "3s"
     audit_interval: str = "30s"
     check_interval: str = "100ms"
     credentials: str = "role"
     more_group: str = ""
+    more: str = ""
+    hooks: dict[str, float] = field(default_factory=dict)
+    witnesses: tuple[str, ...] = ()
 
 
 class Pair:
-    """Two daemons. `start` makes web-a the master and web-b its backup."""
+    """A daemon on each host. `start` makes web-a the master, web-b its backup, and web-c another where it is there.
+
+    `environment` is what each daemon gets beside its keys when it is started.
+    """
 
     def __init__(self, lab: Lab, settings: PairSettings | None = None) -> None:
         self.lab = lab
         self.settings = settings or PairSettings()
+        self.environment: dict[str, dict[str, str]] = {name: {} for name in lab.hosts}
         self.config = lab.directory / "config.toml"
         self.config.write_text(self._text(), encoding="utf-8")
         key = secrets.token_hex(32)
@@ -113,10 +130,12 @@ class Pair:
                 instance=INSTANCE[name],
                 eni=ENI[name],
                 priority=100 - 10 * order,
+                role="witness" if name in self.settings.witnesses else "member",
             )
             for order, (name, host) in enumerate(self.lab.hosts.items())
         )
         return _CONFIG.format(
+            dead_interval=self.settings.dead_interval,
             restart_grace=self.settings.restart_grace,
             credentials=self.settings.credentials,
             audit_interval=self.settings.audit_interval,
@@ -130,8 +149,14 @@ class Pair:
             guards=json.dumps(list(self.settings.guards)),
             service_port=SERVICE_PORT,
             more_group=self.settings.more_group,
+            more=self.settings.more,
+            notify=self._notify(),
             metrics_port=METRICS_PORT,
         )
+
+    def _notify(self) -> str:
+        lines = [_HOOK.format(hook=hook, seconds=seconds) for hook, seconds in self.settings.hooks.items()]
+        return "\n".join(["[group.notify]", *lines, ""]) if lines else ""
 
     def write_key(self, name: str, key: str) -> None:
         """Give a host a heartbeat key: 64 hex digits."""
@@ -140,17 +165,21 @@ class Pair:
         path.write_text(key + "\n", encoding="ascii")
 
     def start(self) -> None:
-        """Start both daemons and wait until the first is master and the second is its backup."""
-        self.start_daemon("web-a")
-        self.wait_state("web-a", "MASTER")
-        self.lab.wait_carries("web-a")
-        self.start_daemon("web-b")
-        self.wait_state("web-b", "BACKUP")
+        """Start all daemons and wait until the first is master and the others are its backups."""
+        first, *others = self.lab.hosts
+        self.start_daemon(first)
+        self.wait_state(first, "MASTER")
+        self.lab.wait_carries(first)
+        for name in others:
+            self.start_daemon(name)
+        for name in others:
+            self.wait_state(name, "BACKUP")
         self.wait_peers_alive()
 
     def start_daemon(self, name: str) -> Process:
         """Start one daemon; it may not be ready yet."""
         environment = dict(zip(ENV_KEYS, self.lab.cloud.keys_of(name), strict=True))
+        environment |= self.environment[name]
         return self.lab.hosts[name].start("daemon", self.command("run", name), environment)
 
     def command(self, command: str, name: str) -> list[str]:
@@ -197,9 +226,9 @@ class Pair:
         return str(self.group(name).get("state", ""))
 
     def wait_peers_alive(self, *, alive: bool = True) -> None:
-        """Wait until each daemon says of the other that it is alive (or not)."""
+        """Wait until each daemon says of all others that they are alive (or not)."""
         what = "the daemons hear each other" if alive else "the daemons do not hear each other"
-        wait_for(what, lambda: all(self.peers_alive(name) == [alive] for name in self.lab.hosts), pause_s=0.05)
+        wait_for(what, lambda: all(set(self.peers_alive(name)) == {alive} for name in self.lab.hosts), pause_s=0.05)
 
     def peers_alive(self, name: str) -> list[bool]:
         """Return, for each peer, whether a host's daemon takes it for alive."""
@@ -218,9 +247,34 @@ class Pair:
         return {name: float(value) for name, _, value in samples if name}
 
     def log(self, name: str) -> list[dict[str, Any]]:
-        """Return what a daemon has logged."""
+        """Return what a daemon has logged, without a line that it has not ended yet."""
         path = self.lab.hosts[name].directory / "daemon.log"
-        return [json.loads(line) for line in path.read_text(errors="replace").splitlines() if line[:1] == "{"]
+        lines = path.read_text(errors="replace").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
+
+    def said(self, name: str, event: str, **fields: object) -> list[dict[str, Any]]:
+        """Return the lines of a daemon's log that tell of such an event, with these fields."""
+        wanted = {"event": event, **fields}
+        return [entry for entry in self.log(name) if wanted.items() <= entry.items()]
+
+    def wait_said(self, name: str, event: str, timeout_s: float = 10.0, **fields: object) -> dict[str, Any]:
+        """Wait until a daemon's log has such a line, and return the first."""
+        wait_for(f"{name} says {event} {fields}", lambda: bool(self.said(name, event, **fields)), timeout_s)
+        return self.said(name, event, **fields)[0]
+
+    def metric(self, host: str, metric: str, **labels: str) -> float:
+        """Return the sum of a metric's samples that have these labels."""
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        return sum(
+            value
+            for sample, value in self.metrics(host).items()
+            if sample.partition("{")[0] == metric and all(each in sample for each in wanted)
+        )
+
+    def hooks_run(self, name: str) -> list[str]:
+        """Return the hooks that have run to their end on a host: each its name, a blank and the reason."""
+        path = self.lab.hosts[name].directory / HOOKS_FILE
+        return path.read_text(encoding="ascii").splitlines() if path.exists() else []
 
 
 def run_program(host: Host, argv: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
