@@ -36,6 +36,7 @@ class Admin:
             ("GET", "state"): lambda _: self.state(),
             ("GET", "calls"): lambda _: [asdict(call) for call in self._service.calls],
             ("GET", "history"): lambda _: [asdict(change) for change in self._service.model.history],
+            ("GET", "power"): lambda _: [asdict(change) for change in self._service.model.power_history],
             ("GET", "faults"): lambda _: self._faults(),
             ("GET", "settings"): lambda _: self._settings(),
             ("POST", "faults"): self._post_faults,
@@ -117,6 +118,7 @@ class Admin:
         return {
             "latency_ms": milliseconds(service.settings),
             "task_ms": milliseconds(service.model.rules),
+            "power_ms": milliseconds(service.model.rules),
             "metadata_latency_ms": milliseconds(service.settings),
             "metadata_down": switch(service.settings),
             "strict_ids": switch(service.model.rules),

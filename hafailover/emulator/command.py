@@ -17,7 +17,7 @@ from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator, Options
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from hafailover.emulator.values import Change
+    from hafailover.emulator.values import Change, PowerChange
 
 LISTEN = "127.77.0.1:9080"
 METADATA_LISTEN = "127.77.0.1:9081"
@@ -74,6 +74,7 @@ def run(args: Namespace) -> int:
     options = Options(latency_ms=args.latency, task_ms=args.task, admin_anywhere=args.admin_anywhere)
     emulator = Emulator(network, options, on_change=_say)
     emulator.keys.add(args.secret_id, args.secret_key)
+    emulator.model.power_listeners.append(_say_power)
     try:
         asyncio.run(_serve(emulator, args))
     except OSError as error:
@@ -98,6 +99,11 @@ async def _serve(emulator: Emulator, args: Namespace) -> None:
 def _say(change: Change) -> None:
     before, after = change.before or "nobody", change.after or "nobody"
     text = f"{change.at_ms} ms: {change.resource}: {before} -> {after} ({change.action} by {change.caller})"
+    print(text, flush=True)  # noqa: T201 - what happens in the cloud
+
+
+def _say_power(change: PowerChange) -> None:
+    text = f"{change.at_ms} ms: {change.instance}: {change.before} -> {change.after}"
     print(text, flush=True)  # noqa: T201 - what happens in the cloud
 
 
@@ -138,6 +144,9 @@ def _manual(emulator: Emulator, args: Namespace) -> str:
             post("settings", latency_ms=settings[0], task_ms=settings[1], metadata_down=False),
             "move the address by hand, as in the console:",
             post("move", address=vip, eni=second.eni_id),
+            "switch an instance off by hand; when instances were switched, by whatever:",
+            post("instance", instance=second.instance_id, state="STOPPED"),
+            f"  curl {api}/_emulator/power",
             "",
             "Ctrl-C ends it.",
         )

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from hafailover.emulator import reads
+from hafailover.emulator import power, reads
 from hafailover.emulator.network import Eni, InstanceState, IpState, Network, PrivateIp
 from hafailover.emulator.params import Params
 from hafailover.emulator.quota import RATES
 from hafailover.emulator.tasks import Task, TaskBook
-from hafailover.emulator.values import NORMAL, ApiError, Change, Fate, Handling, TaskStatus
+from hafailover.emulator.values import NORMAL, ApiError, Change, Fate, Handling, PowerChange, TaskStatus
 from hafailover.emulator.writes import PARSERS, Write, client_token
 
 if TYPE_CHECKING:
@@ -37,22 +37,25 @@ READS: Mapping[str, Callable[[Network, Mapping[str, Any]], Content]] = {
     "DescribeInstances": reads.describe_instances,
     "DescribeInstancesStatus": reads.describe_instances_status,
 }
-CVM_ACTIONS = frozenset({"DescribeInstances", "DescribeInstancesStatus"})
-WRITE_ACTIONS = frozenset(PARSERS)
+POWER_ACTIONS = frozenset(power.PARSERS)
+CVM_ACTIONS = POWER_ACTIONS | {"DescribeInstances", "DescribeInstancesStatus"}
+VPC_WRITES = frozenset(PARSERS)
+WRITE_ACTIONS = VPC_WRITES | POWER_ACTIONS
 VPC_READS = frozenset({"DescribeNetworkInterfaces", "DescribeNetworkInterfaceLimit", "DescribeVpcTaskResult"})
-SERVICES: Mapping[str, frozenset[str]] = {"vpc": WRITE_ACTIONS | VPC_READS, "cvm": CVM_ACTIONS}
+SERVICES: Mapping[str, frozenset[str]] = {"vpc": VPC_WRITES | VPC_READS, "cvm": CVM_ACTIONS}
 
 
 @dataclass(slots=True)
 class Rules:
     """How the cloud behaves where the documents leave it open, and how fast it is.
 
-    `task_ms` >= 0: from accepting a write to its effect. `serialise`: "eni" lets one write at a time work on
-    an ENI, "ip" one on an address. `strict_ids`: an unknown ENI id in a Describe is ResourceNotFound, not
+    `task_ms` >= 0: from accepting a write to its effect; `power_ms` is that of the writes that switch instances.
+    `serialise`: "eni" lets one write at a time work on an ENI, "ip" one on an address. `strict_ids`: an unknown ENI id in a Describe is ResourceNotFound, not
     nothing. `rate_limits`: the documented requests per second of one caller hold.
     """
 
     task_ms: int = 500
+    power_ms: int = 5000
     serialise: str = "eni"
     strict_ids: bool = True
     rate_limits: bool = False
@@ -73,7 +76,8 @@ class _Call:
 class Model:
     """One region of the cloud. `seed` makes the request ids; `history_limit` None keeps the whole history.
 
-    `listeners` are called with each `Change` as it is applied, in order, from within the call that applies it.
+    `listeners` are called with each `Change` as it is applied, in order, from within the call that applies it;
+    `power_listeners` with each `PowerChange`.
     """
 
     def __init__(
@@ -87,6 +91,8 @@ class Model:
         self.rules = rules or Rules()
         self.history: deque[Change] = deque(maxlen=history_limit)
         self.listeners: list[Callable[[Change], None]] = []
+        self.power_history: deque[PowerChange] = deque(maxlen=history_limit)
+        self.power_listeners: list[Callable[[PowerChange], None]] = []
         self.tasks = TaskBook()
         self._seed = seed
         self._serial = 0
@@ -145,7 +151,7 @@ class Model:
     def _task_result(self, raw: Mapping[str, Any]) -> Content:
         task_id = Params(raw, ("TaskId",)).text("TaskId")
         task = self.tasks.get(task_id)
-        if task is None:
+        if task is None or task.action in POWER_ACTIONS:  # those are told by DescribeInstances
             raise ApiError("ResourceNotFound", f"There is no task {task_id}.")
         return {"Status": task.status.value, "Output": task.error or task.status.value, "Result": []}
 
@@ -153,11 +159,10 @@ class Model:
         key = (call.caller, call.action, client_token(call.params))
         if key in self._tokens:
             return self._repeat(key, _canonical(call.params))
-        write: Write = PARSERS[call.action](call.params, self.network)
+        write = self._parse(call)
         locks = write.touches if self.rules.serialise == "ip" else (*write.enis, *write.touches)
         if busy := self.tasks.occupied(locks):
-            code = "UnsupportedOperation.MutexOperationTaskRunning"
-            raise ApiError(code, f"A task on {busy} is running.")
+            raise ApiError(self._busy(call, write), f"A task on {busy} is running.")
         self._keep(write.begin(self.network), call.now)
         task = self._task(call, write, locks)
         self.tasks.start(task)
@@ -167,6 +172,18 @@ class Model:
             if len(self._tokens) > MAX_TOKENS:
                 self._tokens.popitem(last=False)
         return content
+
+    def _parse(self, call: _Call) -> Write:
+        if call.action in POWER_ACTIONS:
+            return replace(power.PARSERS[call.action](call.params, self.network), request_id=call.request_id)
+        return PARSERS[call.action](call.params, self.network)
+
+    def _busy(self, call: _Call, write: Write) -> str:
+        """Return the code of a refusal because of what is under way."""
+        if call.action not in POWER_ACTIONS:
+            return "UnsupportedOperation.MutexOperationTaskRunning"
+        write.begin(self.network)  # an instance that is stopping says so rather than that it is busy
+        return "OperationDenied.InstanceOperationInProgress"
 
     def _repeat(self, key: tuple[str, str, str], asked: str) -> Content:
         earlier, task, content = self._tokens[key]
@@ -179,7 +196,8 @@ class Model:
         return content
 
     def _task(self, call: _Call, write: Write, locks: tuple[str, ...]) -> Task:
-        task_ms = self.rules.task_ms if call.handling.task_ms is None else call.handling.task_ms
+        normal_ms = self.rules.power_ms if call.action in POWER_ACTIONS else self.rules.task_ms
+        task_ms = normal_ms if call.handling.task_ms is None else call.handling.task_ms
         due = None if call.handling.fate is Fate.STICK else call.now + task_ms
         fails = call.handling.fate is Fate.FAIL
         return Task(call.request_id, call.action, call.caller, write, locks, call.now, due, fails)
@@ -198,10 +216,21 @@ class Model:
             self._tell(before, task.write.touches, change)
 
     def _keep(self, network: Network, now: int) -> None:
-        versions = self._versions
+        versions, before = self._versions, self.network
         versions.append((now, network))
         while len(versions) > MAX_VERSIONS or versions[1][0] <= now - MAX_STALE_MS:
             versions.popleft()
+        if network.instances is not before.instances:
+            self._tell_power(before, now)
+
+    def _tell_power(self, before: Network, now: int) -> None:
+        for instance in self.network.instances.values():
+            old = before.instances[instance.id].state
+            if instance.state is not old:
+                change = PowerChange(now, instance.id, old.value, instance.state.value)
+                self.power_history.append(change)
+                for listener in self.power_listeners:
+                    listener(change)
 
     def _tell(self, before: Network, resources: tuple[str, ...], change: Change) -> None:
         for resource in resources:

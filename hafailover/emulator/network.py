@@ -28,11 +28,15 @@ class IpState(Enum):
 class InstanceState(Enum):
     """The hypervisor's view of an instance, as far as the emulator plays it (DescribeInstancesStatus)."""
 
+    PENDING = "PENDING"
+    LAUNCH_FAILED = "LAUNCH_FAILED"
     RUNNING = "RUNNING"
     STOPPED = "STOPPED"
     STARTING = "STARTING"
     STOPPING = "STOPPING"
     REBOOTING = "REBOOTING"
+    SHUTDOWN = "SHUTDOWN"
+    TERMINATING = "TERMINATING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,10 @@ class Eni:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A CVM; `memory_gb` in GiB, `role` the name of its CAM role, empty for none."""
+    """A CVM; `memory_gb` in GiB, `role` the name of its CAM role, empty for none.
+
+    `operation` is the last switching of its power: the action, OPERATING, SUCCESS or FAILED, and the request's id.
+    """
 
     id: str
     name: str
@@ -123,6 +130,7 @@ class Instance:
     state: InstanceState = InstanceState.RUNNING
     role: str = ""
     type: str = "S5.MEDIUM4"
+    operation: tuple[str, str, str] = ("", "", "")
 
 
 @dataclass(frozen=True, slots=True)

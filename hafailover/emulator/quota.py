@@ -38,6 +38,9 @@ RATES: dict[str, int] = {
     "DescribeNetworkInterfaceLimit": 20,
     "DescribeInstances": 40,
     "DescribeInstancesStatus": 40,
+    "StopInstances": 10,
+    "StartInstances": 10,
+    "RebootInstances": 10,
 }
 
 

@@ -171,7 +171,7 @@ def _limits(enis: int, private_ips: int) -> Content:
 def describe_instances(network: Network, raw: Mapping[str, Any]) -> Content:
     """CVM DescribeInstances: by ids or by filters."""
     params = Params(raw, ("InstanceIds", "Filters", "Offset", "Limit"))
-    ids = _instance_ids(params, network)
+    ids = instance_ids(params, network)
     if ids and params.has("Filters"):
         raise ApiError("InvalidParameterCombination", "InstanceIds and Filters exclude each other.")
     filters = params.filters(INSTANCE_FILTERS, "InvalidFilter")
@@ -185,7 +185,7 @@ def describe_instances(network: Network, raw: Mapping[str, Any]) -> Content:
 def describe_instances_status(network: Network, raw: Mapping[str, Any]) -> Content:
     """CVM DescribeInstancesStatus."""
     params = Params(raw, ("InstanceIds", "Offset", "Limit"))
-    found = _instances(network, _instance_ids(params, network))
+    found = _instances(network, instance_ids(params, network))
     page = found[params.page()]
     return {
         "TotalCount": len(found),
@@ -193,7 +193,8 @@ def describe_instances_status(network: Network, raw: Mapping[str, Any]) -> Conte
     }
 
 
-def _instance_ids(params: Params, network: Network) -> tuple[str, ...]:
+def instance_ids(params: Params, network: Network) -> tuple[str, ...]:
+    """Return the request's InstanceIds, each of which exists. Raises ApiError."""
     ids = params.ids("InstanceIds", "ins", malformed="InvalidInstanceId.Malformed")
     _all_exist(ids, network.instances, "InvalidInstanceId.NotFound")
     return ids
@@ -213,6 +214,7 @@ def _instance_fits(network: Network, instance: Instance, filters: Filters) -> bo
 def render_instance(network: Network, instance: Instance) -> Content:
     """Return an Instance with the fields that are of use here; its addresses are the primary ENI's."""
     groups = [group for eni in network.enis_of(instance.id) if eni.primary for group in eni.security_groups]
+    operation, operation_state, operation_id = instance.operation
     return {
         "InstanceId": instance.id,
         "InstanceName": instance.name,
@@ -230,9 +232,9 @@ def render_instance(network: Network, instance: Instance) -> Content:
         "StopChargingMode": "NOT_APPLICABLE",
         "CreatedTime": CREATED_ISO,
         "Uuid": f"00000000-0000-4000-8000-0000{instance.id.removeprefix('ins-')}",
-        "LatestOperation": None,
-        "LatestOperationState": None,
-        "LatestOperationRequestId": None,
+        "LatestOperation": operation or None,
+        "LatestOperationState": operation_state or None,
+        "LatestOperationRequestId": operation_id or None,
     }
 
 

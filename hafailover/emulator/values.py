@@ -54,6 +54,16 @@ class TaskStatus(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class PowerChange:
+    """An instance's state has changed from `before` to `after`, as in RUNNING, by a request or by hand."""
+
+    at_ms: int
+    instance: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One applied write as it truly happened: who holds `resource` (an address or an ENI id) from `at_ms` on.
 

@@ -74,10 +74,14 @@ async def test_the_command_serves_tells_and_ends_on_a_signal() -> None:
     body = json.dumps({"address": "10.0.1.77", "eni": "eni-bbbbbbbb"}).encode()
     await asyncio.to_thread(_post, f"{endpoint}/_emulator/move", body)
     told = await asyncio.wait_for(program.stdout.readline(), 5)
+    body = json.dumps({"instance": "ins-aaaaaaaa", "state": "STOPPED"}).encode()
+    await asyncio.to_thread(_post, f"{endpoint}/_emulator/instance", body)
+    switched = await asyncio.wait_for(program.stdout.readline(), 5)
     program.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(program.wait(), 10) == 0
     assert b"10.0.1.77: eni-aaaaaaaa -> eni-bbbbbbbb (move by console)" in told
-    assert manual.count(b"curl -d '{") == 11
+    assert b"ins-aaaaaaaa: RUNNING -> STOPPED" in switched
+    assert manual.count(b"curl -d '{") == 12
 
 
 def _post(url: str, body: bytes) -> None:

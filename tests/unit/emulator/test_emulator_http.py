@@ -162,6 +162,7 @@ async def test_settings_are_shown_and_changed() -> None:
     wanted = {
         "latency_ms": 1,
         "task_ms": 2,
+        "power_ms": 4,
         "metadata_latency_ms": 3,
         "metadata_down": True,
         "strict_ids": False,
