@@ -100,7 +100,7 @@ def _credential(reply: object, path: str) -> Credential:
     if not isinstance(reply, dict) or reply.get("Code") != "Success":
         raise MetadataError(f"{path}: no credentials in the answer")
     expires = reply.get("ExpiredTime")
-    if not isinstance(expires, int | float) or not 0 < expires < _LAST_TIME_S:
+    if isinstance(expires, bool) or not isinstance(expires, int | float) or not 0 < expires < _LAST_TIME_S:
         raise MetadataError(f"{path}: ExpiredTime is not a time")
     return Credential(
         _secret(reply, "TmpSecretId", _KEY_LIMIT, path),
