@@ -1,0 +1,160 @@
+"""What is under a simulated daemon: its guest's network, its disk, its checks, hooks and the ways of its guards."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import TYPE_CHECKING, Any
+
+from hafailover.checks.result import Verdict
+from hafailover.daemon import statefile
+from hafailover.errors import GuestError
+from hafailover.guest.hooks import HookResult
+from hafailover.guest.network import Link
+from tests.simulation.daemons.loop import OWNER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from hafailover.election.values import Memory
+    from tests.simulation.daemons.daemon import Incarnation
+
+ENCODE, DECODE = statefile.encode, statefile.decode
+
+
+def current() -> Incarnation:
+    """Return the process whose code runs."""
+    process: Any = OWNER.get()
+    assert process is not None
+    found: Incarnation = process
+    return found
+
+
+class SimulatedGuest:
+    """The guest's network of the host: slow, at times out of order; one operation at a time, as the real one."""
+
+    def __init__(self) -> None:
+        self._process = current()
+        self._lock = asyncio.Lock()
+        self._armed: set[str] = set()
+        self._on_change: Callable[[str], None] | None = None
+        self._process.guest = self
+
+    async def open(self) -> None:
+        """Get ready."""
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Leave all as it is."""
+        await asyncio.sleep(0)
+
+    async def find_link(self, *, mac: str | None = None, name: str | None = None) -> Link:
+        """Find the interface, which a crippled guest has not. Raises GuestError."""
+        await self._take_time()
+        if self._process.host.crippled:
+            raise GuestError("there is no such interface")
+        return Link(2, name or "eth0", mac or "")
+
+    async def arm(self, address: str, link: Link) -> None:  # noqa: ARG002 - there is one interface
+        """Answer for an address. Raises GuestError."""
+        async with self._lock:
+            await self._take_time()
+            if self._process.host.crippled:
+                raise GuestError(f"cannot add {address}")
+            self._armed.add(address)
+            self._process.host.guest.add(address)
+            self._process.town.truth_changed()
+
+    async def disarm(self, address: str) -> None:
+        """Answer no more."""
+        self._armed.discard(address)
+        async with self._lock:
+            await self._take_time()
+            self._process.host.guest.discard(address)
+            self._process.town.truth_changed()
+
+    async def _take_time(self) -> None:
+        guest_ms = self._process.town.options.guest_ms
+        if guest_ms:
+            await asyncio.sleep(guest_ms / 1000)
+
+    async def present(self, addresses: Iterable[str]) -> frozenset[str]:
+        """Return those of the addresses that the guest has."""
+        return frozenset(addresses) & frozenset(self._process.host.guest)
+
+    async def watch(self, on_change: Callable[[str], None]) -> None:
+        """Tell of each address that somebody has taken away."""
+        self._on_change = on_change
+        await asyncio.Event().wait()
+
+    def vanished(self, address: str) -> None:
+        """Notice that an address is gone."""
+        if self._on_change is not None and address in self._armed:
+            self._on_change(address)
+
+
+class Disk:
+    """A host's disk: what was written last, and how it does."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.hangs_ms = 0
+
+
+def save(_directory: Path, memory: Memory) -> None:
+    """Write the state file, through the real encoding. Raises OSError on a full disk."""
+    process = current()
+    if process.disk.full:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    host = process.host
+    host.older_memory, host.memory = host.memory, DECODE(ENCODE(memory))
+
+
+def load(_directory: Path) -> tuple[Memory, str]:
+    """Read the state file."""
+    return DECODE(ENCODE(current().host.memory)), ""
+
+
+class SimulatedProbe:
+    """Looks whether the host's service is up."""
+
+    def __init__(self) -> None:
+        self._process = current()
+
+    async def run(self, timeout_s: float) -> Verdict:
+        """Look, which takes a moment; a service that is down answers nothing."""
+        up = self._process.host.service
+        await asyncio.sleep(0.002 if up else min(timeout_s, 0.05))
+        return Verdict(up, "up" if up else "down")
+
+
+async def run_hook(hook: str, _argv: object, _env: object, timeout_s: float) -> HookResult:
+    """Run a hook, some of which take longer than they may."""
+    took_s = current().rng.choice((0.0, 0.05, 2.0, 60.0))
+    await asyncio.sleep(min(took_s, timeout_s))
+    return HookResult(hook, 0 if took_s <= timeout_s else None, took_s > timeout_s, min(took_s, timeout_s))
+
+
+class Connection:
+    """What a guard gets hold of where the service answers."""
+
+    def close(self) -> None:
+        """Let go."""
+
+
+async def connect(address: str, _port: int) -> Connection:
+    """Try to reach the service on an address, as the `vip` guard does. Raises OSError; may never return."""
+    process = current()
+    town = process.town
+    await asyncio.sleep(2 * town.options.link_ms / 1000)
+    eni = town.holder[address]
+    host = town.by_eni.get(eni or "")
+    if host is None or not host.powered or host.suspended:
+        await asyncio.Event().wait()
+    assert host is not None
+    if host is not process.host and town.network.walls[process.name, host.member.name]:
+        await asyncio.Event().wait()
+    if host is process.host or not town.serves(host, address):
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    return Connection()

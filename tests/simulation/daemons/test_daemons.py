@@ -1,0 +1,43 @@
+"""Lives of whole daemons, a bounded number of them; `run.py` lives more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.simulation.daemons import faults
+from tests.simulation.daemons.life import live, options_of
+from tests.simulation.daemons.run import live_seed, replay_elsewhere, report
+from tests.simulation.options import Options, Wave, expand
+
+PAIR = (("a", 100), ("b", 90))
+
+
+@pytest.mark.parametrize("seed", range(1_001, 1_005))
+def test_a_life(seed: int) -> None:
+    outcome = live_seed(seed)
+    assert outcome.broken is None, report(outcome, 0)
+    assert outcome.events > 500
+
+
+@pytest.mark.parametrize("kind", sorted(faults.OWN))
+def test_each_kind_of_its_own_happens_and_is_survived(kind: str) -> None:
+    waves = (Wave(kind, 1_000, 3_000, 1_000, 5_000), Wave("kill", 1_000, 1_000, 20_000, 20_000))
+    drawn = replace(options_of(1), priorities=PAIR, waves=waves, checked=True, paused=False)
+    outcome = live(replace(drawn, calm_ms=30_000, trouble_ms=60_000))
+    assert outcome.broken is None, report(outcome, 0)
+    assert outcome.counts[f"fault:{kind}"] > 0
+
+
+def test_a_seed_is_the_same_life_everywhere() -> None:
+    here = live_seed(1_002).sha256
+    assert here == live_seed(1_002).sha256
+    assert here == replay_elsewhere(1_002)
+    assert here != live_seed(1_003).sha256
+
+
+def test_a_calm_life_moves_nothing_and_ends() -> None:
+    outcome = live(Options(seed=1, priorities=PAIR, timing=expand(1, ()).timing, trouble_ms=0))
+    assert outcome.broken is None, report(outcome, 0)
+    assert outcome.moves == 0
