@@ -44,10 +44,10 @@ class Replay:
 
 
 def _cut(universe: Universe, ways: Iterable[tuple[str, str]], *, wall: bool = False) -> End:
-    counts = universe.network.walls if wall else universe.network.cuts
+    closed = universe.network.walls if wall else universe.network.cuts
     ways = tuple(ways)
-    counts.update(ways)
-    return lambda: counts.subtract(ways)
+    closed.close(ways)
+    return lambda: closed.open(ways)
 
 
 def _between(some: Iterable[str], others: Iterable[str]) -> list[tuple[str, str]]:

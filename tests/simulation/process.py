@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import events as ev
 from hafailover.election.node import Node
+from tests.simulation.trace import told_event
 from tests.simulation.wire import Datagram, Ears
 
 if TYPE_CHECKING:
@@ -20,12 +21,24 @@ if TYPE_CHECKING:
 
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
+    from hafailover.election.values import Advert
     from tests.simulation.host import Host
     from tests.simulation.universe import Universe
 
 TIMER = ev.TimerExpired()
 DIGEST = b"\0" * 8
 DOOMED_BATCH = 3  # a batch of so many effects has something to be interrupted in
+
+
+class Heard:
+    """What a daemon has handled of one peer: the last advert and when, and the last that was confirmed."""
+
+    __slots__ = ("advert", "at", "confirmed", "sure", "text")
+
+    def __init__(self, event: ev.AdvertReceived, at: int, sure: Advert | None) -> None:
+        self.advert, self.confirmed, self.at = event.advert, event.confirmed, at
+        self.sure = event.advert if event.confirmed else sure
+        self.text = told_event(event)
 
 
 class Process:
@@ -35,10 +48,14 @@ class Process:
         options = universe.options
         self.universe, self.host, self.boot = universe, host, boot
         self.name: str = host.member.name
+        self.tag = f"{self.name}{boot}"
         self.peers = [name for name in universe.hosts if name != self.name]
         self.alive = True
         self.frozen = False
         self.doomed = False
+        self.turns = 0  # events handled
+        self.turned_at = universe.now
+        self.heard: dict[str, Heard] = {}
         self.socket: list[Datagram] = []
         self.ears = Ears(self.name, boot, options.timing.dead_interval_ms // 2)
         self.node = Node(
@@ -70,6 +87,16 @@ class Process:
         if self.alive:
             self._inbox.append(event)
             self._turn()
+
+    def repeated(self, event: ev.AdvertReceived) -> Heard | None:
+        """Note an advert about to be handled; return what was heard before where it says the same once more."""
+        name = event.advert.node
+        heard = self.heard.get(name)
+        if heard is not None and heard.advert is event.advert and heard.confirmed is event.confirmed:
+            heard.at = self.clock
+            return heard
+        self.heard[name] = Heard(event, self.clock, None if heard is None else heard.sure)
+        return None
 
     def take_in(self, got: Datagram) -> None:
         """Read a datagram from the socket."""
@@ -112,6 +139,7 @@ class Process:
             universe.at(due, self.wake, due)
 
     def _handle(self, event: Event) -> None:
+        self.turns += 1
         effects = self.universe.handled(self, event)
         if not effects:
             return

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from hafailover.cloud.plan import Call, Strategy
     from hafailover.election.effects import Move
+    from hafailover.election.values import Sighting
+    from hafailover.emulator.network import Network as NetworkOfCloud
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
 
@@ -59,7 +61,7 @@ class Sky:
         self.write_faults: Counter[str] = Counter()  # kind: per cent of the writes
         self.read_failures = 0  # per cent
         self.stale_ms: dict[str, int] = {}  # by caller: how old an answer may be at most
-        self.calls: Counter[str] = Counter()
+        self._seen: tuple[NetworkOfCloud | None, tuple[Sighting, ...]] = (None, ())
         self.on_its_way: Counter[tuple[str, str]] = Counter()  # (caller, address): late requests that will arrive
 
     def latency_ms(self) -> int:
@@ -80,7 +82,6 @@ class Sky:
         self, name: str, action: str, params: Mapping[str, object], handling: Handling = NORMAL
     ) -> dict[str, object]:
         """Carry out one request at this instant. Raises ApiError."""
-        self.calls[action] += 1
         return self._universe.cloud.request(action, params, name, self._universe.now, handling)
 
     # -- reading -----------------------------------------------------------------------------------------------
@@ -100,11 +101,20 @@ class Sky:
             return
         oldest_ms = self.stale_ms.get(name, 0)
         stale_ms = self.rng.randrange(oldest_ms + 1) if oldest_ms else 0
-        ids = [host.member.eni_id for host in universe.hosts.values()]
-        params: dict[str, object] = {"NetworkInterfaceIds": ids, "Limit": 100}
-        reply = self.request(name, "DescribeNetworkInterfaces", params, Handling(stale_ms=stale_ms))
-        seen = sightings(universe.options.resources, parse_enis(reply))
+        seen = self._look(name, stale_ms)
         universe.at(universe.now + total_ms - total_ms // 2, process.post, ev.HoldersRead(seen, asked_at))
+
+    def _look(self, name: str, stale_ms: int) -> tuple[Sighting, ...]:
+        """Return what a caller sees; the same network is rendered and parsed once, for most answers are alike."""
+        universe = self._universe
+        universe.cloud.advance(universe.now)
+        network = universe.cloud.network_at(universe.now - stale_ms)
+        if self._seen[0] is not network:
+            ids = [host.member.eni_id for host in universe.hosts.values()]
+            params: dict[str, object] = {"NetworkInterfaceIds": ids, "Limit": 100}
+            reply = self.request(name, "DescribeNetworkInterfaces", params, Handling(stale_ms=stale_ms))
+            self._seen = (network, sightings(universe.options.resources, parse_enis(reply)))
+        return self._seen[1]
 
 
 class Errand:

@@ -15,9 +15,11 @@ from hafailover.election import events as ev
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
+    from hafailover.election.values import Advert
     from tests.simulation.process import Process
 
 KEPT = 400  # lines, without those of pure routine
+BATCH = 512  # lines that go into the digest at once
 
 
 class Trace:
@@ -25,33 +27,57 @@ class Trace:
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
+        self._batch: list[str] = []
         self._serial = 0
+        self._told: tuple[Advert | None, str] = (None, "")
         self.last: deque[str] = deque(maxlen=KEPT)
 
     def line(self, now: int, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
         """Note what one event has caused."""
-        self._serial += 1
-        told = ",".join([_effect(each) for each in effects])
-        text = f"{now}|{self._serial}|{process.name}{process.boot}|{_event(event)}|{told}"
-        self._digest.update(text.encode())
-        routine = isinstance(event, ev.AdvertReceived | ev.TimerExpired)
-        if not routine or any(type(each) is not fx.SendAdverts for each in effects):
+        told = ",".join([self._effect(each) for each in effects])
+        text = self._add(f"{now}|{self._serial}|{process.tag}|{told_event(event)}|{told}")
+        if type(event) not in ROUTINE or any(type(each) is not fx.SendAdverts for each in effects):
             self.last.append(text)
+
+    def routine(self, now: int, process: Process, told: str) -> None:
+        """Note an event that has caused nothing."""
+        self._add(f"{now}|{self._serial}|{process.tag}|{told}|")
+
+    def _add(self, text: str) -> str:
+        self._serial += 1
+        self._batch.append(text)
+        if len(self._batch) == BATCH:
+            self._flush()
+        return text
+
+    def _flush(self) -> None:
+        self._digest.update("\n".join([*self._batch, ""]).encode())
+        self._batch.clear()
+
+    def _effect(self, effect: Effect) -> str:
+        """Return an effect as text; an advert that is sent again, and most are, as it was the last time."""
+        if type(effect) is not fx.SendAdverts:
+            return _effect(effect)
+        if self._told[0] is not effect.advert:
+            self._told = (effect.advert, _effect(effect))
+        return self._told[1]
 
     def note(self, now: int, what: str) -> None:
         """Note something that happened outside the daemons."""
-        self._serial += 1
-        text = f"{now}|{self._serial}|-|{what}|"
-        self._digest.update(text.encode())
-        self.last.append(text)
+        self.last.append(self._add(f"{now}|{self._serial}|-|{what}|"))
 
     @property
     def sha256(self) -> str:
         """The digest of everything so far."""
+        self._flush()
         return self._digest.hexdigest()
 
 
-def _event(event: Event) -> str:  # noqa: PLR0911 - one line per kind of event
+ROUTINE = (ev.AdvertReceived, ev.TimerExpired)
+
+
+def told_event(event: Event) -> str:  # noqa: PLR0911 - one line per kind of event
+    """Return an event as text."""
     match event:
         case ev.AdvertReceived():
             group = event.advert.groups[0]

@@ -83,6 +83,7 @@ class Universe:
         self.trace = Trace()
         self.counts: Counter[str] = Counter()
         self.invariants: list[Invariant] = []
+        self.alert = False  # an invariant wants to see every event now, also those that cause nothing
         self.answers: dict[int, fx.Answer] = {}
         self.strikes: list[tuple[int, str]] = []
         self.finished: list[tuple[int, fx.FailoverFinished]] = []
@@ -120,16 +121,15 @@ class Universe:
 
     def run_until(self, instant: int) -> None:
         """Let everything happen up to and including an instant."""
-        queue, cloud = self._queue, self.cloud
+        queue, cloud, next_due, pop = self._queue, self.cloud, self.cloud.tasks.next_due, heapq.heappop
         while True:
-            due = cloud.next_due()
+            due = next_due()
             following = queue[0][0] if queue else instant + 1
             if due is not None and due <= following and due <= instant:
                 self.now = max(self.now, due)
                 cloud.advance(due)
             elif following <= instant:
-                at, _, action, arguments = heapq.heappop(queue)
-                self.now = at
+                self.now, _, action, arguments = pop(queue)
                 action(*arguments)
             else:
                 break
@@ -140,19 +140,29 @@ class Universe:
     def handled(self, process: Process, event: Event) -> tuple[Effect, ...]:
         """Have the core handle an event, and show both to the invariants."""
         self.events += 1
-        for watcher in self._event_watchers.get(type(event), ()):
-            watcher(process, event)
+        repeated = process.repeated(event) if type(event) is ev.AdvertReceived else None
+        if repeated is None:
+            for watcher in self._event_watchers.get(type(event), ()):
+                watcher(process, event)
         try:
             effects = process.node.handle(event, now=process.clock)
         except InvariantError as error:
             raise Broken("core", str(error)) from error
-        self.trace.line(self.now, process, event, effects)
+        process.turned_at = self.now
+        if repeated is not None and not effects:
+            self.trace.routine(self.now, process, repeated.text)
+        else:
+            self.trace.line(self.now, process, event, effects)
+        if effects or self.alert:
+            self._show(process, event, effects)
+        return effects
+
+    def _show(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
         for effect in effects:
-            for watcher_of in self._decision_watchers.get(type(effect), ()):
-                watcher_of(process, effect)
+            for watcher in self._decision_watchers.get(type(effect), ()):
+                watcher(process, effect)
         for look in self._handled_watchers:
             look(process, event, effects)
-        return effects
 
     def _changed(self, change: Change) -> None:
         self.holder[change.resource] = change.after
@@ -327,7 +337,7 @@ class Universe:
         """Whether the service answers on any address, as seen from this host."""
         for address, eni in self.holder.items():
             host = self.by_eni.get(eni or "")
-            walled = host is not None and self.network.walls[process.name, host.member.name]
+            walled = host is not None and (process.name, host.member.name) in self.network.walls
             if host is not process.host and not walled and self.serves(host, address):
                 return GuardVerdict.DENY
         return GuardVerdict.ALLOW

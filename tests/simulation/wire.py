@@ -7,15 +7,15 @@ that boot. Until then it is a sign of life, and not even that while a confirmed 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hafailover.election import events as ev
 from hafailover.election.values import NodeName
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Iterable
 
     from hafailover.election.values import Advert
     from tests.simulation.process import Process
@@ -26,8 +26,7 @@ MAX_RECORDED = 40
 BACKLOG = 500  # datagrams that a socket's buffer holds
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(NamedTuple):
     """One heartbeat; `heard` maps a peer to the boot and sequence last heard of it."""
 
     sender: str
@@ -100,14 +99,30 @@ class Ears:
         self.heard[got.sender] = (got.boot, got.sequence)
 
 
+class Ways(dict[tuple[str, str], int]):
+    """Directions that are closed, and how many faults close each, so that several may overlap."""
+
+    def close(self, ways: Iterable[tuple[str, str]]) -> None:
+        """Close some directions once more."""
+        for way in ways:
+            self[way] = self.get(way, 0) + 1
+
+    def open(self, ways: Iterable[tuple[str, str]]) -> None:
+        """Take back what `close` did once."""
+        for way in ways:
+            self[way] -= 1
+            if not self[way]:
+                del self[way]
+
+
 class Network:
-    """The links between the hosts and their present condition. Counted, so that several faults may overlap."""
+    """The links between the hosts and their present condition."""
 
     def __init__(self, universe: Universe, rng: random.Random) -> None:
         self._universe = universe
         self._rng = rng
-        self.cuts: Counter[tuple[str, str]] = Counter()  # heartbeats in this direction are lost
-        self.walls: Counter[tuple[str, str]] = Counter()  # so is everything else
+        self.cuts = Ways()  # heartbeats in this direction are lost
+        self.walls = Ways()  # so is everything else
         self.loss = 0.0
         self.double = 0.0
         self.delay_ms = 0  # mean of an exponential delay on top
@@ -117,15 +132,27 @@ class Network:
 
     def passes(self, one: str, other: str) -> bool:
         """Whether a heartbeat would get from one host to the other now."""
-        return not (self.cuts[one, other] or self.walls[one, other])
+        return (one, other) not in self.cuts and (one, other) not in self.walls
 
     def broadcast(self, process: Process, advert: Advert) -> None:
         """Send an advert to every peer."""
-        got = process.ears.send(advert)
-        for name in process.peers:
-            self.send(got, name)
+        got, universe = process.ears.send(advert), self._universe
+        if self._fair:
+            universe.at(universe.now + universe.options.link_ms, self._deliver_all, got, process.peers)
+        else:
+            for name in process.peers:
+                self.send(got, name)
         if got.sequence % 20 == 1:
             self._record(got)
+
+    @property
+    def _fair(self) -> bool:
+        """Whether nothing befalls any datagram: then all copies of one arrive together."""
+        return not (self.cuts or self.walls or self.loss or self.double or self.delay_ms or self.spike)
+
+    def _deliver_all(self, got: Datagram, names: Iterable[str]) -> None:
+        for name in names:
+            self.deliver(got, name)
 
     def _record(self, got: Datagram) -> None:
         self.recorded.append(got)

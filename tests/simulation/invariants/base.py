@@ -18,7 +18,8 @@ class Invariant:
     """One sentence about all lives.
 
     It is shown the events of the types `events`, the effects of the types `decisions` when the core decides so,
-    and those of the types `effects` when they are carried out, which may be later by what barriers take.
+    and those of the types `effects` when they are carried out, which may be later by what barriers take. Most
+    events are heartbeats that say once more what was said: those are not shown, `Process.heard` has their time.
     """
 
     name: ClassVar[str] = ""
@@ -34,7 +35,7 @@ class Invariant:
         raise Broken(self.name, f"at {self.universe.now} ms: {seen}")
 
     def on_event(self, process: Process, event: Event) -> None:
-        """See an event of one of `events`, before the core does."""
+        """See an event of one of `events` before the core does; an advert only where it says something new."""
 
     def on_decision(self, process: Process, effect: Effect) -> None:
         """See an effect of one of `decisions`, as soon as the core has decided on it."""
@@ -43,7 +44,7 @@ class Invariant:
         """See an effect of one of `effects`, before it is carried out."""
 
     def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
-        """See what any event has caused."""
+        """See what an event has caused, where it has caused anything or `Universe.alert` is set."""
 
     def on_change(self, change: Change) -> None:
         """See a change of holder, as it truly happens."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hafailover.election import effects as fx
+from hafailover.election import events as ev
 from hafailover.election.values import State
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
-    from hafailover.emulator.values import Change
     from tests.simulation.host import Host
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
@@ -31,30 +32,35 @@ class DoubleAnswer(Invariant):
     """
 
     name = "double-answer"
+    decisions = (fx.RoleChanged,)
+    events = (ev.GuestArmed,)
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self.longest_ms = 0
         self._bound_ms = bound_ms(universe)
         self._since: dict[str, int] = {}
-        self._suspects = False
 
-    def on_change(self, change: Change) -> None:  # noqa: ARG002 - the base's signature
-        self._suspects = True
+    def _suspect(self, *_args: object, **_kwargs: object) -> None:
+        """Look from now on until nothing is wrong: something has happened by which it may have become so."""
+        self.universe.alert = True
+
+    on_change = on_event = on_decision = on_start = on_resume = on_strike = _suspect
 
     def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:  # noqa: ARG002 - the base's signature
-        if effects or self._suspects:
+        if self.universe.alert:
             self._look()
 
     def _look(self) -> None:
-        universe, self._suspects = self.universe, False
+        universe = self.universe
+        universe.alert = False
         for name, host in universe.hosts.items():
             if not self._wrong(host):
                 since = self._since.pop(name, None)
                 if since is not None:
                     self.longest_ms = max(self.longest_ms, universe.now - since)
                 continue
-            self._suspects = True
+            universe.alert = True
             since = self._since.setdefault(name, universe.now)
             if universe.now - since > self._bound_ms:
                 carried = f"{name} has carried {sorted(host.guest)} since {since}"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MOST_EFFECTS = 24  # of one event, for one group
 MOST_CALLS = 24  # requests to the cloud that one daemon begins within a second
+CALLS = (fx.Move, fx.ReadHolders)
 MOST_TURNS = 1_500  # events within a second, whatever the peers send and a full socket holds
 
 
@@ -31,11 +32,11 @@ class EffectsBounded(Invariant):
         if len(effects) > MOST_EFFECTS:
             self.broken(f"{type(event).__name__} causes {len(effects)} effects")
         second = self.universe.now // 1_000
-        since, turns, calls = self._second.get(process.boot, (second, 0, 0))
+        since, before, calls = self._second.get(process.boot, (second, 0, 0))
         if since != second:
-            turns = calls = 0
-        if effects:
-            calls += sum(isinstance(each, fx.Move | fx.ReadHolders) for each in effects)
-        self._second[process.boot] = (second, turns + 1, calls)
+            before, calls = process.turns, 0
+        calls += sum(type(each) in CALLS for each in effects)
+        self._second[process.boot] = (second, before, calls)
+        turns = process.turns - before
         if turns > MOST_TURNS or calls > MOST_CALLS:
             self.broken(f"{process.name} has begun {calls} requests in {turns} turns within a second")

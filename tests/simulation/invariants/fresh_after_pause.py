@@ -25,13 +25,9 @@ class FreshAfterPause(Invariant):
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self._resumed: dict[int, int] = {}
-        self._turned: dict[int, int] = {}
-
-    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:  # noqa: ARG002 - the base's signature
-        self._turned[process.boot] = self.universe.now
 
     def on_resume(self, process: Process) -> None:
-        slept_ms = self.universe.now - self._turned.get(process.boot, 0)
+        slept_ms = self.universe.now - process.turned_at
         if slept_ms > 2 * self.universe.options.timing.dead_interval_ms and not process.barred:
             self._resumed[process.boot] = process.clock
 

@@ -25,27 +25,16 @@ class NoNeedlessMove(Invariant):
 
     name = "no-needless-move"
     decisions = (fx.RoleChanged, fx.AskGuard)
-    events = (ev.GuardAnswered, ev.AdvertReceived)
+    events = (ev.GuardAnswered,)
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
-        self._serving_heard: dict[tuple[int, str], int] = {}
         self._denied: dict[int, tuple[int, dict[str, str | None]]] = {}
 
     def on_event(self, process: Process, event: Event) -> None:
-        if isinstance(event, ev.AdvertReceived):
-            self._hear(process, event)
-            return
         assert isinstance(event, ev.GuardAnswered)
         if event.verdict is GuardVerdict.DENY:
             self._denied[process.boot] = (event.round_id, dict(self.universe.holder))
-
-    def _hear(self, process: Process, event: ev.AdvertReceived) -> None:
-        key = (process.boot, str(event.advert.node))
-        if event.advert.groups[0].state.serves:
-            self._serving_heard[key] = process.clock
-        else:
-            self._serving_heard.pop(key, None)
 
     def on_decision(self, process: Process, effect: Effect) -> None:
         if isinstance(effect, fx.AskGuard):
@@ -63,9 +52,10 @@ class NoNeedlessMove(Invariant):
         if owner is None or owner is process.host or not universe.answered() or owner.process is None:
             return
         name, group = owner.member.name, next(iter(owner.process.node.groups.values()))
-        heard_at = self._serving_heard.get((process.boot, name))
+        heard = process.heard.get(name)
         dead_ms = universe.options.timing.dead_interval_ms
-        if group.state is State.MASTER and heard_at is not None and process.clock - heard_at < dead_ms:
+        recently = heard is not None and process.clock - heard.at < dead_ms
+        if group.state is State.MASTER and heard is not None and recently and heard.advert.groups[0].state.serves:
             self.broken(f"{process.name} claims ({effect.reason.name}) and has heard {name} serve")
         seen = self._denied.get(process.boot, (0, None))[1]
         settled = group.state.serves and owner.process.clock - group.since >= dead_ms

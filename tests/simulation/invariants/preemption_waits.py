@@ -50,6 +50,8 @@ class PreemptionWaits(Invariant):
         if not options.preempt:
             self.broken(f"{process.name} gives way to rank")
         delay_ms = options.preempt_delay_ms
-        since = max(self._master_since.get(process.boot, 0), self._since.get(process.boot, process.clock))
+        since = process.clock
+        if self._ready.get(process.boot):
+            since = max(self._master_since.get(process.boot, 0), self._since[process.boot])
         if process.clock - since < delay_ms:
             self.broken(f"{process.name} gives way to rank after {process.clock - since} ms of {delay_ms}")

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.election import effects as fx
-from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
 from hafailover.election.values import State
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
-    from hafailover.election.events import Event
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
 
@@ -24,37 +22,24 @@ class SilenceIsTheirs(Invariant):
 
     name = "silence-is-theirs"
     decisions = (fx.RoleChanged,)
-    events = (ev.AdvertReceived,)
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
-        self._heard: dict[tuple[int, str], int] = {}
-        self._serves: dict[tuple[int, str], bool] = {}  # by its last confirmed word
         self._resumed: dict[int, int] = {}
-        self._turned: dict[int, int] = {}
-
-    def on_event(self, process: Process, event: Event) -> None:
-        assert isinstance(event, ev.AdvertReceived)
-        key = (process.boot, str(event.advert.node))
-        self._heard[key] = process.clock
-        if event.confirmed:
-            self._serves[key] = event.advert.groups[0].state.serves
 
     def on_resume(self, process: Process) -> None:
-        slept_ms = self.universe.now - self._turned.get(process.boot, 0)
+        slept_ms = self.universe.now - process.turned_at
         if slept_ms > 2 * self.universe.options.timing.dead_interval_ms and not process.barred:
             self._resumed[process.boot] = process.clock
-
-    def on_handled(self, process: Process, event: object, effects: tuple[Effect, ...]) -> None:  # noqa: ARG002 - the base's signature
-        self._turned[process.boot] = self.universe.now
 
     def on_decision(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.RoleChanged)
         if effect.new is not State.CLAIMING or effect.reason not in DEAD:
             return
         master = process.node.groups[effect.group].last_master
-        heard_at = self._heard.get((process.boot, str(master)), 0)
-        if not self._serves.get((process.boot, str(master)), True):
+        heard = process.heard.get(str(master))
+        heard_at = 0 if heard is None else heard.at
+        if heard is not None and heard.sure is not None and not heard.sure.groups[0].state.serves:
             return  # it had stepped down, or come back without being master: its silence is not the reason
         awake_since = self._resumed.get(process.boot, 0)
         silent_ms = process.clock - max(heard_at, awake_since)

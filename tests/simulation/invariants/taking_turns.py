@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.election import effects as fx
-from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
-from hafailover.election.values import GroupAdvert, State
+from hafailover.election.values import State
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
-    from hafailover.election.events import Event
     from tests.simulation.process import Process
-    from tests.simulation.universe import Universe
 
 UNPLANNED = (Reason.MASTER_DEAD, Reason.MASTER_GONE, Reason.MASTER_ABSENT, Reason.MASTER_FAULT)
 
@@ -24,17 +21,6 @@ class TakingTurns(Invariant):
 
     name = "taking-turns"
     decisions = (fx.RoleChanged,)
-    events = (ev.AdvertReceived,)
-
-    def __init__(self, universe: Universe) -> None:
-        super().__init__(universe)
-        self._heard: dict[int, dict[str, tuple[int, GroupAdvert, bool]]] = {}
-
-    def on_event(self, process: Process, event: Event) -> None:
-        assert isinstance(event, ev.AdvertReceived)
-        sure = event.confirmed and not event.advert.drained
-        said = (process.clock, event.advert.groups[0], sure)
-        self._heard.setdefault(process.boot, {})[event.advert.node] = said
 
     def on_decision(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.RoleChanged)
@@ -44,8 +30,9 @@ class TakingTurns(Invariant):
         group = process.node.groups[effect.group]
         absent_ms = process.clock - (group.absent_since or process.clock)
         me, before_me = process.host.member, 0
-        for name, (at, said, sure) in self._heard.get(process.boot, {}).items():
-            if not (said.eligible and sure and process.clock - at < dead_ms // 2):
+        for name, heard in process.heard.items():
+            said, sure = heard.advert.groups[0], heard.confirmed and not heard.advert.drained
+            if not (said.eligible and sure and process.clock - heard.at < dead_ms // 2):
                 continue
             if said.state is State.CLAIMING:
                 self.broken(f"{process.name} claims ({effect.reason.name}) beside {name}")

@@ -12,9 +12,7 @@ from tests.simulation.invariants.base import Invariant
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
-    from hafailover.election.values import State
     from tests.simulation.process import Process
-    from tests.simulation.universe import Universe
 
 # What a node may do all the same at that moment: follow, or go on with what its own readings have told it.
 HARMLESS = (
@@ -32,18 +30,11 @@ class UnconfirmedWord(Invariant):
 
     name = "unconfirmed-word"
 
-    def __init__(self, universe: Universe) -> None:
-        super().__init__(universe)
-        self._said: dict[tuple[int, str], State] = {}  # what was confirmed last
-
     def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
-        if not isinstance(event, ev.AdvertReceived):
+        if not isinstance(event, ev.AdvertReceived) or event.confirmed:
             return
-        key = (process.boot, str(event.advert.node))
-        if event.confirmed:
-            self._said[key] = event.advert.groups[0].state
-            return
-        said = self._said.get(key)
+        sure = process.heard[event.advert.node].sure
+        said = None if sure is None else sure.groups[0].state
         due = [*HARMLESS]  # and what follows from the last confirmed word, of which this is a sign of life
         if said is not None and not said.serves:
             due += [Reason.MASTER_FAULT, Reason.MASTER_ABSENT, Reason.PREEMPTED]
