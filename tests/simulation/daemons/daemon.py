@@ -14,7 +14,7 @@ from hafailover.election.node import Node
 from hafailover.election.values import State
 from tests.simulation.daemons.loop import OWNER, Owner
 from tests.simulation.options import GROUP
-from tests.simulation.process import DOOMED_BATCH
+from tests.simulation.process import DOOMED_BATCH, Heard
 from tests.simulation.universe import Broken
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class Incarnation(Owner):
         super().__init__(host.member.order + 1, host.offset_ms * 1000)
         self.town, self.universe, self.host, self.boot = town, town, host, boot
         self.name: str = host.member.name
+        self.tag = f"{self.name}{boot}"
+        self.heard: dict[str, Heard] = {}
+        self.turns = 0
         self.rng = random.Random(f"{town.options.seed}:{self.name}:{boot}:own")  # noqa: S311 - to be repeated
         self.frozen = False
         self.doomed = False
@@ -92,6 +95,16 @@ class Incarnation(Owner):
     def clock(self) -> int:
         """This host's monotonic clock in milliseconds."""
         return self.town.now + self.host.offset_ms
+
+    def repeated(self, event: ev.AdvertReceived) -> Heard | None:
+        """Note an advert about to be handled, as tier 1 does; return what was heard before if it says the same."""
+        name = event.advert.node
+        heard = self.heard.get(name)
+        if heard is not None and heard.confirmed is event.confirmed and heard.advert == event.advert:
+            heard.at = self.clock
+            return heard
+        self.heard[name] = Heard(event, self.clock, None if heard is None else heard.sure)
+        return None
 
     # -- what happens to it --------------------------------------------------------------------------------------
 
@@ -139,6 +152,7 @@ class Incarnation(Owner):
         self.town.loop.kill_owner(self)
         self.socket = None
         for end in self.ends:
+            end.forget()
             if end.peer is not None:
                 end.peer.lose(ConnectionResetError("the daemon is gone"))
         self.doors.clear()
@@ -163,6 +177,7 @@ class WatchedNode(Node):
         if self._within:
             return super().handle(event, now=now)
         process = self._process
+        process.turns += 1
         town = process.town
         self._within = True
         try:
@@ -172,7 +187,6 @@ class WatchedNode(Node):
             raise
         finally:
             self._within = False
-        process.turned_at = town.now
         if process.doomed and len(effects) >= DOOMED_BATCH and process.effects_left is None:
             process.effects_left = town.faults_rng.randrange(1, len(effects))
         return effects

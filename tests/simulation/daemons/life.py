@@ -12,8 +12,8 @@ from hafailover.election import events as ev
 from tests.simulation import faults as tier1_faults
 from tests.simulation.daemons import faults, patches
 from tests.simulation.daemons.loop import LoopError
-from tests.simulation.daemons.town import HOOK_MS, STOP_MS, Town
-from tests.simulation.invariants import ALL, stop_ends
+from tests.simulation.daemons.town import STOP_MS, Town
+from tests.simulation.invariants import ALL
 from tests.simulation.invariants.persisted_first import PersistedFirst
 from tests.simulation.life import Outcome, _account, _through
 from tests.simulation.options import expand
@@ -41,8 +41,7 @@ def live(options: Options, *, noise: bool = True) -> Outcome:
     began = time.process_time()
     outcome = Outcome(options)
     gc.collect()
-    bound_ms = stop_ends.STOP_MS + HOOK_MS  # tier 1 has no hooks, for which a stop waits
-    with patch.dict(tier1_faults.KINDS, faults.OWN), patch.object(stop_ends, "STOP_MS", bound_ms):
+    with patch.dict(tier1_faults.KINDS, faults.OWN):
         _live(options, outcome, noise=noise)
     outcome.cpu_s = time.process_time() - began
     return outcome

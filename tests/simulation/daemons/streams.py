@@ -34,7 +34,7 @@ class Handle:
 class End(asyncio.Transport):
     """One end of a connection. What comes is handed to its protocol in order, and in its own context."""
 
-    def __init__(self, loop: Loop, protocol: asyncio.BaseProtocol, owner: Any) -> None:
+    def __init__(self, loop: ServingLoop, protocol: asyncio.BaseProtocol, owner: Any) -> None:
         super().__init__({"socket": Handle(), "peername": ("127.0.0.1", 1)})
         self._loop = loop
         self._protocol = protocol
@@ -46,6 +46,7 @@ class End(asyncio.Transport):
         self._pumping = self._paused = self._closing = self.lost = self._writing_paused = False
         self._wrote_eof = False
         self.refusing = False  # a client that does not read
+        loop.ends.append(self)
 
     def _wake(self) -> None:
         if not self._pumping:
@@ -80,6 +81,10 @@ class End(asyncio.Transport):
             self._inbox.append(data)
             self._waiting_bytes += len(data or b"")
             self._wake()
+
+    def forget(self) -> None:
+        """Be gone, and tell nobody: the process is gone as well."""
+        self.lost = self._closing = True
 
     def lose(self, error: Exception | None) -> None:
         """Be told that the connection is gone."""
@@ -155,7 +160,7 @@ class End(asyncio.Transport):
 class Doors:
     """A server's open address, in the place of asyncio's own."""
 
-    def __init__(self, loop: Loop, make: Callable[[], asyncio.BaseProtocol], where: str) -> None:
+    def __init__(self, loop: ServingLoop, make: Callable[[], asyncio.BaseProtocol], where: str) -> None:
         self._loop = loop
         self._make = make
         self.where = where
@@ -192,6 +197,10 @@ class Doors:
 class ServingLoop(Loop):
     """The loop with servers; each process's are in its `doors`."""
 
+    def __init__(self, seed: object, *, noise: bool) -> None:
+        super().__init__(seed, noise=noise)
+        self.ends: list[End] = []
+
     async def create_unix_server(self, protocol_factory: Any, *_where: Any, **_options: Any) -> Any:
         """Open the control socket."""
         return self._open(protocol_factory, "control")
@@ -206,7 +215,7 @@ class ServingLoop(Loop):
         return doors
 
 
-async def dial(loop: Loop, owner: Any, where: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, End]:
+async def dial(loop: ServingLoop, owner: Any, where: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, End]:
     """Connect to a process. Raises ConnectionRefusedError where nobody listens."""
     doors = owner.doors.get(where)
     if owner.dead or doors is None or not doors.open:

@@ -196,6 +196,8 @@ class Town(Universe):
         for owner in (*self._graves, *running, self.loop.world):
             let_go([task for task in owner.tasks if not task.done()])
         self._graves.clear()
+        for end in self.loop.ends:
+            end.forget()
 
 
 def configuration(town: Town, *, noise: bool) -> model.Config:
