@@ -58,7 +58,7 @@ name = "service"
 type = "tcp"
 address = "127.0.0.1:{service_port}"
 interval = "{check_interval}"
-timeout = "100ms"
+timeout = "{check_timeout}"
 fall = 1
 rise = 1
 {notify}
@@ -98,6 +98,7 @@ class PairSettings:
     restart_grace: str = "3s"
     audit_interval: str = "30s"
     check_interval: str = "100ms"
+    check_timeout: str = "100ms"
     credentials: str = "role"
     more_group: str = ""
     more: str = ""
@@ -140,6 +141,7 @@ class Pair:
             credentials=self.settings.credentials,
             audit_interval=self.settings.audit_interval,
             check_interval=self.settings.check_interval,
+            check_timeout=self.settings.check_timeout,
             api=API,
             api_port=API_PORT,
             metadata=METADATA,

@@ -25,7 +25,7 @@ ENVIRONMENT = {
 }  # no proxies, no keys of whoever runs the lab
 
 # Each host has its own /run and /var/lib: every program then runs with the paths that it has in production.
-_OWN_DIRECTORIES = 'mount --bind "$1/run" /run && mount --bind "$1/lib" /var/lib && shift && exec "$@"'
+_OWN_DIRECTORIES = 'mount --bind "$1/run" /run && mount --rbind "$1/lib" /var/lib && shift && exec "$@"'
 
 
 def inside(namespace: str, argv: Sequence[str], directory: Path | None = None) -> list[str]:
