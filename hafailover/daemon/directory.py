@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.cloud.plan import sightings
+from hafailover.election.values import ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +33,10 @@ class Directory:
         """Return an ENI's MAC address in lower case, None before the first read."""
         eni = self._enis.get(eni_id)
         return None if eni is None else eni.mac
+
+    def instance_behind(self, resource: Resource, holder: str) -> str | None:
+        """Return the instance that stands behind the holder of a resource, None where it is not known."""
+        return holder if resource.kind is ResourceKind.ENI else self.instance(holder)
 
     def instance(self, eni_id: str | None) -> str | None:
         """Return the instance that an ENI is attached to, None where it is not known."""

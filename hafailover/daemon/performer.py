@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,7 +16,7 @@ from hafailover.daemon import clock, guards, statefile
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
-from hafailover.election.values import GuardVerdict, State
+from hafailover.election.values import FenceResult, GuardVerdict, State
 from hafailover.errors import CloudError, GuestError
 from hafailover.guest.hooks import HookContext, HookQueue
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 MOVE_DEADLINE_S = 30.0  # of one move with its task; the holder is read afterwards whatever it says
 PERSIST_DEADLINE_S = 1.0  # a disk that hangs must not keep the heartbeats waiting
+FENCE_DEADLINE_S = 60.0  # of one attempt to power an instance off
+INSTANCE_UNKNOWN = "InstanceUnknown"  # the cloud has not said which instance the ENI belongs to
 DISARM_RETRY_S = 1.0
 HOOK_DRAIN_S = 5.0
 
@@ -60,7 +63,7 @@ class Performer:
         self._link: Link | None = None
         self.answers: dict[int, asyncio.Future[fx.Answer]] = {}
 
-    def perform(self, effect: Effect) -> Awaitable[None] | None:
+    def perform(self, effect: Effect) -> Awaitable[None] | None:  # noqa: C901 - one case per kind of effect
         """Start an effect; a barrier returns what is to be awaited before the next one."""
         match effect:
             case fx.Persist():
@@ -78,6 +81,8 @@ class Performer:
                 self._spawn(self._move(effect))
             case fx.AskGuard():
                 self._spawn(self._ask(effect))
+            case fx.Fence():
+                self._spawn(self._fence(effect))
             case fx.Answer():
                 self._answer(effect)
             case _:
@@ -180,6 +185,18 @@ class Performer:
         log.info("move_ended", **names, outcome=result.outcome.value, code=result.code)
         self._post(ev.MoveFinished(effect.group, effect.move_id, effect.resource, result))
 
+    async def _fence(self, effect: fx.Fence) -> None:
+        instance = self._parts.directory.instance_behind(effect.resource, effect.holder)
+        names = {"group": effect.group, "instance": instance or "", "holder": effect.holder}
+        log.warning("fence", **names)
+        if instance is None:
+            result = FenceResult(stopped=False, code=INSTANCE_UNKNOWN)
+        else:
+            result = await self._parts.cloud.stop_instance(instance, deadline_s=FENCE_DEADLINE_S)
+        level = log.warning if result.stopped else log.error
+        level("fence_ended", **names, stopped=result.stopped, code=result.code)
+        self._post(ev.FenceFinished(effect.group, effect.fence_id, result))
+
     async def _ask(self, effect: fx.AskGuard) -> None:
         verdict = await self._verdict(effect.guard, self._groups[effect.group])
         log.info("guard", group=effect.group, guard=effect.guard, verdict=verdict.value)
@@ -192,6 +209,8 @@ class Performer:
         if guard == "cloud":
             holder = self._parts.holder_of(group.name)
             return await guards.ask_cloud(self._parts.cloud, self._parts.directory.instance(holder), timeout_s)
+        if guard == "gateway":
+            return await self._parts.gateway.verdict(timeout_s)
         return GuardVerdict.UNKNOWN
 
     # -- telling -----------------------------------------------------------------------------------------------
@@ -237,8 +256,9 @@ class Performer:
     def _run_hook(self, effect: fx.RunHook) -> None:
         group, role = self._groups[effect.group], self._roles.get(effect.group)
         argv = getattr(group.notify, effect.hook)
-        if role is None or not argv:
-            return
+        ended = partial(self._post, ev.HookFinished(effect.group, effect.hook)) if effect.awaited else None
+        if role is None:
+            return  # nothing has changed that a hook could be told of
         context = HookContext(
             group=effect.group,
             node=self._parts.me.name,
@@ -249,7 +269,7 @@ class Performer:
             addresses=group.addresses,
         )
         queue = self._hooks[effect.group]
-        queue.submit(effect.hook, argv, context.environment(), group.notify.timeout_ms / 1000)
+        queue.submit(effect.hook, argv, context.environment(), group.notify.timeout_ms / 1000, ended)
 
     def _reporter(self, group: str) -> Callable[[HookResult], None]:
         def report(result: HookResult) -> None:

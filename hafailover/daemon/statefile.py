@@ -40,7 +40,7 @@ def load(directory: Path) -> tuple[Memory, str]:
     try:
         return decode(text), ""
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        return Memory(), f"{path} is not a state file ({error}); {_set_aside(path)}"
+        return Memory(lost=True), f"{path} is not a state file ({error}); {_set_aside(path)}"
 
 
 def _set_aside(path: Path) -> str:
@@ -72,7 +72,8 @@ def save(directory: Path, memory: Memory) -> None:
 def encode(memory: Memory) -> bytes:
     """Return the file's content."""
     groups = {
-        group.group: {"term": group.term, "paused": group.paused, "moving": group.moving} for group in memory.groups
+        group.group: {"term": group.term, "paused": group.paused, "moving": group.moving, "held": group.held}
+        for group in memory.groups
     }
     text = json.dumps({"version": VERSION, "drained": memory.drained, "groups": groups}, indent=1, sort_keys=True)
     return text.encode() + b"\n"
@@ -92,7 +93,7 @@ def decode(text: bytes) -> Memory:
 
 
 def _group(name: str, content: dict[str, Any]) -> GroupMemory:
-    flags = _flag(content["paused"]), _flag(content.get("moving", False))
+    flags = _flag(content["paused"]), _flag(content.get("moving", False)), _flag(content.get("held", False))
     return GroupMemory(GroupName(name), _term(content["term"]), *flags)
 
 

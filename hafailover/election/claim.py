@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election.backoff import Rng, backoff_ms
 from hafailover.election.effects import Move
+from hafailover.election.returns import LAG_MS
 from hafailover.election.values import (
     GroupName,
     Instant,
@@ -35,15 +36,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hafailover.election.events import MoveFinished
+    from hafailover.election.fencing import Fencing
     from hafailover.election.holders import Holders
     from hafailover.election.ledger import Ledger
     from hafailover.election.reasons import Reason
+    from hafailover.election.returns import Returns
     from hafailover.election.values import Sighting
 
     Orphaned = Callable[[Resource, str, Instant], bool]
 
 SETTLE_MS = 200  # between two readings of a resource that the cloud is moving
-LAG_MS = 3_000  # for so long after a move a reading may still tell of the time before it
 UNRESOLVED_LOOK_MS = 500  # between two readings while an unanswered move may still take effect
 
 
@@ -88,8 +90,11 @@ class Claim:
         trust_after: Instant,
         rng: Rng,
         ledger: Ledger,
+        returns: Returns,
+        fencing: Fencing | None = None,
     ) -> None:
         self.cause = cause
+        self.fencing = fencing
         self.started = now
         self.armed_at: Instant | None = None
         self.applied_at: Instant | None = None
@@ -99,6 +104,7 @@ class Claim:
         self._me = me
         self._rng = rng
         self._ledger = ledger
+        self._returns = returns
         self._tasks = [Task(resource, trust_after) for resource in resources]
         self._unarmed: set[Resource] = set()
 
@@ -124,12 +130,15 @@ class Claim:
 
     @property
     def failures(self) -> int:
-        """The failures in a row of the resource that has the most of them."""
-        return max((task.failures for task in self._tasks), default=0)
+        """The failures in a row of what has the most of them."""
+        fencing = 0 if self.fencing is None else self.fencing.failures
+        return max((fencing, *(task.failures for task in self._tasks)))
 
     def deadline(self, now: Instant) -> Instant | None:
         """Return when to drive on without an event."""
-        waits = (task.retry_at for task in self._tasks if not task.done and task.move_id is None)
+        waits = [task.retry_at for task in self._tasks if not task.done and task.move_id is None]
+        fencing = None if self.fencing is None else self.fencing.deadline(now)
+        waits.extend(() if fencing is None else (fencing,))
         return min((wait for wait in waits if wait > now), default=None)
 
     def trust(self, after: Instant) -> None:
@@ -157,7 +166,8 @@ class Claim:
 
     @property
     def _at_rest(self) -> bool:
-        return self.lost or bool(self._unarmed)
+        fenced = self.fencing is None or self.fencing.stopped_at is not None
+        return self.lost or bool(self._unarmed) or not fenced
 
     def _withhold(self, ids: set[int]) -> None:
         for task in self._tasks:
@@ -178,6 +188,10 @@ class Claim:
             self.applied_at = self.applied_at or now
             return None
         if self._gone(task, sighting, now, orphaned) or self._unresolved(task, holders, now):
+            return None
+        back = self._returns.wait(task.resource, now)
+        if back is not None:
+            task.retry_at = back
             return None
         task.move_id = move_id
         return Move(self._group, move_id, task.resource, sighting.holder, target)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election.claim import Cause, Claim
 from hafailover.election.effects import FailoverFinished
+from hafailover.election.fencing import Fencing
 from hafailover.election.peers import AUDIBLE, Liveness
 from hafailover.election.reasons import Reason
 from hafailover.election.values import Handover, Instant, Leaving, NodeName, State
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from hafailover.election.context import Voice
     from hafailover.election.group import Group
 
-LOSSES_FORGOTTEN_MS = 3_600_000  # since the last one: the next is a first one again
 DEAD = (Reason.MASTER_DEAD, Reason.MASTER_GONE)
 
 
@@ -27,7 +27,7 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
     if overlap:
         group.arm()
     group.term = max(group.term, group.highest_told_term) + 1
-    group.emit(group.context.remember(group.name, group.term, moving=True))
+    group.emit(group.context.remember(group.name, group.term, moving=True, held=group.returns.needed))
     claim = Claim(
         group.name,
         group.policy.resources,
@@ -37,11 +37,33 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
         trust_after=group.trust_after,
         rng=group.context.rng,
         ledger=group.ledger,
+        returns=group.returns,
+        fencing=_fencing(group, reason, now),
     )
     group.become(State.CLAIMING, reason, now)
     group.claim = claim
     if overlap:
         claim.arming(group.addresses)
+
+
+def _fencing(group: Group, reason: Reason, now: Instant) -> Fencing | None:
+    """Return the power-off that has to come first, None where the group asks for none, or nobody is to be feared.
+
+    A holder that is heard at fault with a strict hand-over has ended its hook before it said so.
+    """
+    if not group.policy.fence or reason is Reason.HANDED_OVER:
+        return None
+    for resource in group.policy.resources:
+        sighting = group.context.holders.sighting(resource)
+        holder = None if sighting is None else sighting.holder
+        if holder is None or holder == group.context.me.holder_id(resource):
+            continue
+        name = group.context.node_holding(resource, holder)
+        said = next((voice for voice in group.voices(now) if voice.peer.name == name), None)
+        out = said is not None and said.peer.confirmed and said.advert.state is State.FAULT
+        if not (out and group.policy.handover is Handover.STRICT):
+            return Fencing(group.name, resource, holder)
+    return None
 
 
 def _cause(group: Group, reason: Reason, now: Instant) -> Cause:
@@ -72,6 +94,7 @@ def review(group: Group, now: Instant) -> None:
     claim.trust(group.context.trust_after)
     void = _void(group, claim, now)
     if void is None:
+        _fence(group, claim, now)
         ids = group.context.next_ids(len(group.policy.resources))
         for move in claim.drive(group.context.holders, now, ids, group.takeovers.orphaned):
             group.emit(move)
@@ -86,6 +109,12 @@ def review(group: Group, now: Instant) -> None:
         _finish(group, claim, now)
     else:
         _wait(group, claim, now)
+
+
+def _fence(group: Group, claim: Claim, now: Instant) -> None:
+    effect = None if claim.fencing is None else claim.fencing.drive(now, group.context.next_ids())
+    if effect is not None:
+        group.emit(effect)
 
 
 def _wait(group: Group, claim: Claim, now: Instant) -> None:
@@ -104,8 +133,9 @@ def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
     master = group.sure_master(now)
     if master is None:
         return None
-    if master.advert.term >= group.term:
-        return Reason.CLAIM_LOST
+    tied = master.advert.term == group.term
+    if master.advert.term > group.term or (tied and claim.applied_at is None):
+        return Reason.CLAIM_LOST  # after its own move took effect the cloud decides between two of one term
     return _master_is_back(claim, master, group)
 
 
@@ -124,7 +154,7 @@ def _give_way(group: Group, now: Instant) -> None:
     does. Where each had a part of what they claimed, they would all be waiting, and nobody serve.
     """
     if group.heard_master(now) is None and not _with_a_heard_node(group, now):
-        hold_down(group, now)
+        group.hold_down.lost(now)
     group.outdate(now)
     group.become(State.BACKUP, Reason.CLAIM_LOST, now)
 
@@ -136,17 +166,12 @@ def _with_a_heard_node(group: Group, now: Instant) -> bool:
     return not holders.isdisjoint(heard)
 
 
-def hold_down(group: Group, now: Instant) -> None:
-    """Stay out for a while after a loss that no peer has explained: the cure against stealing back and forth."""
-    group.losses = 1 if now - group.lost_at >= LOSSES_FORGOTTEN_MS else group.losses + 1
-    group.lost_at = now
-    group.hold_down_until = now + group.hold_down_ms
-
-
 def _finish(group: Group, claim: Claim, now: Instant) -> None:
     if not claim.armed_at:
         claim.armed_at = claim.started
     applied_at = claim.applied_at or now
+    fenced_at = claim.armed_at if claim.fencing is None else claim.fencing.stopped_at or claim.armed_at
+    calls_from = max(claim.armed_at, fenced_at)
     if group.policy.handover is Handover.STRICT:
         group.arm()
     group.become(State.MASTER, Reason.CLAIM_DONE, now)
@@ -163,7 +188,8 @@ def _finish(group: Group, claim: Claim, now: Instant) -> None:
             detect_ms=claim.cause.detect_ms,
             guard_ms=claim.cause.guard_ms,
             guest_ms=claim.armed_at - claim.started,
-            cloud_ms=max(0, applied_at - claim.armed_at),
+            fence_ms=calls_from - claim.armed_at,
+            cloud_ms=max(0, applied_at - calls_from),
             verify_ms=max(0, now - applied_at),
             moves=claim.moves,
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from hafailover.election.effects import Persist
 from hafailover.election.holders import Holders
@@ -20,8 +20,7 @@ WATCH_MS = 30_000  # how long ownership is read every second after a mover was l
 WATCH_EVERY_MS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(NamedTuple):
     """What one peer says of one group, with the trust that it deserves."""
 
     peer: Peer
@@ -39,7 +38,7 @@ class Context:
         self.now = now
         self.started_at = now
         self.peers = PeerTable((member for member in members if member.name != me.name), timing)
-        self.holders = Holders(rng)
+        self.holders = Holders(rng, mute=me.witness)
         self.drained = False
         self.leaving = Leaving.NO
         self.distrust_until: Instant = now
@@ -47,6 +46,9 @@ class Context:
         self.watch_until: Instant = now
         self._memories: dict[GroupName, GroupMemory] = {}
         self._members = {member.name: member for member in members}
+        self._voices: dict[
+            GroupName, tuple[Voice, ...]
+        ] = {}  # of this turn: a review asks for them again and again
         self._last_id = 0
 
     def next_ids(self, count: int = 1) -> int:
@@ -64,9 +66,9 @@ class Context:
         """Return what is remembered of a group."""
         return self._memories.get(group, GroupMemory(group))
 
-    def remember(self, group: GroupName, term: int, *, moving: bool) -> Persist:
-        """Note a group's term, and whether moves may be sent under it; return the effect that puts it on disk."""
-        self._memories[group] = replace(self.memory_of(group), term=term, moving=moving)
+    def remember(self, group: GroupName, term: int, *, moving: bool, held: bool) -> Persist:
+        """Note what a group must know after a crash; return the effect that puts it on disk."""
+        self._memories[group] = replace(self.memory_of(group), term=term, moving=moving, held=held)
         return self.persist()
 
     def persist(self) -> Persist:
@@ -81,15 +83,36 @@ class Context:
         """Return the node whose ENI or instance the holder id names, None for nobody or a stranger."""
         if holder is None:
             return None
-        named = (member for member in self._members.values() if member.holder_id(resource) == holder)
-        return next((member.name for member in named), None)
+        for name, member in self._members.items():
+            if member.holder_id(resource) == holder:
+                return name
+        return None
+
+    @property
+    def size(self) -> int:
+        """How many nodes are configured, witnesses and this one included."""
+        return len(self._members)
+
+    def begin_turn(self, now: Instant) -> None:
+        """Note the time, and that what the peers say may have changed."""
+        self.now = now
+        self._voices.clear()
 
     def voices(self, group: GroupName, now: Instant) -> tuple[Voice, ...]:
         """Return what the peers that count as there say of a group, in node order."""
+        if now != self.now:
+            return self._listen(group, now)
+        voices = self._voices.get(group)
+        if voices is None:
+            voices = self._voices[group] = self._listen(group, now)
+        return voices
+
+    def _listen(self, group: GroupName, now: Instant) -> tuple[Voice, ...]:
         voices = []
         for peer in self.peers:
-            advert, liveness = peer.group(group), peer.liveness(now)
-            if advert is not None and liveness.heard:
+            liveness = peer.liveness(now)
+            advert = peer.group(group) if liveness.heard else None
+            if advert is not None:
                 voices.append(Voice(peer, advert, liveness))
         return tuple(voices)
 

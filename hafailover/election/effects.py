@@ -70,6 +70,16 @@ class AskGuard:
 
 
 @dataclass(frozen=True, slots=True)
+class Fence:
+    """Power off the instance behind `holder`, which is where the resource was seen; ends in `FenceFinished`."""
+
+    group: GroupName
+    fence_id: int
+    resource: Resource
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoleChanged:
     """The state of a group on this node has changed, and why."""
 
@@ -90,10 +100,14 @@ class Refrained:
 
 @dataclass(frozen=True, slots=True)
 class RunHook:
-    """Run the group's hook of this name ("master", "backup", "fault", "stop"); nothing waits for it."""
+    """Run the group's hook of this name ("master", "backup", "fault", "stop").
+
+    Nothing waits for it, unless `awaited`: then it ends in `HookFinished`, in any case.
+    """
 
     group: GroupName
     hook: str
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +115,9 @@ class FailoverFinished:
     """This node has become master by a move: who had it, why it moved, and what each phase took.
 
     `detect_ms` counts from the last sign of life to the decision, less `guard_ms`, which guards held it up;
-    `guest_ms` is the arming of the guest before the first call, `cloud_ms` lasts from there to the cloud's "done",
-    and `verify_ms` from there until the holder was read back. The client's outage ends within `cloud_ms`.
+    `guest_ms` is the arming of the guest before the first call, `fence_ms` the powering off of the old master
+    before it, `cloud_ms` lasts from there to the cloud's "done", and `verify_ms` from there until the holder was
+    read back. The client's outage ends within `cloud_ms`.
     """
 
     group: GroupName
@@ -116,6 +131,7 @@ class FailoverFinished:
     guest_ms: int
     verify_ms: int
     moves: int
+    fence_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +156,7 @@ Effect = (
     | ReadHolders
     | Move
     | AskGuard
+    | Fence
     | RoleChanged
     | Refrained
     | RunHook

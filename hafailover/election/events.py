@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hafailover.election.values import (
         Advert,
         CheckState,
+        FenceResult,
         GroupName,
         GuardVerdict,
         Instant,
@@ -29,12 +30,14 @@ class AdvertReceived:
     """An authentic, fresh advertisement.
 
     `confirmed` is False where it cannot be told from the replay of an older daemon's: then it counts as a sign
-    of life, which keeps this node from claiming, and as nothing else.
+    of life, which keeps this node from claiming, and as nothing else. `said_after`: it was not said before that,
+    for it repeats what this node had sent then; None where it does not.
     """
 
     advert: Advert
     path: str  # "udp" | "mqtt"
     confirmed: bool = True
+    said_after: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,23 @@ class GuardAnswered:
     guard: str
     round_id: int
     verdict: GuardVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class FenceFinished:
+    """The attempt to power an instance off has ended."""
+
+    group: GroupName
+    fence_id: int
+    result: FenceResult
+
+
+@dataclass(frozen=True, slots=True)
+class HookFinished:
+    """A hook that was to be awaited has ended, well or not, or there was none."""
+
+    group: GroupName
+    hook: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +166,8 @@ Event = (
     | ReadFailed
     | MoveFinished
     | GuardAnswered
+    | FenceFinished
+    | HookFinished
     | GuestArmed
     | AddressVanished
     | LoopLagged

@@ -26,22 +26,28 @@ from hafailover.election.events import (
     AddressVanished,
     CheckChanged,
     FailoverAsked,
+    FenceFinished,
     GuardAnswered,
     GuestArmed,
+    HookFinished,
     MoveFinished,
 )
+from hafailover.election.holddown import HoldDown
 from hafailover.election.ledger import Ledger
 from hafailover.election.peers import Liveness
 from hafailover.election.ranking import Candidate
 from hafailover.election.reasons import Reason
+from hafailover.election.returns import Returns
 from hafailover.election.takeover import Takeovers
 from hafailover.election.tracking import Tracking
 from hafailover.election.values import (
     GroupAdvert,
     GroupName,
+    Handover,
     Instant,
     Leaving,
     NodeName,
+    Outcome,
     Policy,
     Resource,
     ResourceKind,
@@ -93,16 +99,15 @@ class Group:
         self.claim: Claim | None = None
         self.release: Release | None = None
         self.ledger = Ledger(context.timing.request_life_ms)
+        self.returns = Returns(policy.group, context)
         self.guards: GuardRound | None = None
         self.suspected = False
         # What the guest may carry: all of it at first, for an earlier run may have left it there.
-        self.on_guest: list[Resource] = list(self.addresses)
+        self.on_guest: list[Resource] = [] if context.me.witness else list(self.addresses)
         self.last_master: NodeName | None = None
         self.last_master_term = 0
         self.absent_since: Instant | None = None
-        self.hold_down_until: Instant = now
-        self.losses = 0
-        self.lost_at: Instant = now
+        self.hold_down = HoldDown(policy.hold_down_ms, now)
         self.takeovers = Takeovers(self.name, context)
         self._outdated_before: Instant = now
         self.paused = False
@@ -144,9 +149,18 @@ class Group:
             case FailoverAsked():
                 tenure.answer_operator(self, event, now)
             case _:
-                pass  # the rest tells the node as a whole something, which the review sees in the context
+                self._absorb_end(event, now)  # the rest tells the node as a whole something
+
+    def _absorb_end(self, event: Event, now: Instant) -> None:
+        fencing = None if self.claim is None else self.claim.fencing
+        if isinstance(event, FenceFinished) and fencing is not None:
+            fencing.finished(event, now, self.context.rng)
+        elif isinstance(event, HookFinished) and self.release is not None:
+            self.release.hook_ended(event.hook, now)
 
     def _absorb_move(self, event: MoveFinished, now: Instant) -> None:
+        if event.result.outcome in (Outcome.APPLIED, Outcome.UNKNOWN):
+            self.returns.had((event.resource,), now + event.result.open_ms)
         if self.claim is None:
             self.context.holders.need(now)  # a claim that is over: whatever it did, look
             return
@@ -176,16 +190,22 @@ class Group:
         if event.resource in self.on_guest and (self.state.serves or self.state is State.CLAIMING):
             self.emit(Arm(self.name, event.resource))
 
+    @property
+    def quieting_ms(self) -> int:
+        """How long this group may take to go quiet before it hands over."""
+        return self.policy.hook_timeout_ms if self.policy.handover is Handover.STRICT else 0
+
     def review(self, now: Instant) -> None:
         """Act on all that is known, through as many states as it takes."""
         for _ in range(REVIEWS_LIMIT):
             self.deadline = None
             before = self.state
             self._forget_stale(now)
-            self._notice_takeovers(now)
+            self._notice_holders(now)
             REVIEWS[before](self, now)
             if self.state is before:
-                return
+                break
+        self._forget_marks(now)
 
     def _forget_stale(self, now: Instant) -> None:
         if self.guest_error and not self.wait_until(self._guest_retry_at, now):
@@ -195,11 +215,28 @@ class Group:
         if self.state is not State.MASTER:
             tenure.new_wishes(self, now)
 
-    def _notice_takeovers(self, now: Instant) -> None:
+    def _notice_holders(self, now: Instant) -> None:
         for resource in self.policy.resources:
             sighting = self.context.holders.sighting(resource)
             if sighting is not None:
                 self.takeovers.see(sighting, now)
+                self.returns.see(sighting, now)
+
+    def _forget_marks(self, now: Instant) -> None:
+        """Take the marks off the disk that a crash would need no more."""
+        if self.claim is not None:
+            return
+        memory = self.context.memory_of(self.name)
+        still_open, back = self.ledger.open_until(now), None
+        if still_open is not None:
+            self.wait_until(still_open, now)
+        if not self.state.serves:
+            back = self.returns.pending(self.policy.resources, now)
+            self.wait_until(now if back is None else back, now)
+        moving = memory.moving and still_open is not None
+        held = memory.held and (self.state.serves or back is not None)
+        if (memory.moving, memory.held) != (moving, held):
+            self.emit(self.context.remember(self.name, memory.term, moving=moving, held=held))
 
     # -- what the reviews build on -----------------------------------------------------------------------------
 
@@ -223,17 +260,17 @@ class Group:
         """Change the state: the only place where that happens."""
         old, self.state = self.state, state
         self.since, self.reason = now, reason
+        if old.serves and not state.serves:
+            self.returns.had(self.policy.resources, now)
         self.guards, self.suspected, self.noted = None, False, None
         self.doubted_at = self.preempt_since = self.isolated_since = None
         if state is not State.CLAIMING:
             self.claim = None
-        if state is not State.RELEASING:
-            self.release = None
+        release, self.release = self.release, None
         self.emit(RoleChanged(self.name, old, state, reason, self.term))
-        if old is State.CLAIMING and not any(self.ledger.open_until(each, now) for each in self.policy.resources):
-            self.emit(self.context.remember(self.name, self.term, moving=False))
-        hook = HOOKS.get(state)
-        if hook is not None and not (state is State.MASTER and old is State.RELEASING):
+        hook, ran = HOOKS.get(state), release.hook if release is not None else None
+        back = old is State.RELEASING and state is State.MASTER and ran is None
+        if hook is not None and hook != ran and not back and not self.context.me.witness:
             self.emit(RunHook(self.name, hook))
 
     def arm(self) -> None:
@@ -326,11 +363,6 @@ class Group:
         """Return whether the cloud names this node as the settled holder."""
         return sighting.settled and sighting.holder == self.context.me.holder_id(sighting.resource)
 
-    @property
-    def hold_down_ms(self) -> int:
-        """How long the hold-down of the latest loss lasts in all: doubled by each, ten minutes at most."""
-        return min(self.policy.hold_down_ms << min(max(self.losses - 1, 0), 10), 600_000)
-
     def advert(self) -> GroupAdvert:
         """Return what is to be told of this group."""
         return GroupAdvert(
@@ -339,8 +371,9 @@ class Group:
             term=self.term,
             priority=self.priority,
             eligible=self._eligible,
-            successor=self.release.successor if self.release is not None else None,
+            successor=self.release.successor if self.release is not None and self.release.quiet else None,
             wish=self.wish,
+            moving=self.claim is not None or self.ledger.open_until(self.context.now) is not None,
         )
 
     @property
@@ -348,7 +381,9 @@ class Group:
         context = self.context
         if self.state is State.CLAIMING:
             return self.claim is not None and self.claim.failures + context.holders.failures < FAILING_AFTER
-        willing = self.state in (State.INIT, State.BACKUP) and self.hold_down_until <= context.now
+        back = self.returns.pending(self.policy.resources, context.now)
+        free = self.hold_down.until <= context.now and back is None
+        willing = self.state in (State.INIT, State.BACKUP) and free
         able = context.holders.readable and not (self.fault or self.tracking.pending)
         in_service = not context.me.witness and not context.drained and context.leaving is Leaving.NO
         return willing and able and in_service

@@ -21,6 +21,14 @@ class GuardStatus(Enum):
     ALLOWED = "allowed"  # at least one has evidence that the service is gone
 
 
+QUORUM = "quorum"  # the one guard that the core itself answers, from what the peers say
+
+
+def majority(votes: int, of: int) -> bool:
+    """Return whether these votes are more than half."""
+    return 2 * votes > of
+
+
 class GuardRound:
     """One round of questions."""
 

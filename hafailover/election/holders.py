@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 
 class Holders:
-    """The cloud's view of all resources of this cluster, as far as this node has read it."""
+    """The cloud's view of all resources of this cluster, as far as this node has read it.
 
-    def __init__(self, rng: Rng) -> None:
+    `mute`: this node never asks, because it never acts on an answer.
+    """
+
+    def __init__(self, rng: Rng, *, mute: bool = False) -> None:
         self._rng = rng
+        self._mute = mute
         self._sightings: dict[Resource, Sighting] = {}
         self._asked_at: Instant | None = None
         self._outstanding: Instant | None = None
@@ -59,7 +63,7 @@ class Holders:
 
     def need(self, after: Instant) -> None:
         """Ask for an answer to a question put at or later than `after`, unless it is there already."""
-        if self._asked_at is not None and self._asked_at >= after:
+        if self._mute or (self._asked_at is not None and self._asked_at >= after):
             return
         if self._needed_after is None or after > self._needed_after:
             self._needed_after = after

@@ -45,7 +45,6 @@ class Ledger:
         """Return until when a move of the resource may take effect of which no reading has told the end yet."""
         return self._until.get(resource)
 
-    def open_until(self, resource: Resource, now: Instant) -> Instant | None:
-        """Return until when a move of the resource may still take effect, None where none may."""
-        until = self._until.get(resource)
-        return until if until is not None and until > now else None
+    def open_until(self, now: Instant) -> Instant | None:
+        """Return until when a move of any resource may still take effect, None where none may."""
+        return max((until for until in self._until.values() if until > now), default=None)

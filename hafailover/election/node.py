@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from hafailover.election.backoff import Rng
     from hafailover.election.events import Event
 
-STOP_MS = 15_000  # how long a stop waits for a hand-over before it goes without one
+STOP_MS = 15_000  # how long a stop waits for a hand-over, hooks aside, before it goes without one
 
 
 class Node:
@@ -70,8 +70,10 @@ class Node:
         for group in self.groups.values():
             remembered = self.context.memory_of(group.name)
             group.term, group.paused = remembered.term, remembered.paused
-            if remembered.moving:
+            if remembered.moving or memory.lost:
                 group.ledger.inherit(group.policy.resources, now)
+            if remembered.held or memory.lost:
+                group.returns.had(group.policy.resources, now)
         self.deadline: Instant = now
         self.config_digest = config_digest
         self._next_advert: Instant = now
@@ -86,12 +88,16 @@ class Node:
         Raises InvariantError where the core contradicts itself; the process must end then.
         """
         now = max(now, self.context.now)
+        if now < self.deadline and isinstance(event, AdvertReceived) and self.context.peers.repeats(event, now):
+            self.context.begin_turn(now)
+            return ()  # nothing new, nothing due: a silence begins anew, and that is all
         self._notice_sleep(now)
-        self.context.now = now
+        self.context.begin_turn(now)
         effects: list[Effect] = []
         reviewed = self._absorb(event, now, effects)
         if self._sweep(now) or reviewed is None:
             reviewed = tuple(self.groups.values())
+        self.context.begin_turn(now)
         due = self._due(reviewed, now)
         terms = [group.term for group in due]
         for group in due:
@@ -135,7 +141,7 @@ class Node:
                 effects.append(Answer(event.request_id, accepted=True, reason=Reason.ACCEPTED))
             case StopAsked():
                 if context.leaving is not Leaving.STOPPING:  # asked twice it does not take twice as long
-                    self._stop_by = now + STOP_MS
+                    self._stop_by = now + STOP_MS + max(group.quieting_ms for group in self.groups.values())
                 context.leaving = Leaving.RESTARTING if event.restarting else Leaving.STOPPING
             case _:
                 return self._absorb_for_group(event, now, effects)
@@ -150,9 +156,10 @@ class Node:
 
     def _absorb_advert(self, event: AdvertReceived, now: Instant) -> tuple[Group, ...] | None:
         peer = self.context.peers.get(event.advert.node)
-        if peer is None or not peer.hear(event.advert, now, confirmed=event.confirmed):
+        if peer is None:
             return ()
-        return None
+        news = peer.hear(event.advert, now, confirmed=event.confirmed, said_after=event.said_after)
+        return None if news else ()
 
     def _absorb_for_group(self, event: Event, now: Instant, effects: list[Effect]) -> tuple[Group, ...]:
         name = getattr(event, "group", None)
@@ -240,12 +247,8 @@ class Node:
 
     def _next_deadline(self, now: Instant) -> Instant:
         context = self.context
-        waits = [
-            self._next_advert,
-            self._next_audit,
-            context.holders.deadline,
-            context.peers.next_change(now),
-        ]
-        waits.append(self._stop_by if context.leaving is not Leaving.NO and not self._left else None)
-        waits.extend(group.deadline for group in self.groups.values())
-        return min((wait for wait in waits if wait is not None), default=now)
+        waits = [context.holders.deadline, context.peers.next_change(now)]
+        if context.leaving is not Leaving.NO and not self._left:
+            waits.append(self._stop_by)
+        waits.extend([group.deadline for group in self.groups.values()])
+        return min(self._next_advert, self._next_audit, *[wait for wait in waits if wait is not None])

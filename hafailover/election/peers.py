@@ -32,7 +32,9 @@ from hafailover.election.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
+
+    from hafailover.election.events import AdvertReceived
 
 REFUSAL_FRESH_MS = 1_500
 
@@ -50,14 +52,20 @@ class Liveness(Enum):
     @property
     def heard(self) -> bool:
         """Whether the peer still counts as there."""
-        return self in (Liveness.ALIVE, Liveness.LATE, Liveness.RESTARTING)
+        return self in HEARD
 
 
+HEARD = (Liveness.ALIVE, Liveness.LATE, Liveness.RESTARTING)
 AUDIBLE = (Liveness.ALIVE, Liveness.LATE)
+UNKNOWN_SINCE = -1  # before every instant: nothing is worked out yet
 
 
 class Peer:
-    """One peer: what it last said, and when."""
+    """One peer: what it last said, and when.
+
+    Its liveness is asked for many times in each event and changes rarely: it is worked out once, and holds until
+    the peer is heard or silence alone changes it.
+    """
 
     def __init__(self, member: Member, timing: Timing) -> None:
         self.member = member
@@ -66,10 +74,17 @@ class Peer:
         self.last_heard: Instant | None = None
         self.present_since: Instant = 0  # when its daemon was heard after an absence
         self._timing = timing
+        self._suspicion_ms = timing.dead_interval_ms // 2  # the silence from which the peer is suspected
         self._refusal_fresh_ms = max(REFUSAL_FRESH_MS, 3 * timing.interval_ms)
+        self._last_told: Advert | None = None
         self._groups: dict[GroupName, GroupAdvert] = {}
+        self._said_after: dict[GroupName, Instant] = {}
         self._refused_since: Instant | None = None
         self._refused_last: Instant = 0
+        self._liveness = Liveness.NEVER
+        self._judged_at: Instant = 0
+        self._holds_until: Instant = UNKNOWN_SINCE
+        self._next_change: Instant | None = None
 
     @property
     def name(self) -> NodeName:
@@ -81,12 +96,16 @@ class Peer:
         """Whether the peer's kernel has refused a datagram since the peer was last heard."""
         return self._refused_since is not None
 
-    def hear(self, advert: Advert, now: Instant, *, confirmed: bool) -> bool:
-        """Take in an advert; return whether anything in it differs from the one before."""
+    def hear(self, advert: Advert, now: Instant, *, confirmed: bool, said_after: Instant | None = None) -> bool:
+        """Take in an advert, not said before `said_after`; return whether it differs from the one before."""
         self.last_heard = now
         self._refused_since = None
-        if self.confirmed and not confirmed:
+        self._holds_until = UNKNOWN_SINCE
+        if confirmed and said_after is not None:
+            self._said_after.update((group.group, said_after) for group in advert.groups)
+        if (self.confirmed and not confirmed) or self.repeats(advert, confirmed=confirmed):
             return False
+        self._last_told = advert
         # With many groups an advert is told in parts, so each part updates only the groups that it names.
         head = replace(advert, groups=())
         news = [group for group in advert.groups if self._groups.get(group.group) != group]
@@ -95,8 +114,14 @@ class Peer:
         self._groups.update((group.group, group) for group in news)
         return changed
 
+    def repeats(self, advert: Advert, *, confirmed: bool) -> bool:
+        """Return whether an advert says what the one before said, word for word and with the same trust."""
+        told = self._last_told
+        return confirmed is self.confirmed and (advert is told or advert == told)
+
     def refuse(self, now: Instant) -> None:
         """Take in a refusal by the peer's kernel."""
+        self._holds_until = UNKNOWN_SINCE
         if self._refused_since is None:
             self._refused_since = now
         self._refused_last = now
@@ -105,31 +130,46 @@ class Peer:
         """Start the peer's silence anew: this node was asleep and cannot blame it."""
         if self.last_heard is not None:
             self.last_heard = now
+            self._holds_until = UNKNOWN_SINCE
 
     def forget(self) -> None:
         """Stop trusting what a peer said that is down: a recording of it must not sound confirmed."""
         self.confirmed = False
+        self._holds_until = UNKNOWN_SINCE
 
     def liveness(self, now: Instant) -> Liveness:
         """Return what this node believes of the peer at `now`."""
+        if not self._judged_at <= now < self._holds_until:
+            self._judge(now)
+        return self._liveness
+
+    def next_change(self, now: Instant) -> Instant | None:
+        """Return the earliest instant after `now` at which silence alone can change the liveness."""
+        if not self._judged_at <= now < self._holds_until:
+            self._judge(now)
+        return self._next_change
+
+    def _judge(self, now: Instant) -> None:
+        self._judged_at = now
+        self._liveness = self._liveness_at(now)
+        self._next_change = edge = self._edge_after(now)
+        # Without an edge nothing but a new datagram changes anything; a second is as good as for ever, and bounded.
+        self._holds_until = now + 1_000 if edge is None else edge
+
+    def _liveness_at(self, now: Instant) -> Liveness:
         if self._says(Leaving.STOPPING):
             return Liveness.LEFT
         base = self.last_heard if self.last_heard is not None else self._refused_since
         if base is None:
             return Liveness.NEVER
         silence_ms = now - base
-        if self.last_heard is not None and silence_ms < self.suspicion_ms:
+        if self.last_heard is not None and silence_ms < self._suspicion_ms:
             return Liveness.ALIVE
         if self._graced(now) and silence_ms < self._timing.restart_grace_ms:
             return Liveness.RESTARTING
         if self.last_heard is None:
             return Liveness.NEVER
         return Liveness.LATE if silence_ms < self._timing.dead_interval_ms else Liveness.DOWN
-
-    @property
-    def suspicion_ms(self) -> int:
-        """The silence from which the peer is suspected: half the dead interval."""
-        return self._timing.dead_interval_ms // 2
 
     def _graced(self, now: Instant) -> bool:
         if self._says(Leaving.RESTARTING):
@@ -140,20 +180,24 @@ class Peer:
         """Whether the peer itself, and not perhaps a recording of it, says that it leaves in this way."""
         return self.confirmed and self.advert is not None and self.advert.leaving is leaving
 
-    def next_change(self, now: Instant) -> Instant | None:
-        """Return the earliest instant after `now` at which silence alone can change the liveness."""
+    def _edge_after(self, now: Instant) -> Instant | None:
         base = self.last_heard if self.last_heard is not None else self._refused_since
         if base is None:
             return None
         timing = self._timing
-        edges = [base + self.suspicion_ms, base + timing.dead_interval_ms, base + timing.restart_grace_ms]
+        edges = [base + self._suspicion_ms, base + timing.dead_interval_ms, base + timing.restart_grace_ms]
         if self._refused_since is not None:
             edges.append(self._refused_last + self._refusal_fresh_ms + 1)
-        return min((edge for edge in edges if edge > now), default=None)
+        return min([edge for edge in edges if edge > now], default=None)
 
     def group(self, name: GroupName) -> GroupAdvert | None:
         """Return what the peer last said of a group."""
         return self._groups.get(name)
+
+    def at_rest_after(self, name: GroupName) -> Instant | None:
+        """Return an instant after which the peer has said that no move of the group by it is unresolved."""
+        advert = self._groups.get(name)
+        return None if advert is None or advert.moving else self._said_after.get(name)
 
     @property
     def claiming(self) -> bool:
@@ -163,6 +207,10 @@ class Peer:
     def hears(self, node: NodeName) -> bool:
         """Return whether the peer said that it hears the node."""
         return self.advert is not None and node in self.advert.hears
+
+    def hears_any(self, nodes: Collection[NodeName | None]) -> bool:
+        """Return whether the peer is one of the nodes, or said that it hears one."""
+        return self.name in nodes or (self.advert is not None and any(node in nodes for node in self.advert.hears))
 
 
 class PeerTable:
@@ -179,6 +227,19 @@ class PeerTable:
     def get(self, name: NodeName) -> Peer | None:
         """Return the peer of that name, None for a stranger."""
         return self._peers.get(name)
+
+    def repeats(self, event: AdvertReceived, now: Instant) -> bool:
+        """Take in an advert if it only repeats what a peer that is believed alive said; return whether it does.
+
+        Nearly all adverts are such. Where nothing else is due either, there is nothing to review.
+        """
+        peer = self._peers.get(event.advert.node)
+        if peer is None or self._believed[peer.name] is not Liveness.ALIVE:
+            return False
+        if not peer.repeats(event.advert, confirmed=event.confirmed):
+            return False
+        peer.hear(event.advert, now, confirmed=event.confirmed, said_after=event.said_after)
+        return True
 
     def heard(self, now: Instant) -> tuple[NodeName, ...]:
         """Return the peers whose own datagrams this node hears now."""
@@ -207,5 +268,5 @@ class PeerTable:
 
     def next_change(self, now: Instant) -> Instant | None:
         """Return when to sweep next."""
-        edges = (peer.next_change(now) for peer in self._peers.values())
-        return min((edge for edge in edges if edge is not None), default=None)
+        edges = [peer.next_change(now) for peer in self._peers.values()]
+        return min([edge for edge in edges if edge is not None], default=None)

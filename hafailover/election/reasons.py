@@ -56,7 +56,9 @@ class Reason(Enum):
     HOLDER_UNKNOWN = "the cloud has not yet said who holds the address"
     DISTRUST = "this node has just been asleep and does not trust its own view"
     GUARD_PENDING = "a guard has not answered yet"
-    GUARD_DENIED = "a guard says that the service still answers"
+    GUARD_DENIED = "a guard objects"
+    NO_QUORUM = "no majority of the configured nodes agrees that the holder is gone"
+    RETURNING = "this node had the address a short time ago, and a request of that time may still be under way"
 
     # why an operator's request was refused
     ACCEPTED = "accepted"

@@ -1,4 +1,9 @@
-"""A hand-over as the giving side sees it: who is to take over, and until when that is waited for."""
+"""A hand-over as the giving side sees it: who is to take over, and until when that is waited for.
+
+With `handover = "strict"` the giver goes quiet first: the guest answers no longer and the hook has ended before the
+successor is named, for nobody claims before being named. `successor` None: there is nobody to hand over to, and the
+group goes quiet because its service is at fault.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +16,52 @@ if TYPE_CHECKING:
 
 ANSWER_FACTOR = 3  # dead intervals within which the successor must have begun to claim
 RELEASE_MS = 30_000  # within which it must have finished
+HOOK_SLACK_MS = 5_000  # beyond the time limits of this hook and of one that may be running before it
 
 
 @dataclass(slots=True)
 class Release:
-    """One hand-over under way."""
+    """One hand-over under way; `hook` is the hook that has to end first, None where nothing has to."""
 
-    successor: NodeName
+    successor: NodeName | None
     reason: Reason
+    answer_ms: int
     began: Instant
-    answer_by: Instant
-    finish_by: Instant
+    quiet_by: Instant
+    hook: str | None = None
+    quiet_at: Instant | None = None
     claimed: bool = False
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has to end any more before the successor may claim."""
+        return self.quiet_at is not None
+
+    def hook_ended(self, hook: str, now: Instant) -> None:
+        """Take in that a hook has ended."""
+        if hook == self.hook and self.quiet_at is None:
+            self.quiet_at = now
+
     def overdue(self, now: Instant) -> bool:
-        """Whether the successor has not begun, or not finished, in time."""
-        return now >= (self.finish_by if self.claimed else self.answer_by)
+        """Whether the hook has not ended, or the successor has not begun, or not finished, in time."""
+        return now >= self.deadline
 
     @property
     def deadline(self) -> Instant:
         """When to look again without an event."""
-        return self.finish_by if self.claimed else self.answer_by
+        if self.quiet_at is None:
+            return self.quiet_by
+        return self.quiet_at + (RELEASE_MS if self.claimed else self.answer_ms)
 
 
 def release_to(successor: NodeName, reason: Reason, now: Instant, dead_interval_ms: int) -> Release:
-    """Begin a hand-over to a peer."""
-    return Release(successor, reason, now, now + ANSWER_FACTOR * dead_interval_ms, now + RELEASE_MS)
+    """Begin a hand-over to a peer, who may claim at once."""
+    return Release(successor, reason, ANSWER_FACTOR * dead_interval_ms, began=now, quiet_by=now, quiet_at=now)
+
+
+def release_quietly(
+    successor: NodeName | None, reason: Reason, now: Instant, dead_interval_ms: int, *, hook: str, hook_ms: int
+) -> Release:
+    """Begin to go quiet, then to hand over; `hook_ms` is the time limit of a hook."""
+    quiet_by = now + 2 * hook_ms + HOOK_SLACK_MS
+    return Release(successor, reason, ANSWER_FACTOR * dead_interval_ms, began=now, quiet_by=quiet_by, hook=hook)

@@ -20,6 +20,7 @@ class Situation:
     `master` is the liveness of the peer last known as master that has not stepped down, None where there is none;
     `loss` is why there is no master to wait for. For `taken_unheard` see `takeover`. `rank` counts the candidates
     before this node and `absent_ms` the time without a master; `turn_ms` is what each of those before is given.
+    `votes_due`: the other voters may just be about to miss the master too.
     """
 
     witness: bool = False
@@ -38,12 +39,15 @@ class Situation:
     taken_unheard: bool = False
     holder_known: bool = True
     held_by_me: bool = False
+    returning: bool = False
     holder_may_go_on: bool = False
     rival_claims: bool = False
     rank: int = 0
     absent_ms: int = 0
     turn_ms: int = 0
     guarded: bool = False
+    quorum: bool = True
+    votes_due: bool = False
     guards: GuardStatus = GuardStatus.NONE
 
 
@@ -74,7 +78,7 @@ def may_claim(situation: Situation) -> Verdict:
     reason = unfit(situation)
     if reason is not None:
         return Verdict(allowed=False, reason=reason)
-    if situation.offered:
+    if situation.offered and not situation.returning:
         return Verdict(allowed=True, reason=Reason.HANDED_OVER)
     reason = _not_now(situation)
     if reason is not None:
@@ -93,9 +97,12 @@ def _not_now(situation: Situation) -> Reason | None:
         (situation.held_by_me and not situation.rival_claims, None),
         (situation.hold_down, Reason.HOLD_DOWN),
         (situation.taken_unheard, Reason.TAKEN_UNHEARD),
+        (situation.returning, Reason.RETURNING),
         (situation.holder_may_go_on, Reason.HOLDER_ALIVE),
         (situation.rival_claims, Reason.OUTRANKED),
         (not waited_for_turn, Reason.OUTRANKED),
+        (situation.guarded and not situation.quorum and situation.votes_due, Reason.GUARD_PENDING),
+        (situation.guarded and not situation.quorum, Reason.NO_QUORUM),
         (situation.guarded and situation.guards is GuardStatus.PENDING, Reason.GUARD_PENDING),
         (situation.guarded and situation.guards is GuardStatus.DENIED, Reason.GUARD_DENIED),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import claiming
 from hafailover.election.effects import AskGuard, Refrained
-from hafailover.election.guards import GuardRound, GuardStatus
+from hafailover.election.guards import QUORUM, GuardRound, GuardStatus, majority
 from hafailover.election.peers import AUDIBLE, Liveness
 from hafailover.election.ranking import rank_of
 from hafailover.election.reasons import Reason
@@ -24,7 +24,9 @@ NOTEWORTHY = (
     Reason.GUARD_DENIED,
     Reason.HOLD_DOWN,
     Reason.MASTER_RESTARTING,
+    Reason.NO_QUORUM,
     Reason.PAUSED,
+    Reason.RETURNING,
     Reason.TAKEN_UNHEARD,
 )
 
@@ -47,6 +49,8 @@ def review_init(group: Group, now: Instant) -> None:
 def _resume(group: Group, now: Instant) -> None:
     """Go on as the master that an earlier run of this daemon was: nothing to ask, nothing to move."""
     group.term = max(group.term, 1)
+    if group.returns.needed:
+        group.emit(group.context.remember(group.name, group.term, moving=False, held=True))
     group.arm()
     group.become(State.MASTER, Reason.HELD_AT_START, now)
 
@@ -92,8 +96,7 @@ def follow(group: Group, now: Instant) -> None:
         group.outdate(now)
     if master.peer.confirmed:
         group.term = max(group.term, master.advert.term)
-        # A loss to a node that is heard is explained: should it die, nothing speaks against taking over.
-        group.hold_down_until = min(group.hold_down_until, now)
+        group.hold_down.explained(now)
 
 
 def drop_leftovers(group: Group, now: Instant) -> None:
@@ -110,7 +113,7 @@ def drop_leftovers(group: Group, now: Instant) -> None:
 
 def _suspect(group: Group, now: Instant) -> None:
     """At the first doubt about the master, gather what a claim will need while the dead interval runs on."""
-    if not _doubtful(group, now):
+    if group.context.me.witness or not _doubtful(group, now):
         group.suspected, group.guards = False, None
         return
     context = group.context
@@ -127,9 +130,10 @@ def _suspect(group: Group, now: Instant) -> None:
 
 def _ask_guards(group: Group, now: Instant) -> None:
     patience_ms = group.context.timing.dead_interval_ms // 2 + GUARD_SLACK_MS
-    group.guards = GuardRound(group.policy.guards, group.context.next_ids(), now, patience_ms)
+    asked = tuple(guard for guard in group.policy.guards if guard != QUORUM)
+    group.guards = GuardRound(asked, group.context.next_ids(), now, patience_ms)
     group.wait_until(group.guards.expires_at, now)
-    for guard in group.policy.guards:
+    for guard in asked:
         group.emit(AskGuard(group.name, guard, group.guards.round_id))
 
 
@@ -146,6 +150,7 @@ def situation(group: Group, now: Instant) -> Situation:
     absent_ms = 0 if group.absent_since is None else now - group.absent_since
     rank = rank_of(context.me.name, (*group.candidates(now), group.candidate))
     if group.absent_since is not None:
+        group.wait_until(group.absent_since + context.timing.interval_ms, now)
         group.wait_until(group.absent_since + rank * context.timing.dead_interval_ms, now)
     if group.guards is not None:
         group.wait_until(group.guards.expires_at, now)
@@ -162,16 +167,19 @@ def situation(group: Group, now: Instant) -> Situation:
         master=None if master is None else master.liveness,
         silent_for_dead_interval=_silent(group, master, now),
         loss=_loss(group, now),
-        hold_down=group.wait_until(group.hold_down_until, now),
+        hold_down=group.wait_until(group.hold_down.until, now),
         taken_unheard=group.takeovers.forbid,
         holder_known=sightings is not None,
         held_by_me=sightings is not None and all(group.mine(sighting) for sighting in sightings),
+        returning=group.returns.pending(group.policy.resources, now) is not None,
         holder_may_go_on=_holder_may_go_on(group, now),
         rival_claims=_rival_claims(group, now),
         rank=rank,
         absent_ms=absent_ms,
         turn_ms=context.timing.dead_interval_ms,
         guarded=_needs_guards(group, now),
+        quorum=_quorum(group, now),
+        votes_due=absent_ms < context.timing.interval_ms,
         guards=GuardStatus.NONE if group.guards is None else group.guards.status(now),
     )
 
@@ -217,9 +225,32 @@ def _holder_voice(group: Group, now: Instant) -> tuple[bool, Voice | None]:
 
 
 def _needs_guards(group: Group, now: Instant) -> bool:
-    """Return whether the holder is somebody whose silence, and not whose word, is the reason to claim."""
+    """Return whether the holder is somebody whose silence, and not whose word, is the reason to claim.
+
+    That it is no master is not enough of a word: the service may go on under a daemon that has just started.
+    """
     held_elsewhere, voice = _holder_voice(group, now)
-    return held_elsewhere and (voice is None or voice.liveness is not Liveness.ALIVE or not voice.peer.confirmed)
+    if not held_elsewhere:
+        return False
+    if voice is None or voice.liveness is not Liveness.ALIVE or not voice.peer.confirmed:
+        return True
+    drained = voice.peer.advert is not None and voice.peer.advert.drained
+    return voice.advert.state is not State.FAULT and not drained
+
+
+def _quorum(group: Group, now: Instant) -> bool:
+    """Return whether a majority of all nodes, witnesses and this one included, does not hear the holder.
+
+    Only who hears this node has a say: one that does not knows no more of it than of the holder.
+    """
+    context = group.context
+    if QUORUM not in group.policy.guards:
+        return True
+    seen = group.sightings(group.trust_after) or ()
+    holders = {context.node_holding(each.resource, each.holder) for each in seen}
+    say = [peer for peer in context.peers if peer.confirmed and peer.liveness(now) in AUDIBLE]
+    agree = sum(peer.hears(context.me.name) and not peer.hears_any(holders) for peer in say)
+    return majority(1 + agree, context.size)
 
 
 def _holder_may_go_on(group: Group, now: Instant) -> bool:

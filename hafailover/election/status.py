@@ -110,7 +110,7 @@ def _group(group: Group, now: Instant) -> GroupStatus:
         effective_priority=group.priority,
         eligible=group.advert().eligible,
         paused=group.paused,
-        hold_down_ms=max(0, group.hold_down_until - now),
+        hold_down_ms=max(0, group.hold_down.until - now),
         resources=tuple(_resource(group, resource) for resource in group.policy.resources),
         checks=tuple((name, weight, group.tracking.states[name]) for name, weight in group.policy.checks),
     )

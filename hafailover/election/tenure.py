@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.election import claiming
-from hafailover.election.effects import Answer
+from hafailover.election.effects import Answer, RunHook
 from hafailover.election.peers import AUDIBLE
 from hafailover.election.ranking import Candidate, outranks, ranked
 from hafailover.election.reasons import Reason
-from hafailover.election.release import release_to
-from hafailover.election.values import Instant, Leaving, NodeName, Sighting, State, Wish
+from hafailover.election.release import release_quietly, release_to
+from hafailover.election.values import Handover, Instant, Leaving, NodeName, Sighting, State, Wish
 
 if TYPE_CHECKING:
     from hafailover.election.events import FailoverAsked
     from hafailover.election.group import Group
+    from hafailover.election.release import Release
 
 WISH_MS = 5_000  # for how long a wish is repeated to the master
 RELEASE_RETRY_MS = 5_000  # after a hand-over that failed
@@ -26,8 +27,7 @@ def review_master(group: Group, now: Instant) -> None:
     if _deposed(group, now):
         return
     if group.fault:
-        reason = Reason.CHECK_FAILED if group.tracking.fault else Reason.GUEST_FAILED
-        group.become(State.FAULT, reason, now)
+        _fail(group, now)
         return
     _watch_claimants(group, now)
     if _isolated(group, now):
@@ -38,6 +38,15 @@ def review_master(group: Group, now: Instant) -> None:
         _hand_over_if_due(group, now)
 
 
+def _fail(group: Group, now: Instant) -> None:
+    """Go out of service; with a strict hand-over only after the hook, for the peers claim when they hear of it."""
+    reason = Reason.CHECK_FAILED if group.tracking.fault else Reason.GUEST_FAILED
+    if group.policy.handover is Handover.STRICT:
+        _go_quiet(group, None, reason, now)
+    else:
+        group.become(State.FAULT, reason, now)
+
+
 # -- losing it ---------------------------------------------------------------------------------------------------
 
 
@@ -46,6 +55,8 @@ def _deposed(group: Group, now: Instant) -> bool:
     if newer is not None and newer.advert.term > group.term:
         group.term = newer.advert.term
         done = group.state is State.RELEASING
+        if not done:
+            group.hold_down.lost_to_heard(now)
         step_down(group, Reason.HANDOVER_DONE if done else Reason.DEPOSED_BY_PEER, now)
         return True
     _question_rival(group, now)
@@ -54,7 +65,7 @@ def _deposed(group: Group, now: Instant) -> bool:
     if all(sighting.holder is None for sighting in _elsewhere(group, group.since)):
         claiming.begin(group, Reason.ADDRESS_LOST, now)
         return True
-    claiming.hold_down(group, now)
+    group.hold_down.lost(now)
     step_down(group, Reason.DEPOSED_BY_CLOUD, now)
     return True
 
@@ -71,7 +82,8 @@ def _elsewhere(group: Group, after: Instant) -> list[Sighting]:
 
     With the strategy "reassign" that leads by way of nobody.
     """
-    successor = group.context.member(group.release.successor) if group.release is not None else None
+    name = None if group.release is None else group.release.successor
+    successor = None if name is None else group.context.member(name)
     return [
         sighting
         for sighting in group.sightings(after) or ()
@@ -156,20 +168,46 @@ def _preempted(group: Group, best: Candidate, now: Instant) -> bool:
 
 
 def _release(group: Group, successor: NodeName, reason: Reason, now: Instant) -> None:
-    release = release_to(successor, reason, now, group.context.timing.dead_interval_ms)
+    if group.policy.handover is Handover.STRICT:
+        _go_quiet(group, successor, reason, now)
+        return
     group.become(State.RELEASING, reason, now)
-    group.release = release
+    group.release = release_to(successor, reason, now, group.context.timing.dead_interval_ms)
+
+
+def _go_quiet(group: Group, successor: NodeName | None, reason: Reason, now: Instant) -> None:
+    """Begin a strict hand-over: off the guest, and the hook has to end, before anybody is named."""
+    hook = "backup" if successor is not None else "fault"
+    group.disarm_all()
+    group.become(State.RELEASING, reason, now)
+    group.release = release_quietly(
+        successor,
+        reason,
+        now,
+        group.context.timing.dead_interval_ms,
+        hook=hook,
+        hook_ms=group.policy.hook_timeout_ms,
+    )
+    group.emit(RunHook(group.name, hook, awaited=True))
 
 
 def review_releasing(group: Group, now: Instant) -> None:
     """Go on serving until the successor is master; take it back where it does not become that."""
     if _deposed(group, now):
         return
-    if group.fault:
-        group.become(State.FAULT, Reason.CHECK_FAILED, now)
-        return
     release = group.release
     assert release is not None  # noqa: S101 - an invariant of the state
+    if release.hook is None and group.fault:
+        group.become(State.FAULT, Reason.CHECK_FAILED, now)
+    elif release.successor is None and (release.quiet or release.overdue(now)):
+        group.become(State.FAULT, release.reason, now)
+    elif release.quiet or release.overdue(now):
+        _await_successor(group, release, now)
+    else:
+        group.wait_until(release.deadline, now)
+
+
+def _await_successor(group: Group, release: Release, now: Instant) -> None:
     voices = (voice for voice in group.voices(now) if voice.peer.name == release.successor)
     successor = next(voices, None)
     if successor is not None and successor.advert.state is State.CLAIMING:
@@ -178,6 +216,8 @@ def review_releasing(group: Group, now: Instant) -> None:
     if gone or release.overdue(now):
         group.release_not_before = now + RELEASE_RETRY_MS
         group.context.watch(now)
+        if release.hook is not None:
+            group.arm()
         group.become(State.MASTER, Reason.HANDOVER_FAILED, now)
         if group.context.leaving is Leaving.STOPPING:
             step_down(group, Reason.STOPPING, now)

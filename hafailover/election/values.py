@@ -29,7 +29,10 @@ class State(Enum):
     @property
     def serves(self) -> bool:
         """Whether a node in this state stands for the group's addresses."""
-        return self in (State.MASTER, State.RELEASING)
+        return self in SERVING
+
+
+SERVING = (State.MASTER, State.RELEASING)
 
 
 class Leaving(Enum):
@@ -123,7 +126,16 @@ class GuardVerdict(Enum):
 
     ALLOW = "allow"
     DENY = "deny"
+    PASS = "pass"  # noqa: S105 - no password: what it looks at is in order, which says nothing of the other node
     UNKNOWN = "unknown"  # the guard could not find out in time; it does not stop a claim
+
+
+@dataclass(frozen=True, slots=True)
+class FenceResult:
+    """Whether the cloud has confirmed that an instance is powered off; `code` says why not, as the API does."""
+
+    stopped: bool
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +154,7 @@ class GroupAdvert:
     """What a node says of one group.
 
     `priority` is effective, -1023..1023. `eligible`: the node would claim if it were its turn.
-    `successor`: in RELEASING, the peer that is to claim. `hold_down_ms` ≥ 0.
+    `successor`: in RELEASING, the peer that is to claim. `moving`: a move by this node may be unresolved.
     """
 
     group: GroupName
@@ -152,6 +164,7 @@ class GroupAdvert:
     eligible: bool
     successor: NodeName | None = None
     wish: Wish | None = None
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,17 +225,24 @@ class Policy:
     isolation_timeout_ms: int = 30_000
     hold_down_ms: int = 30_000
     guards: tuple[str, ...] = ()
+    fence: bool = False  # power the old master off before an unplanned claim
+    hook_timeout_ms: int = 30_000
     checks: tuple[tuple[str, int], ...] = ()  # (name, weight)
 
 
 @dataclass(frozen=True, slots=True)
 class GroupMemory:
-    """What a group remembers across a restart of the daemon; `moving` while moves of its resources may be sent."""
+    """What a group remembers across a restart of the daemon.
+
+    `moving` while moves of its resources may be sent; `held` from then until the return rule no longer holds this
+    node back, which it does not in a pair.
+    """
 
     group: GroupName
     term: int = 0
     paused: bool = False
     moving: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,3 +251,4 @@ class Memory:
 
     drained: bool = False
     groups: tuple[GroupMemory, ...] = ()
+    lost: bool = False  # there was something to remember, and it could not be read

@@ -90,6 +90,7 @@ class _Job:
     argv: tuple[str, ...]
     env: dict[str, str]
     timeout_s: float
+    ended: Callable[[], None] | None
 
 
 class HookQueue:
@@ -112,13 +113,25 @@ class HookQueue:
         """Whether no hook runs and none waits."""
         return self._running is None and not self._waiting
 
-    def submit(self, hook: str, argv: tuple[str, ...], env: dict[str, str], timeout_s: float) -> None:
-        """Queue a hook; returns at once. An empty `argv` (none configured) and a closed queue run nothing."""
+    def submit(
+        self,
+        hook: str,
+        argv: tuple[str, ...],
+        env: dict[str, str],
+        timeout_s: float,
+        ended: Callable[[], None] | None = None,
+    ) -> None:
+        """Queue a hook; returns at once. An empty `argv` (none configured) and a closed queue run nothing.
+
+        `ended` is called when it does not run any more, or will not, whatever became of it.
+        """
+        job = _Job(hook, argv, env, timeout_s, ended)
         if not argv or self._closed:
+            self._end(job)
             return
         if len(self._waiting) >= MAX_WAITING:
-            self._report(_not_run(self._waiting.popleft(), DROPPED))
-        self._waiting.append(_Job(hook, argv, env, timeout_s))
+            self._drop(DROPPED)
+        self._waiting.append(job)
         if self._worker is None:
             self._worker = asyncio.get_running_loop().create_task(self._work())
 
@@ -136,22 +149,32 @@ class HookQueue:
             self._worker.cancel()
             await asyncio.wait((self._worker,), timeout=_KILL_S)
         if self._running is not None:
-            self._report(_not_run(self._running, "killed: the daemon had to end"))
+            self._report(self._running, _not_run(self._running, "killed: the daemon had to end"))
             self._running = None
         while self._waiting:
-            self._report(_not_run(self._waiting.popleft(), "not run: the daemon had to end"))
+            self._drop("not run: the daemon had to end")
 
     async def _work(self) -> None:
         while self._waiting:
             job = self._running = self._waiting.popleft()
             result = await run_hook(job.hook, job.argv, job.env, job.timeout_s)
             self._running = None
-            self._report(result)
+            self._report(job, result)
         self._worker = None
 
-    def _report(self, result: HookResult) -> None:
+    def _drop(self, error: str) -> None:
+        job = self._waiting.popleft()
+        self._report(job, _not_run(job, error))
+
+    def _report(self, job: _Job, result: HookResult) -> None:
         """Call back from the loop, so that what the callback raises cannot stop the queue."""
         asyncio.get_running_loop().call_soon(self._on_result, result)
+        self._end(job)
+
+    @staticmethod
+    def _end(job: _Job) -> None:
+        if job.ended is not None:
+            asyncio.get_running_loop().call_soon(job.ended)
 
 
 def _not_run(job: _Job, error: str) -> HookResult:

@@ -121,17 +121,18 @@ class Endpoint:
         answers = sessions.may_answer(message, echo, own, now_us)
         return Heard(
             peer=peer,
-            event=self._event(message.advert, standing),
+            event=self._event(message.advert, standing, echo),
             answer=self._answer(peer, message.boot, now_us) if answers else None,
         )
 
-    def _event(self, advert: Advert, standing: Standing) -> AdvertReceived | None:
+    def _event(self, advert: Advert, standing: Standing, echo: PeerRecord | None) -> AdvertReceived | None:
         if standing is Standing.HIDDEN:
             return None
         if not all(group.group in self._groups for group in advert.groups):
             groups = tuple(group for group in advert.groups if group.group in self._groups)
             advert = replace(advert, groups=groups)
-        return AdvertReceived(advert, self.name, standing is Standing.CONFIRMED)
+        said_after = echo.echo_us // 1000 if echo is not None and echo.boot == self._boot else None
+        return AdvertReceived(advert, self.name, standing is Standing.CONFIRMED, said_after)
 
     def _answer(self, peer: NodeName, boot: bytes, now_us: int) -> bytes | None:
         # One datagram is enough to be recognised by; the other groups come with the next advert.

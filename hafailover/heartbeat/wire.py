@@ -51,7 +51,7 @@ _STATE_NUMBERS: Final = {state: number for number, state in enumerate(_STATES)}
 _LEAVING: Final = {leaving.value: leaving for leaving in Leaving}
 _LEAVING_MASK, _DRAINED = 0b011, 0b100
 _HEARS, _CONFIRMED = 0b01, 0b10
-_ELIGIBLE, _WISHES = 0b01, 0b10
+_ELIGIBLE, _WISHES, _MOVING = 0b001, 0b010, 0b100
 
 
 class PathId(IntEnum):
@@ -194,7 +194,7 @@ class Codec:
         return _GROUP.pack(
             self._directory.group_id(group.group),
             _STATE_NUMBERS[group.state],
-            (_ELIGIBLE if group.eligible else 0) | (_WISHES if wish else 0),
+            (_ELIGIBLE if group.eligible else 0) | (_WISHES if wish else 0) | (_MOVING if group.moving else 0),
             group.priority,
             group.term,
             self._optional(group.successor),
@@ -262,7 +262,7 @@ class _Reader:
 
     def _group(self, fields: tuple[int, int, int, int, int, int, int, int]) -> GroupAdvert:
         number, state, flags, priority, term, successor, serial, target = fields
-        _require(number > 0 and state < len(_STATES) and flags <= (_ELIGIBLE | _WISHES), "group")
+        _require(number > 0 and state < len(_STATES) and flags <= (_ELIGIBLE | _WISHES | _MOVING), "group")
         _require(-MAX_PRIORITY <= priority <= MAX_PRIORITY, "priority")
         _require(term <= MAX_TERM, "term")
         if not flags & _WISHES:
@@ -275,6 +275,7 @@ class _Reader:
             eligible=bool(flags & _ELIGIBLE),
             successor=self._optional(successor),
             wish=Wish(serial, self._optional(target)) if flags & _WISHES else None,
+            moving=bool(flags & _MOVING),
         )
 
     def _optional(self, number: int) -> NodeName | None:

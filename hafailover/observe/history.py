@@ -52,6 +52,7 @@ def to_json(finished: FailoverFinished, at_ms: int) -> dict[str, Any]:
         "phases_s": {
             "detect": finished.detect_ms / 1000,
             "guard": finished.guard_ms / 1000,
+            "fence": finished.fence_ms / 1000,
             "cloud": finished.cloud_ms / 1000,
             "verify": finished.verify_ms / 1000,
             "guest": finished.guest_ms / 1000,

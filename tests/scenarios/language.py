@@ -4,8 +4,8 @@ A transcript answers an operator's question. Settings come first (`nodes`, `grou
 and `run`; `mark` begins the measuring of outage, moves, writes and reads, and `expect` says what must be true.
 Times are on the world's clock, in milliseconds since the transcript began.
 
-    nodes a:100 b:90                         names and priorities; the first holds the address at the beginning
-    group guards=vip preempt=5s              and: handover= hold_down= demote= strategy= checks=no
+    nodes a:100 b:90 w:witness               names and priorities; the first holds the address at the beginning
+    group guards=vip preempt=5s              and: handover= hook= fence=on hold_down= demote= strategy= checks=no
     timing interval=200ms dead=1s            and: grace= audit=
     cloud api=100ms task=500ms               what a request takes, and what the cloud takes to apply a write
     start [NODE..]  kill NODE  stop NODE  restart NODE       the daemon
@@ -81,6 +81,7 @@ class Story:
     def __init__(self) -> None:
         self.unmet: list[str] = []
         self._nodes: dict[str, int] = {}
+        self._witnesses: frozenset[str] = frozenset()
         self._group: dict[str, str] = {}
         self._timing = {"interval": "200ms", "dead": "1s", "grace": "3s", "audit": "30s"}
         self._cloud = {"api": "100ms", "task": "500ms"}
@@ -103,7 +104,14 @@ class Story:
             strategy = self._group.get("strategy", "migrate")
             api_ms, task_ms = duration_ms(self._cloud["api"]), duration_ms(self._cloud["task"])
             self._made = World(
-                self._nodes, self._policy(), self._times(), api_ms=api_ms, task_ms=task_ms, strategy=strategy
+                self._nodes,
+                self._policy(),
+                self._times(),
+                api_ms=api_ms,
+                task_ms=task_ms,
+                hook_ms=duration_ms(self._group.get("hook", "200ms")),
+                strategy=strategy,
+                witnesses=self._witnesses,
             )
             self._made.log = self._tell
             self._made.on_refusal = lambda name, action, code: self._say(name, f"{action}: {code}")
@@ -123,6 +131,7 @@ class Story:
             isolation_timeout_ms=duration_ms(given.get("demote", "30s")),
             hold_down_ms=duration_ms(given.get("hold_down", "30s")),
             guards=tuple(guards.split(",")) if guards else (),
+            fence="fence" in given,
             checks=() if given.get("checks") == "no" else ((CHECK, 0),),
         )
 
@@ -133,7 +142,9 @@ class Story:
     # -- settings ------------------------------------------------------------------------------------------------
 
     def do_nodes(self, *nodes: str) -> None:
-        self._nodes = {name: int(priority) for name, priority in (node.split(":") for node in nodes)}
+        given = dict(node.split(":") for node in nodes)
+        self._witnesses = frozenset(name for name, role in given.items() if role == "witness")
+        self._nodes = {name: 0 if role == "witness" else int(role) for name, role in given.items()}
 
     def do_group(self, *settings: str) -> None:
         self._group.update(_pairs(settings))
@@ -257,7 +268,7 @@ class Story:
         if text:
             self._say(name, text)
 
-    def _text(self, effect: Effect) -> str:  # noqa: PLR0911 - one line per kind of effect
+    def _text(self, effect: Effect) -> str:  # noqa: C901, PLR0911 - one line per kind of effect
         match effect:
             case fx.RoleChanged():
                 return f"{effect.old.value} -> {effect.new.value} ({effect.reason.label}), term {effect.term}"
@@ -271,6 +282,8 @@ class Story:
                 return "answers: accepted" if effect.accepted else f"answers: refused ({effect.reason.label})"
             case fx.RunHook():
                 return f"runs its {effect.hook} hook"
+            case fx.Fence():
+                return f"has {self._node(effect.holder)} powered off"
             case fx.StopAnswering():
                 return f"takes {effect.resource.id} off its guest"
             case fx.Arm():

@@ -18,6 +18,7 @@ from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.node import Node
 from hafailover.election.values import (
+    FenceResult,
     GuardVerdict,
     Member,
     Memory,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from hafailover.emulator.values import Handling
 
 LINK_MS = 1
+FENCE_MS = 2_000  # until the cloud confirms that an instance is off
 STRANGER = NodeSpec("stranger", "ins-zzzzzzzz", "eni-zzzzzzzz", "10.0.1.250")  # a machine without a daemon
 DIGEST = b"\0" * 8
 
@@ -66,7 +68,7 @@ class Host:
 class World:
     """Hosts, the network between them, and the cloud."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a world is made of, given once
         self,
         priorities: dict[str, int],
         policy: Policy,
@@ -75,13 +77,16 @@ class World:
         seed: int = 0,
         api_ms: int = 100,
         task_ms: int = 500,
+        hook_ms: int = 200,
         strategy: str = "migrate",
+        witnesses: frozenset[str] = frozenset(),
     ) -> None:
         self.now = 0
         self.policy = policy
         self.timing = timing
         self.seed = seed
         self.api_ms = api_ms
+        self.hook_ms = hook_ms
         self.strategy = strategy
         specs = tuple(
             NodeSpec(name, f"ins-{name * 8:.8}", f"eni-{name * 8:.8}", f"10.0.1.{17 + place}")
@@ -90,7 +95,16 @@ class World:
         network = build((*specs, STRANGER), tuple(resource.id for resource in policy.resources))
         self.cloud = Model(network, rules=Rules(task_ms=task_ms), seed=str(seed))
         self.hosts = {
-            name: Host(Member(NodeName(name), place, priority, specs[place].eni_id, specs[place].instance_id))
+            name: Host(
+                Member(
+                    NodeName(name),
+                    place,
+                    priority,
+                    specs[place].eni_id,
+                    specs[place].instance_id,
+                    witness=name in witnesses,
+                )
+            )
             for place, (name, priority) in enumerate(priorities.items())
         }
         self.cuts: set[tuple[str, str]] = set()  # (from, to): heartbeats are lost
@@ -217,7 +231,7 @@ class World:
         if due and not (self.hosts[name].frozen and ev.TimerExpired() in self.hosts[name].backlog):
             self.give(name, ev.TimerExpired(), run)
 
-    def _perform(self, name: str, host: Host, effect: Effect) -> None:
+    def _perform(self, name: str, host: Host, effect: Effect) -> None:  # noqa: C901 - one case per kind of effect
         match effect:
             case fx.Persist():
                 host.memory = effect.memory
@@ -233,6 +247,10 @@ class World:
                 Mover(self, name, effect).begin()
             case fx.AskGuard():
                 self._guard(name, effect)
+            case fx.RunHook() if effect.awaited:
+                self.at(self.now + self.hook_ms, self._later(name, ev.HookFinished(effect.group, effect.hook)))
+            case fx.Fence():
+                self.at(self.now + FENCE_MS, lambda: self._stop_instance(name, effect))
             case fx.Answer():
                 self.answers[effect.request_id] = effect
             case fx.Leave():
@@ -246,6 +264,15 @@ class World:
         error = "no such interface" if host.crippled else ""
         self.at(self.now, self._later(name, ev.GuestArmed(effect.group, effect.resource, error)))
 
+    def _stop_instance(self, name: str, effect: fx.Fence) -> None:
+        stopped = name not in self.api_cuts
+        if stopped:
+            self.power(
+                next(key for key, host in self.hosts.items() if host.member.eni_id == effect.holder), on=False
+            )
+        result = FenceResult(stopped=stopped, code="" if stopped else "ClientTimeout")
+        self.give(name, ev.FenceFinished(effect.group, effect.fence_id, result))
+
     def _later(self, name: str, event: Event) -> Callable[[], None]:
         run = self.hosts[name].run
         return lambda: self.give(name, event, run)
@@ -255,7 +282,8 @@ class World:
     def _broadcast(self, sender: str, effect: fx.SendAdverts) -> None:
         for name in self.hosts:
             if name != sender:
-                received = ev.AdvertReceived(effect.advert, "udp")
+                # It answers what the receiver had sent an interval ago at the latest.
+                received = ev.AdvertReceived(effect.advert, "udp", True, self.now - self.timing.interval_ms)
                 self.at(self.now + LINK_MS, lambda to=name, got=received: self._deliver(sender, to, got))  # type: ignore[misc]
 
     def _deliver(self, sender: str, name: str, event: ev.AdvertReceived) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
 
-STOP_MS = 15_000 + 1_000  # node.STOP_MS, and a second for the disk and the guest
+STOP_MS = 15_000 + 1_000  # node.STOP_MS, and a second for the disk and the guest; a strict hand-over's hook comes on top
 
 
 class StopEnds(Invariant):
@@ -38,7 +38,8 @@ class StopEnds(Invariant):
 
     def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:  # noqa: ARG002 - the base's signature
         asked = self._asked.get(process.boot)
-        if asked is not None and process.boot not in self._froze and process.clock > asked[0] + STOP_MS:
+        limit_ms = STOP_MS + max(group.quieting_ms for group in process.node.groups.values())
+        if asked is not None and process.boot not in self._froze and process.clock > asked[0] + limit_ms:
             self.broken(f"{process.name} was asked to stop {process.clock - asked[0]} ms ago")
 
     def on_effect(self, process: Process, effect: Effect) -> None:  # noqa: ARG002 - the base's signature

@@ -17,6 +17,7 @@ from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
 from hafailover.election.values import (
     Advert,
+    FenceResult,
     GroupMemory,
     GroupName,
     GuardVerdict,
@@ -356,7 +357,14 @@ async def test_a_claim_that_succeeded_is_counted_when_it_is_finished(stage: Stag
     assert 'reason="master_dead",result="done"} 1.0' in stage.metrics()
     last = stage.parts.history.last("vip")
     assert last is not None
-    assert last["phases_s"] == {"detect": 1.0, "guard": 0.005, "cloud": 0.6, "verify": 0.08, "guest": 0.002}
+    assert last["phases_s"] == {
+        "detect": 1.0,
+        "guard": 0.005,
+        "fence": 0.0,
+        "cloud": 0.6,
+        "verify": 0.08,
+        "guest": 0.002,
+    }
     assert (logs[0]["event"], logs[0]["reason"], logs[0]["to"]) == ("failover", "master_dead", "web-a")
 
 
@@ -407,6 +415,51 @@ async def test_hooks_run_in_order_and_are_told_of_the_change(make_stage: MakeSta
     assert (second["hook"], second["result"], second["exit_code"]) == ("backup", "failed", 3)
     assert second["log_level"] == "error"
     assert 'hook="backup",node="web-a",result="failed"} 1.0' in stage.metrics()
+
+
+async def test_a_hook_that_is_awaited_tells_when_it_has_ended(make_stage: MakeStage, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    notify = model.Notify(backup=script(tmp_path / "backup", f"sleep 0.1; touch {ran}; exit 1"))
+    stage = make_stage(replace(NONE, notify=notify))
+    stage.performer.perform(role(State.MASTER, State.RELEASING, Reason.OPERATOR))
+    stage.performer.perform(fx.RunHook(GROUP, "backup"))
+    stage.performer.perform(fx.RunHook(GROUP, "backup", awaited=True))
+    await until(lambda: ev.HookFinished(GROUP, "backup") in stage.posted)
+    assert ran.exists()
+    assert 'hook="backup",node="web-a",result="failed"} 2.0' in stage.metrics(), "not the earlier one"
+
+
+async def test_where_there_is_none_it_has_ended_at_once(make_stage: MakeStage) -> None:
+    stage = make_stage(NONE)
+    stage.performer.perform(role(State.MASTER, State.RELEASING, Reason.OPERATOR))
+    stage.performer.perform(fx.RunHook(GROUP, "backup", awaited=True))
+    await until(lambda: ev.HookFinished(GROUP, "backup") in stage.posted)
+
+
+# -- fences ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_fence_powers_the_instance_behind_the_holder_off(stage: Stage, emulator: Emulator) -> None:
+    stage.performer.perform(fx.ReadHolders())
+    await stage.settle()
+    with capture_logs() as logs:
+        stage.performer.perform(fx.Fence(GROUP, 4, ADDRESS, SECOND.eni_id))
+        ended = await stage.event(ev.FenceFinished)
+    assert ended == ev.FenceFinished(GROUP, 4, FenceResult(stopped=True))
+    assert emulator.model.network.instances[SECOND.instance_id].state is InstanceState.STOPPED
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("fence", "warning"),
+        ("fence_ended", "warning"),
+    ]
+    assert logs[1]["instance"] == SECOND.instance_id
+
+
+async def test_what_stands_behind_a_stranger_is_not_known(stage: Stage) -> None:
+    with capture_logs() as logs:
+        stage.performer.perform(fx.Fence(GROUP, 4, ADDRESS, "eni-zzzzzzzz"))
+        ended = await stage.event(ev.FenceFinished)
+    assert ended.result == FenceResult(stopped=False, code="InstanceUnknown")
+    assert logs[1]["log_level"] == "error"
 
 
 async def test_a_hook_that_takes_too_long_is_a_timeout(make_stage: MakeStage, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_what_is_no_state_file_is_set_aside_and_told_in_short(tmp_path: Path, te
     with pytest.raises((ValueError, KeyError, TypeError, RecursionError), match=said):
         statefile.decode(text)
     memory, complaint = statefile.load(tmp_path)
-    assert memory == Memory()
+    assert memory == Memory(lost=True)
     assert "is not a state file" in complaint
     assert len(complaint) < 400 + len(str(tmp_path))
     assert (tmp_path / "state.unreadable").read_bytes() == text
@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_set_aside_does_not_end_the_start(tmp_path: Path) 
     (tmp_path / "state.json").write_bytes(b"{}")
     (tmp_path / "state.unreadable").mkdir()
     memory, complaint = statefile.load(tmp_path)
-    assert memory == Memory()
+    assert memory == Memory(lost=True)
     assert "could not be renamed to state.unreadable: Is a directory" in complaint
 
 

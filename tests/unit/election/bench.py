@@ -138,12 +138,14 @@ class Bench:
         drained: bool = False,
         successor: NodeName | None = None,
         wish: Wish | None = None,
+        moving: bool = False,
+        hears: tuple[NodeName, ...] = (B,),
         confirmed: bool = True,
+        said_after: int | None = None,
     ) -> tuple[Effect, ...]:
-        said = GroupAdvert(GROUP, state, term, priority, eligible, successor, wish)
-        return self.give(
-            ev.AdvertReceived(Advert(name, DIGEST, leaving, drained, (B,), (said,)), "udp", confirmed=confirmed)
-        )
+        said = GroupAdvert(GROUP, state, term, priority, eligible, successor, wish, moving)
+        advert = Advert(name, DIGEST, leaving, drained, hears, (said,))
+        return self.give(ev.AdvertReceived(advert, "udp", confirmed, said_after))
 
     def read(self, *holders: str | None, settled: bool = True, asked_at: int | None = None) -> tuple[Effect, ...]:
         """Answer a reading: one holder for each resource of the group, or one for all."""

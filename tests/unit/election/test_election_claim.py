@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from hafailover.election.claim import LAG_MS, SETTLE_MS, UNRESOLVED_LOOK_MS, Cause, Claim
+from hafailover.election.claim import SETTLE_MS, UNRESOLVED_LOOK_MS, Cause, Claim
+from hafailover.election.context import Context
 from hafailover.election.effects import Move
 from hafailover.election.events import HoldersRead, MoveFinished
 from hafailover.election.holders import Holders
 from hafailover.election.ledger import Ledger
 from hafailover.election.reasons import Reason
+from hafailover.election.returns import LAG_MS, Returns
 from hafailover.election.values import MoveResult, Outcome, Resource, Sighting
 from tests.unit.election.bench import (
     APPLIED,
@@ -22,6 +24,7 @@ from tests.unit.election.bench import (
     OTHER,
     QUOTA,
     THROTTLED,
+    TIMING,
     UNKNOWN,
     VIP,
 )
@@ -45,8 +48,17 @@ class Attempt:
         cause = Cause(Reason.MASTER_DEAD, planned=False, source=None)
         self.orphans: tuple[str, ...] = ()
         self.ledger = Ledger(LIFE_MS)
+        context = Context(MEMBERS[1], MEMBERS[:2], TIMING, Most(), NOW)
         self.claim = Claim(
-            GROUP, resources, MEMBERS[1], cause, now=NOW, trust_after=trust_after, rng=Most(), ledger=self.ledger
+            GROUP,
+            resources,
+            MEMBERS[1],
+            cause,
+            now=NOW,
+            trust_after=trust_after,
+            rng=Most(),
+            ledger=self.ledger,
+            returns=Returns(GROUP, context),
         )
 
     def done(self) -> bool:

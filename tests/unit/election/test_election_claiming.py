@@ -8,7 +8,6 @@ import pytest
 
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
-from hafailover.election.claiming import LOSSES_FORGOTTEN_MS, hold_down
 from hafailover.election.effects import Persist
 from hafailover.election.values import CheckState, GuardVerdict, Handover, Leaving, State
 from tests.unit.election.bench import (
@@ -215,8 +214,8 @@ def test_who_was_slower_gives_way_and_holds_off() -> None:
     bench.read("eni-c")
     assert bench.state() is State.BACKUP
     assert reasons(bench.all(fx.RoleChanged))[-1] == "claim_lost"
-    assert bench.group.hold_down_until == bench.now + 30_000
-    assert bench.group.losses == 1
+    assert bench.group.hold_down.until == bench.now + 30_000
+    assert bench.group.hold_down.losses == 1
 
 
 def test_but_not_where_the_faster_one_is_heard() -> None:
@@ -225,7 +224,7 @@ def test_but_not_where_the_faster_one_is_heard() -> None:
     bench.finish(CONFLICT)
     bench.read("eni-c")
     assert bench.state() is State.BACKUP
-    assert bench.group.losses == 0
+    assert bench.group.hold_down.losses == 0
 
 
 def test_nor_where_the_faster_one_is_heard_and_not_yet_done() -> None:
@@ -238,7 +237,7 @@ def test_nor_where_the_faster_one_is_heard_and_not_yet_done() -> None:
     bench.finish(CONFLICT, OTHER)
     bench.read("eni-c", "eni-a")
     assert reasons(bench.all(fx.RoleChanged))[-1] == "claim_lost"
-    assert bench.group.losses == 0, "where each has a part of it, nobody would serve"
+    assert bench.group.hold_down.losses == 0, "where each has a part of it, nobody would serve"
 
 
 def test_a_lost_claim_ends_when_the_last_of_its_calls_has() -> None:
@@ -252,27 +251,6 @@ def test_a_lost_claim_ends_when_the_last_of_its_calls_has() -> None:
     assert bench.state() is State.CLAIMING, "the other address may still be on its way here"
     bench.finish(UNKNOWN, OTHER)
     assert bench.state() is State.BACKUP
-
-
-@pytest.mark.parametrize(
-    ("losses", "hold_down_ms"),
-    [(1, 30_000), (2, 60_000), (3, 120_000), (5, 480_000), (6, 600_000), (7, 600_000), (40, 600_000)],
-)
-def test_the_hold_down_doubles_up_to_ten_minutes(losses: int, hold_down_ms: int) -> None:
-    bench = Bench().as_backup()
-    for _ in range(losses):
-        hold_down(bench.group, bench.now)
-    assert bench.group.hold_down_until == bench.now + hold_down_ms
-
-
-@pytest.mark.parametrize(
-    ("after", "hold_down_ms"), [(LOSSES_FORGOTTEN_MS - 1, 60_000), (LOSSES_FORGOTTEN_MS, 30_000)]
-)
-def test_losses_are_forgotten_after_an_hour(after: int, hold_down_ms: int) -> None:
-    bench = Bench().as_backup()
-    hold_down(bench.group, bench.now)
-    hold_down(bench.group, bench.now + after)
-    assert bench.group.hold_down_until == bench.now + after + hold_down_ms
 
 
 def test_leaving_to_restart_gives_the_claim_up_too() -> None:

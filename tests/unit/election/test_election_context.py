@@ -28,8 +28,8 @@ def test_a_term_is_remembered_with_all_else(context: Context) -> None:
     assert context.drained
     assert context.memory_of(GROUP).term == 3
     assert context.memory_of(GroupName("new")) == GroupMemory(GroupName("new"))
-    remembered = GroupMemory(GROUP, 4, paused=True, moving=True)
-    assert context.remember(GROUP, 4, moving=True) == Persist(Memory(True, (remembered, other)))
+    remembered = GroupMemory(GROUP, 4, paused=True, moving=True, held=True)
+    assert context.remember(GROUP, 4, moving=True, held=True) == Persist(Memory(True, (remembered, other)))
 
 
 def test_members_and_holders_have_names(context: Context) -> None:

@@ -275,14 +275,14 @@ def test_who_could_not_does_not(begin: str) -> None:
     elif begin == "leave":
         bench.give(ev.StopAsked(restarting=True))
     else:
-        bench.group.hold_down_until = bench.now + 1
+        bench.group.hold_down.until = bench.now + 1
     assert not eligible(bench)
 
 
 @pytest.mark.parametrize(("early", "willing"), [(1, False), (0, True)])
 def test_hold_down_ends_at_its_instant(early: int, *, willing: bool) -> None:
     bench = Bench().as_backup()
-    bench.group.hold_down_until = bench.now + early
+    bench.group.hold_down.until = bench.now + early
     assert eligible(bench) is willing
 
 
@@ -354,6 +354,6 @@ def test_a_loss_lengthens_the_next_hold_down() -> None:
     bench = Bench()
     lengths = []
     for losses in range(4):
-        bench.group.losses = losses
-        lengths.append(bench.group.hold_down_ms)
+        bench.group.hold_down.losses = losses
+        lengths.append(bench.group.hold_down.length_ms)
     assert lengths == [30_000, 30_000, 60_000, 120_000]

@@ -12,15 +12,14 @@ LOST = MoveResult(Outcome.UNKNOWN, "ClientTimeout", open_ms=6_000)
 
 
 def test_nothing_is_open_at_first() -> None:
-    assert Ledger(LIFE_MS).open_until(VIP, 0) is None
+    assert Ledger(LIFE_MS).open_until(0) is None
 
 
 @pytest.mark.parametrize(("at", "until"), [(6_999, 7_000), (7_000, None), (7_001, None)])
 def test_what_was_never_answered_is_open_until_it_cannot_be_accepted(at: int, until: int | None) -> None:
     ledger = Ledger(LIFE_MS)
     ledger.ended(VIP, LOST, 1_000)
-    assert ledger.open_until(VIP, at) == until
-    assert ledger.open_until(OTHER, at) is None
+    assert ledger.open_until(at) == until
 
 
 @pytest.mark.parametrize(
@@ -30,7 +29,7 @@ def test_an_answer_of_any_kind_settles_it(result: MoveResult) -> None:
     ledger = Ledger(LIFE_MS)
     ledger.ended(VIP, LOST, 1_000)
     ledger.ended(VIP, result, 2_000)
-    assert ledger.open_until(VIP, 2_000) is None
+    assert ledger.open_until(2_000) is None
 
 
 def test_a_reading_that_shows_the_effect_settles_it() -> None:
@@ -38,11 +37,11 @@ def test_a_reading_that_shows_the_effect_settles_it() -> None:
     ledger.ended(VIP, LOST, 1_000)
     ledger.arrived(VIP)
     ledger.arrived(OTHER)
-    assert ledger.open_until(VIP, 1_000) is None
+    assert ledger.open_until(1_000) is None
 
 
 def test_what_an_earlier_run_may_have_sent_is_open_for_a_whole_life() -> None:
     ledger = Ledger(LIFE_MS)
     ledger.inherit((VIP, OTHER), 500)
-    assert ledger.open_until(OTHER, 500 + LIFE_MS - 1) == 500 + LIFE_MS
-    assert ledger.open_until(OTHER, 500 + LIFE_MS) is None
+    assert ledger.open_until(500 + LIFE_MS - 1) == 500 + LIFE_MS
+    assert ledger.open_until(500 + LIFE_MS) is None

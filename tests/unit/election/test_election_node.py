@@ -311,4 +311,4 @@ def test_a_refusal_is_taken_in() -> None:
 @pytest.mark.parametrize("moving", [False, True])
 def test_a_run_that_ended_in_mid_claim_may_have_a_request_under_way(*, moving: bool) -> None:
     bench = Bench(memory=Memory(groups=(GroupMemory(GROUP, term=3, moving=moving),)))
-    assert (bench.group.ledger.open_until(VIP, bench.now) is not None) is moving
+    assert (bench.group.ledger.open_until(bench.now) is not None) is moving

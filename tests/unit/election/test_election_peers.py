@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from hafailover.election.events import AdvertReceived
 from hafailover.election.peers import AUDIBLE, REFUSAL_FRESH_MS, Liveness, Peer, PeerTable
 from hafailover.election.values import Advert, GroupAdvert, Leaving, NodeName, State, Timing
 from tests.unit.election.bench import DIGEST, GROUP, MEMBERS, TIMING, A, B, C
@@ -238,4 +241,40 @@ def test_a_peer_that_only_refused_needs_no_excuse(table: PeerTable) -> None:
     peer.refuse(NOW)
     table.sweep(NOW)
     table.excuse_all(NOW + 100)
-    assert peer.last_heard is None
+    before = peer.last_heard
+    assert before is None
+
+
+def test_what_is_believed_is_worked_out_anew_when_something_is_heard() -> None:
+    peer = heard()
+    assert peer.liveness(NOW + 399) is Liveness.LATE
+    assert peer.liveness(NOW + 100) is Liveness.ALIVE  # asked about an earlier moment
+    peer.hear(advert(), NOW + 399, confirmed=True)
+    assert peer.liveness(NOW + 399) is Liveness.ALIVE
+    peer.hear(advert(leaving=Leaving.STOPPING), NOW + 399, confirmed=True)
+    assert peer.liveness(NOW + 399) is Liveness.LEFT
+    peer.forget()
+    assert peer.liveness(NOW + 399) is Liveness.ALIVE
+
+
+def test_a_repetition_is_taken_in_and_is_no_news() -> None:
+    table = PeerTable(MEMBERS, TIMING)
+    said, changed = AdvertReceived(advert(), "udp"), AdvertReceived(advert(State.MASTER), "udp")
+    assert table.repeats(said, NOW) is False  # never heard: its first word is news
+    peer = table.get(A)
+    assert peer is not None
+    before = peer.last_heard
+    assert before is None
+    peer.hear(said.advert, NOW, confirmed=True)
+    assert table.repeats(said, NOW) is False  # not yet believed alive
+    table.sweep(NOW)
+    assert table.repeats(AdvertReceived(advert(), "udp"), NOW + 100) is True
+    assert table.repeats(changed, NOW + 150) is False
+    assert table.repeats(AdvertReceived(advert(), "udp", confirmed=False), NOW + 150) is False
+    assert peer.last_heard == NOW + 100
+    assert table.sweep(NOW + 299) == ()
+
+
+def test_a_stranger_repeats_nothing() -> None:
+    said = replace(advert(), node=NodeName("stranger"))
+    assert PeerTable(MEMBERS, TIMING).repeats(AdvertReceived(said, "udp"), NOW) is False

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hafailover.election.reasons import Reason
-from hafailover.election.release import release_to
+from hafailover.election.release import HOOK_SLACK_MS, release_quietly, release_to
 from tests.unit.election.bench import B
 
 
@@ -20,3 +20,26 @@ def test_and_thirty_seconds_to_finish(after: int, *, overdue: bool) -> None:
     release.claimed = True
     assert release.deadline == 35_000
     assert release.overdue(5_000 + after) is overdue
+
+
+def test_one_that_goes_quiet_first_gives_its_hook_and_one_before_it_their_time() -> None:
+    release = release_quietly(B, Reason.OPERATOR, 5_000, 400, hook="backup", hook_ms=700)
+    assert (release.quiet, release.deadline) == (False, 5_000 + 1_400 + HOOK_SLACK_MS)
+    assert not release.overdue(release.deadline - 1)
+    assert release.overdue(release.deadline)
+
+
+def test_and_the_successor_its_time_from_then_on() -> None:
+    release = release_quietly(B, Reason.OPERATOR, 5_000, 400, hook="backup", hook_ms=700)
+    release.hook_ended("fault", 5_100)
+    assert not release.quiet
+    release.hook_ended("backup", 5_200)
+    assert (release.quiet, release.deadline) == (True, 5_200 + 1_200)
+    release.hook_ended("backup", 5_900)
+    assert release.deadline == 5_200 + 1_200, "it ends once"
+
+
+def test_where_nothing_has_to_end_it_is_quiet_at_once() -> None:
+    release = release_to(B, Reason.OPERATOR, 5_000, 400)
+    release.hook_ended("backup", 5_300)
+    assert (release.quiet, release.quiet_at) == (True, 5_000)

@@ -9,6 +9,7 @@ import pytest
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
+from hafailover.election.returns import LAG_MS
 from hafailover.election.standby import GUARD_SLACK_MS
 from hafailover.election.values import (
     CheckState,
@@ -24,6 +25,7 @@ from tests.unit.election.bench import (
     GROUP,
     OTHER,
     POLICY,
+    TIMING,
     VIP,
     A,
     B,
@@ -183,9 +185,9 @@ def test_a_loss_that_is_explained_ends_the_hold_down() -> None:
     bench = Bench().as_claimant()
     bench.finish(CONFLICT)
     bench.read("eni-c")
-    assert bench.group.hold_down_until > bench.now
+    assert bench.group.hold_down.until > bench.now
     bench.hear(C, State.MASTER, 5)
-    assert bench.group.hold_down_until == bench.now
+    assert bench.group.hold_down.until == bench.now
 
 
 # -- suspecting --------------------------------------------------------------------------------------------------
@@ -419,6 +421,8 @@ def test_a_restarted_ex_master_does_not_rob_the_node_that_took_over_unheard() ->
     bench.run(3_600)
     assert why(bench) is Reason.TAKEN_UNHEARD
     bench.read(None)
+    assert why(bench) is Reason.RETURNING
+    bench.run(TIMING.request_life_ms + LAG_MS)
     assert bench.state() is State.CLAIMING
 
 
@@ -431,7 +435,7 @@ def test_hold_down_ends_by_itself(early: int, state: State) -> None:
     bench.now += 1
     bench.read("eni-a")
     assert bench.state() is State.BACKUP
-    bench.run(bench.group.hold_down_until - bench.now - early, A)
+    bench.run(bench.group.hold_down.until - bench.now - early, A)
     assert bench.state() is state
 
 

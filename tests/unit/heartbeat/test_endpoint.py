@@ -94,6 +94,29 @@ def test_two_nodes_that_start_at_once_are_sure_of_each_other_within_one_interval
     assert b.confirmed == [False, False, True, True]
 
 
+def test_an_advert_tells_before_when_it_was_not_said() -> None:
+    a, b = Node(A, 1), Node(B, 1)
+    talk(a, b, 7_000)
+    b.hear(a.tick(9_000), 9_500)
+    a.hear(b.tick(11_999), 20_000)
+    assert a.events[-1].said_after == 9
+    a.hear(b.tick(50_000), 60_000)
+    assert a.events[-1].said_after == 9, "nothing newer of its own is repeated in it"
+
+
+def test_of_what_repeats_nothing_it_is_not_known() -> None:
+    a, b = Node(A, 1), Node(B, 1)
+    a.hear(b.tick(5_000), 6_000)
+    assert [event.said_after for event in a.events] == [None]
+
+
+def test_nor_of_what_repeats_a_former_daemon() -> None:
+    a, b, again = Node(A, 1), Node(B, 1), Node(A, 2)
+    talk(a, b, 7_000)
+    again.hear(b.tick(8_000), 9_000)
+    assert [event.said_after for event in again.events] == [None]
+
+
 def test_a_node_that_joins_is_confirmed_by_its_answer_to_the_first_answer() -> None:
     a, b = Node(A, 1), Node(B, 1)
     a.tick()

@@ -225,7 +225,7 @@ def test_one_group_between_two_nodes_is_145_bytes() -> None:
         (85, struct.pack(">I", node_id(NODES[1])), "malformed: peer twice"),  # the same peer twice
         (118, bytes(4), "malformed: group"),  # group id
         (122, b"\x06", "malformed: group"),  # state
-        (123, b"\x04", "malformed: group"),  # group flags
+        (123, b"\x08", "malformed: group"),  # group flags
         (124, struct.pack(">h", MAX_PRIORITY + 1), "malformed: priority"),
         (124, struct.pack(">h", -MAX_PRIORITY - 1), "malformed: priority"),
         (141, b"\x01", "malformed: wish"),  # serial without a wish

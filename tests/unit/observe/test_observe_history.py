@@ -38,7 +38,7 @@ def test_a_record_has_the_shape_of_last_failover() -> None:
         "to": "web-a",
         "term": 3,
         "moves": 1,
-        "phases_s": {"detect": 1.0, "guard": 0.0, "cloud": 0.612, "verify": 0.08, "guest": 0.004},
+        "phases_s": {"detect": 1.0, "guard": 0.0, "fence": 0.0, "cloud": 0.612, "verify": 0.08, "guest": 0.004},
     }
     assert history.last("vip") == record
     assert history.last("db") is None

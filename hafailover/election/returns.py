@@ -1,0 +1,93 @@
+"""The return rule: with three members and more, when a node may ask again for what it lately had.
+
+The cloud compares the holder with the one that a move names, and that is not enough for three: an address that went
+a, b, a looks to it like one that never left a, and what c asked for in a's first tenure may take it in a's second.
+So a node does not bring about a second tenure of its own while such a request may be under way. Since it last may
+have held the resource, or had a move of it open that may have been applied, it must have read that another holds it
+by a question asked `LAG_MS` later, and then either
+
+* a request's whole life and `LAG_MS` have passed since that question, or
+* every other member has said, `LAG_MS` or more after it, that no move by it is unresolved.
+
+A move that had no effect changes nothing. Two members need none of this, for each has one move at most. The models
+behind each word of it: `dwell.pml`, docs/failure-model.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hafailover.election.context import Context
+    from hafailover.election.values import GroupName, Instant, Resource, Sighting
+
+LAG_MS = 3_000  # so much older than its question a reading's answer may be
+LOOK_MS = 500  # between two looks while a reading or a peer's word is on its way
+
+
+class Returns:
+    """What one node lately had of one group, and may not ask for yet."""
+
+    def __init__(self, group: GroupName, context: Context) -> None:
+        self._group = group
+        self._context = context
+        self._others = tuple(peer for peer in context.peers if not peer.member.witness)
+        self._had_until: dict[Resource, Instant] = {}
+        self._away_since: dict[Resource, Instant] = {}
+
+    @property
+    def needed(self) -> bool:
+        """Whether there are enough members for a resource to come back by way of a third."""
+        return len(self._others) > 1
+
+    def had(self, resources: Iterable[Resource], until: Instant) -> None:
+        """Take in that this node may have held these, up to an instant."""
+        if not self.needed:
+            return
+        for resource in resources:
+            self._had_until[resource] = max(until, self._had_until.get(resource, until))
+            self._away_since.pop(resource, None)
+
+    def see(self, sighting: Sighting, now: Instant) -> None:
+        """Take in the latest reading of a resource."""
+        resource = sighting.resource
+        if sighting.holder == self._context.me.holder_id(resource):
+            self.had((resource,), now)
+            return
+        had_until, asked_at = self._had_until.get(resource), self._context.holders.asked_at
+        if had_until is None or asked_at is None or resource in self._away_since or not sighting.settled:
+            return
+        if asked_at >= had_until + LAG_MS:
+            self._away_since[resource] = asked_at
+
+    def wait(self, resource: Resource, now: Instant) -> Instant | None:
+        """Return when to look again whether this node may ask for the resource; None where it may now."""
+        had_until = self._had_until.get(resource)
+        if had_until is None:
+            return None
+        away_since = self._away_since.get(resource)
+        if away_since is None:
+            return self._read(had_until + LAG_MS, now)
+        over = away_since + LAG_MS + self._context.timing.request_life_ms
+        if now > over or self._all_at_rest(away_since + LAG_MS):
+            del self._had_until[resource], self._away_since[resource]
+            return None
+        return min(over, now + LOOK_MS) + 1
+
+    def pending(self, resources: Iterable[Resource], now: Instant) -> Instant | None:
+        """Return when to look again whether this node may ask for all of them; None where it may now."""
+        waits = [self.wait(resource, now) for resource in resources]
+        return max((wait for wait in waits if wait is not None), default=None)
+
+    def _read(self, after: Instant, now: Instant) -> Instant:
+        if now < after:
+            return after
+        asked_at = self._context.holders.asked_at
+        self._context.holders.need(after if asked_at is None or asked_at < after else now)
+        return now + LOOK_MS
+
+    def _all_at_rest(self, after: Instant) -> bool:
+        said = (peer.at_rest_after(self._group) for peer in self._others)
+        return all(instant is not None and instant >= after for instant in said)
