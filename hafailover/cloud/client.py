@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from hafailover.cloud import fencing
 from hafailover.cloud.api import Api, ApiCall
 from hafailover.cloud.dating import GRAIN_S, life_s
 from hafailover.cloud.outcome import (
@@ -19,7 +20,7 @@ from hafailover.cloud.outcome import (
 )
 from hafailover.cloud.plan import next_call, sightings, touched
 from hafailover.cloud.replies import Eni, TaskStatus, parse_enis, parse_instance_state, parse_task
-from hafailover.election.values import MoveResult, Outcome, Refusal, Resource, ResourceKind, Sighting
+from hafailover.election.values import FenceResult, MoveResult, Outcome, Refusal, Resource, ResourceKind, Sighting
 from hafailover.errors import CloudError
 
 if TYPE_CHECKING:
@@ -140,6 +141,13 @@ class Cloud:
         parameters: dict[str, object] = {"InstanceIds": [instance_id], "Offset": 0, "Limit": 1}
         response = await self._ask("DescribeInstancesStatus", parameters, "cvm")
         return parse_instance_state(response, instance_id)
+
+    async def stop_instance(self, instance_id: str, *, deadline_s: float) -> FenceResult:
+        """Power an instance off and wait until the cloud confirms that it is, within the deadline; see `fencing`.
+
+        Raises nothing but CancelledError.
+        """
+        return await fencing.stop_instance(self._api, instance_id, deadline_s=deadline_s)
 
     async def move(self, resource: Resource, expected: str | None, target: str, *, deadline_s: float) -> MoveResult:
         """Move a resource from the holder just seen (None: nobody) to the target, within the deadline.

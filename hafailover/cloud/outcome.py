@@ -79,6 +79,7 @@ _TABLE: tuple[tuple[Classification, str], ...] = (
         InvalidState ResourceIsInvalidState InvalidInstanceState AddressStatusNotPermit
         InstanceStateNotSupported InstanceStateEnterRescueMode InstanceStateRescueMode
         InstanceStateExitRescueMode InstanceStateFreezing InstanceStateIsolating InstanceStatePending
+        InstanceStateLaunchFailed InstanceStateNotRunning
         InstanceStateRunning InstanceStateShutdown InstanceStateStopped InstanceStateStopping
         InstanceStateTerminated InstanceStateTerminating""",
     ),
