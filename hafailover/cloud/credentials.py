@@ -175,6 +175,13 @@ class RoleCredentials(_Source):
         return max(self._least_wait_s, (self.expires_in_s or 0.0) / 2)
 
 
+class NoCredentials(_Source):
+    """No keys at all: for a witness, which asks the cloud nothing."""
+
+    async def _fetch(self) -> Credential:
+        raise CredentialsError("a witness has no credentials")
+
+
 def credential_source(
     settings: Settings, metadata: Metadata, environ: Mapping[str, str] = os.environ
 ) -> CredentialSource:

@@ -32,7 +32,7 @@ def add_run_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Be the daemon until told to stop; return the exit code."""
     try:
-        config = loader.load(args.config)
+        config = loader.load(args.config, args.node)
     except HafailoverError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hafailover.cloud.client import Cloud
     from hafailover.config.model import Group, Node
     from hafailover.daemon.directory import Directory
+    from hafailover.daemon.gateway import Gateway
     from hafailover.election.values import Resource
     from hafailover.guest.network import GuestNetwork
     from hafailover.heartbeat.path import Path
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The rooms, ready for use. `holder_of` gives the holder's id of a group as last read, None if unknown."""
+    """The rooms, ready for use. `holder_of` gives the holder's id of a group as last read, None if unknown.
+
+    On a witness `cloud` and `guest` are there and not used: `eni_id` is empty, and `directory` knows no ENI.
+    """
 
     me: Node
     eni_id: str
@@ -31,6 +35,7 @@ class Parts:
     cloud: Cloud
     directory: Directory
     guest: GuestNetwork
+    gateway: Gateway
     metrics: Metrics
     history: History
     holder_of: Callable[[str], str | None]

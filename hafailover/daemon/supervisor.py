@@ -18,12 +18,13 @@ import structlog
 import hafailover
 from hafailover.checks.runner import CheckRunner
 from hafailover.cloud.client import Cloud
-from hafailover.cloud.credentials import credential_source
+from hafailover.cloud.credentials import NoCredentials, credential_source
 from hafailover.cloud.metadata import Metadata
-from hafailover.config.identity import find_self
+from hafailover.config.identity import find_self, is_witness
 from hafailover.control.server import ControlServer
 from hafailover.daemon import clock, statefile, translate
 from hafailover.daemon.directory import Directory, eni_of
+from hafailover.daemon.gateway import Gateway
 from hafailover.daemon.observer import Observer
 from hafailover.daemon.operator import Operator
 from hafailover.daemon.parts import Parts
@@ -87,20 +88,22 @@ class Daemon:
     # -- starting ----------------------------------------------------------------------------------------------
 
     async def _start(self) -> Runner:
-        config = self._config
-        metadata = Metadata(config.cloud.metadata_url)
+        metadata = Metadata(self._config.cloud.metadata_url)
         self._closing.append(metadata.close)
-        instance_id = await self._instance_id(metadata)
-        me = find_self(
-            config, node_option=self._node_option, hostname=socket.gethostname(), instance_id=instance_id
-        )
-        memory, complaint = statefile.load(config.state.directory)
+        hostname = socket.gethostname()
+        roles = {node.name: node.role for node in self._config.nodes}
+        witness = is_witness(roles, node_option=self._node_option, hostname=hostname)
+        instance_id = None if witness else await self._instance_id(metadata)
+        me = find_self(self._config, node_option=self._node_option, hostname=hostname, instance_id=instance_id)
+        if me.role == "witness":
+            self._config = translate.for_witness(self._config)
+        memory, complaint = statefile.load(self._config.state.directory)
         if complaint:
             log.error("state_unreadable", error=complaint)
         guest = await self._open_guest()
-        credentials = credential_source(config.cloud, metadata)
+        credentials = self._credentials(me, metadata)
         self._spawn(credentials.run())
-        observer = Observer(config, me, credentials, self._sink)
+        observer = Observer(self._config, me, credentials, self._sink)
         cloud = await self._open_cloud(metadata, credentials, observer)
         enis = await self._find_enis(cloud, me, instance_id)
         node = self._make_node(me, enis, memory)
@@ -125,6 +128,9 @@ class Daemon:
         self._closing.append(guest.close)
         return guest
 
+    def _credentials(self, me: model.Node, metadata: Metadata) -> CredentialSource:
+        return NoCredentials() if me.role == "witness" else credential_source(self._config.cloud, metadata)
+
     async def _open_cloud(self, metadata: Metadata, credentials: CredentialSource, observer: Observer) -> Cloud:
         region = self._config.cloud.region
         try:
@@ -138,9 +144,13 @@ class Daemon:
         return cloud
 
     async def _find_enis(self, cloud: Cloud, me: model.Node, instance_id: str | None) -> dict[str, str]:
-        """Return each node's ENI by its name, from the file where it says so, else from the cloud."""
-        enis: dict[str, str] = {}
-        for node in self._config.nodes:
+        """Return each node's ENI by its name, from the file where it says so, else from the cloud.
+
+        A witness has none, and needs nobody's.
+        """
+        asked = [node for node in self._config.nodes if "witness" not in (node.role, me.role)]
+        enis = {node.name: "" for node in self._config.nodes if node not in asked}
+        for node in asked:
             own_id = instance_id if node is me else None
             while node.name not in enis:
                 try:
@@ -186,8 +196,9 @@ class Daemon:
             resources=tuple(resource for group in node.groups.values() for resource in group.policy.resources),
             paths=(path,),
             cloud=cloud,
-            directory=Directory(enis.values()),
+            directory=Directory(eni for eni in enis.values() if eni),
             guest=guest,
+            gateway=Gateway(me.interface),
             metrics=observer.metrics,
             history=observer.history,
             holder_of=lambda group: _holder(node, group),
@@ -198,7 +209,7 @@ class Daemon:
         operator = Operator(inbox.post, performer.answers, observer.status, observer.history)
         self._closing.append(performer.close)
         await self._open_doors(path, operator, observer)
-        self._watch(node, guest, inbox, observer)
+        self._watch(node, parts, inbox, observer)
         log.info("started", node=me.name, version=hafailover.__version__, config=config.digest.hex())
         return runner
 
@@ -236,12 +247,14 @@ class Daemon:
             raise StartError(f"metrics address {where}: {why}") from None
         self._closing.append(web.close)
 
-    def _watch(self, node: Node, guest: GuestNetwork, inbox: Inbox, observer: Observer) -> None:
+    def _watch(self, node: Node, parts: Parts, inbox: Inbox, observer: Observer) -> None:
         """Start everything that turns what it sees into events."""
         for group in self._config.groups:
             for check in group.checks:
                 self._spawn(self._check(group.name, check, inbox, observer))
-        self._spawn(guest.watch(lambda address: self._vanished(node, inbox, address)))
+        self._spawn(parts.guest.watch(lambda address: self._vanished(node, inbox, address)))
+        if any("gateway" in group.guards for group in self._config.groups):
+            self._spawn(parts.gateway.watch())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, inbox.post, StopAsked(restarting=False))

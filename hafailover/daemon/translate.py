@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hafailover.cloud.dating import GRAIN_S, life_s
+from hafailover.config.model import Notify
 from hafailover.election.values import GroupName, Member, NodeName, Policy, Resource, ResourceKind, Timing
 
 if TYPE_CHECKING:
@@ -59,4 +61,17 @@ def _policy(group: Group) -> Policy:
         hold_down_ms=group.hold_down_ms,
         guards=group.guards,
         checks=tuple((check.name, check.weight) for check in group.checks),
+        fence=group.fence == "stop-instance",
+        hook_timeout_ms=group.notify.timeout_ms,
     )
+
+
+def for_witness(config: Config) -> Config:
+    """Return the file as a witness lives by it: it holds nothing, so it checks, runs and configures nothing.
+
+    Nor does it ask the cloud anything, so that a region that is not given need not be looked for.
+    """
+    groups = tuple(
+        replace(group, guards=(), fence="none", guest="none", checks=(), notify=Notify()) for group in config.groups
+    )
+    return replace(config, groups=groups, cloud=replace(config.cloud, region=config.cloud.region or "none"))

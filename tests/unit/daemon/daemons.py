@@ -83,6 +83,7 @@ class Daemon:
     port: int
     metrics_port: int
     folder: Path
+    keys: dict[str, str] = field(default_factory=lambda: dict(KEYS))
     process: asyncio.subprocess.Process | None = None
     log: list[dict[str, Any]] = field(default_factory=list)
     _listener: asyncio.Task[None] | None = None
@@ -101,7 +102,7 @@ class Daemon:
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
-            *self.command, env={**os.environ, **KEYS}, stderr=asyncio.subprocess.PIPE
+            *self.command, env={**os.environ, **self.keys}, stderr=asyncio.subprocess.PIPE
         )
         self._listener = asyncio.ensure_future(self._listen(self.process.stderr))
 
@@ -194,10 +195,28 @@ def make(folder: Path, *, api: str = "http://127.0.0.1:1", metadata: str = "", e
     return made
 
 
-def _free(kind: int) -> list[int]:
-    """Return two ports that nobody has; somebody may take them before they are used, which is unlikely."""
+def add_witness(pair: list[Daemon], replaced: dict[str, str]) -> Daemon:
+    """Add a witness to the files of a pair, and replace texts in them; it has no keys."""
+    (port,), (metrics,) = _free(socket.SOCK_DGRAM, 1), _free(socket.SOCK_STREAM, 1)
+    first = pair[0]
+    witness = Daemon("judge", port, metrics, first.folder, keys={})
+    node = NODE.format(name=witness.name, host=HOST, port=port, eni='role = "witness"', priority=255)
+    template = first.config.read_text()
+    own = template.replace(f"/{first.name}", f"/{witness.name}").replace(str(first.metrics_port), str(metrics))
+    witness.config.write_text(own)
+    for daemon in (*pair, witness):
+        text = daemon.config.read_text().replace("[[group]]", node + "[[group]]")
+        for old, new in replaced.items():
+            assert old in text
+            text = text.replace(old, new)
+        daemon.config.write_text(text)
+    return witness
+
+
+def _free(kind: int, count: int = len(PAIR)) -> list[int]:
+    """Return ports that nobody has; somebody may take them before they are used, which is unlikely."""
     with ExitStack() as stack:
-        socks = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for _ in PAIR]
+        socks = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for _ in range(count)]
         for sock in socks:
             sock.bind((HOST, 0))
         return [sock.getsockname()[1] for sock in socks]

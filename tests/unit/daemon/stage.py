@@ -12,6 +12,7 @@ from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import EnvironmentCredentials
 from hafailover.config import model
 from hafailover.daemon.directory import Directory
+from hafailover.daemon.gateway import Gateway
 from hafailover.daemon.parts import Parts
 from hafailover.daemon.performer import Performer
 from hafailover.election.values import GroupName, Resource, ResourceKind
@@ -113,6 +114,7 @@ class Stage:
             cloud=cloud,
             directory=Directory((FIRST.eni_id, SECOND.eni_id)),
             guest=guest or NullGuest(),
+            gateway=Gateway(None),
             metrics=Metrics("web", "web-a"),
             history=History(),
             holder_of=lambda _group: self.holder,

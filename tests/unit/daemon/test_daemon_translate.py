@@ -43,6 +43,8 @@ def test_a_group_as_it_wants_to_be_treated(tmp_path: Path) -> None:
         hold_down_ms=3,
         guards=("vip", "cloud"),
         checks=(model.Check("nginx", "tcp"), model.Check("disk", "script", weight=-20)),
+        fence="stop-instance",
+        notify=model.Notify(timeout_ms=4),
     )
     first, second = translate.policies(config(tmp_path, plain, special))
     assert first == Policy(
@@ -62,5 +64,24 @@ def test_a_group_as_it_wants_to_be_treated(tmp_path: Path) -> None:
         hold_down_ms=3,
         guards=("vip", "cloud"),
         checks=(("nginx", 0), ("disk", -20)),
+        fence=True,
+        hook_timeout_ms=4,
     )
     assert [each.id for each in second.resources] == ["10.0.1.100", "10.0.1.101"]  # equality ignores the kind
+
+
+def test_a_witness_lives_by_the_same_file_and_does_nothing_of_it(tmp_path: Path) -> None:
+    group = model.Group(
+        "vip",
+        addresses=("10.0.1.100",),
+        guards=("gateway", "quorum"),
+        fence="stop-instance",
+        checks=(model.Check("nginx", "tcp"),),
+        notify=model.Notify(backup=("/a",)),
+    )
+    of_all = config(tmp_path, group)
+    seen = translate.for_witness(of_all)
+    assert (seen.nodes, seen.digest, seen.heartbeat) == (of_all.nodes, of_all.digest, of_all.heartbeat)
+    assert seen.groups == (model.Group("vip", addresses=("10.0.1.100",), guards=(), guest="none"),)
+    assert seen.cloud.region == "none"
+    assert translate.for_witness(config(tmp_path, cloud=model.Cloud(region="ap-x"))).cloud.region == "ap-x"
