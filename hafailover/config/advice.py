@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.config.model import Group
+from hafailover.election.values import Handover
 from hafailover.errors import Problem
 
 if TYPE_CHECKING:
@@ -35,9 +36,20 @@ def _cluster(config: Config) -> Iterator[tuple[str, str]]:
     if len(members(config)) == 1:
         yield "node", "only one node may become master: nothing can take over from it"
     for node in config.nodes:
-        if node.eni is None:
+        if node.role == "witness":
+            yield from _witness(config, node)
+        elif node.eni is None:
             means = "the cloud is asked for it when the daemon starts, and must answer then"
             yield f'node "{node.name}".eni', f"not given: {means}"
+
+
+def _witness(config: Config, node: Node) -> Iterator[tuple[str, str]]:
+    at = f'node "{node.name}"'
+    for key in ("eni", "interface"):
+        if getattr(node, key) is not None:
+            yield f"{at}.{key}", "has no effect: a witness never has an address"
+    if not any("quorum" in group.guards for group in config.groups):
+        yield f"{at}.role", 'has no effect: a witness is asked by the guard "quorum", and no group has it'
 
 
 def _group(config: Config, group: Group, nodes: list[Node]) -> Iterator[tuple[str, str]]:
@@ -47,6 +59,7 @@ def _group(config: Config, group: Group, nodes: list[Node]) -> Iterator[tuple[st
     if not group.checks:
         yield ".check", "none: a service that fails while its host and daemon live is not noticed"
     yield from _without_effect(group)
+    yield from _single_writer(group)
     if group.preempt and len(nodes) > 1 and nodes[0].priority == nodes[1].priority:
         means = f'the first of them in the file ("{nodes[0].name}") always takes the mastership back'
         yield ".preempt", f"the highest priority belongs to several nodes: {means}"
@@ -64,6 +77,15 @@ def _without_effect(group: Group) -> Iterator[tuple[str, str]]:
         yield ".isolation_timeout", 'has no effect with on_isolation = "hold"'
     if group.vip_port is not None and "vip" not in group.guards:
         yield ".vip_port", 'has no effect without the guard "vip"'
+
+
+def _single_writer(group: Group) -> Iterator[tuple[str, str]]:
+    if group.fence == "stop-instance":
+        means = "without it, and until the cloud confirms that the old master is off, nobody takes over from it"
+        yield ".fence", f"the key or role needs the permission cvm:StopInstances on every member: {means}"
+    if group.handover is Handover.STRICT and not group.notify.backup:
+        means = "only the address is taken from the old master before the new one claims, its service runs on"
+        yield ".handover", f'"strict" without the hook notify.backup: {means}'
 
 
 def _weights(config: Config, group: Group, nodes: list[Node]) -> Iterator[tuple[str, str]]:

@@ -49,6 +49,7 @@ def as_text(said: Report) -> str:
     """Return the report for a terminal, with a newline at its end."""
     lines = [f'{said.file}: valid (cluster "{said.cluster}", {_count(said)}, digest {said.digest})', ""]
     lines += [*_cluster_lines(said.times), *(_service_line(service) for service in said.times.services)]
+    lines += [_fence_line(group) for group in said.times.fenced]
     if said.warnings:
         lines += ["", "Warnings:", *(f"  {warning.key}: {warning.message}" for warning in said.warnings)]
     return "\n".join(lines) + "\n"
@@ -77,6 +78,14 @@ def _cluster_lines(of: Times) -> list[str]:
 def _outage(detection_ms: int) -> str:
     example = render(times.outage_example_ms(detection_ms))
     return f"{render(detection_ms)} + A + T + {render(times.OWN_MS)} (example: {example})"
+
+
+def _fence_line(group: str) -> str:
+    """Say what is added by a power-off: two requests, the cloud's time for it, and what passes until it is seen."""
+    return (
+        f'  group "{group}", fence: a claim without the old master\'s word waits until that is off, for 3A + P +'
+        " at most 1s more, where P is the time that the cloud takes to stop an instance (seconds to minutes)"
+    )
 
 
 def _service_line(of: ServiceTimes) -> str:

@@ -133,9 +133,14 @@ def require_program(path: str) -> None:
     _require_closed(status, _WRITABLE_BY_OTHERS, 'allowed: only its owner may write it ("chmod 0755")')
 
 
-def judge(root: Section, findings: Findings) -> tuple[bytes, ...]:
-    """Note what is wrong with the files that the configuration names; return the heartbeat keys."""
+def judge(root: Section, findings: Findings, *, witness: bool = False) -> tuple[bytes, ...]:
+    """Note what is wrong with the files that the configuration names; return the heartbeat keys.
+
+    The other files are of no use to a `witness`, which need not have them.
+    """
     keys = _keys(root.one("cluster"), findings)
+    if witness:
+        return keys
     _credentials(root.one("cloud"), findings)
     known: dict[str, str] = {}
     for group in root.many("groups"):

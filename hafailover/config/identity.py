@@ -8,6 +8,8 @@ from hafailover.config import wording
 from hafailover.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hafailover.config.model import Config, Node
 
 
@@ -28,6 +30,18 @@ def find_self(config: Config, *, node_option: str | None, hostname: str, instanc
     return node
 
 
+def is_witness(roles: Mapping[str, str | None], *, node_option: str | None, hostname: str) -> bool:
+    """Whether this machine is a witness; `roles` gives each node's by its name.
+
+    That must be known before the metadata service and most files are looked at, which a witness can do without.
+    So it is told by --node or by its host name, not by an instance id.
+    """
+    if node_option is not None:
+        return roles.get(node_option) == "witness"
+    lower = {name.lower(): role for name, role in roles.items()}
+    return "witness" in {lower.get(wanted) for wanted in _hostnames(hostname)}
+
+
 def _named(config: Config, name: str, option: str) -> Node:
     for node in config.nodes:
         if node.name == name:
@@ -41,11 +55,15 @@ def _by_instance(config: Config, instance_id: str | None) -> Node | None:
 
 def _by_hostname(config: Config, hostname: str) -> Node | None:
     """Compare without case, and the full host name before its first label (RFC 1123 section 2.1)."""
-    for wanted in (hostname.lower(), hostname.lower().partition(".")[0]):
+    for wanted in _hostnames(hostname):
         for node in config.nodes:
             if node.name.lower() == wanted:
                 return node
     return None
+
+
+def _hostnames(hostname: str) -> tuple[str, str]:
+    return hostname.lower(), hostname.lower().partition(".")[0]
 
 
 def _machine(hostname: str, instance_id: str | None) -> str:

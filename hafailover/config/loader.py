@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hafailover.config import files, reader, relations, schema
+from hafailover.config import files, identity, reader, relations, schema
 from hafailover.config.digest import digest
 from hafailover.config.findings import Findings
 
@@ -22,11 +23,16 @@ _MOST_PARTS = 32
 _MANY_PARTS = re.compile(rf"""(?:[\w"'-]{{1,64}}[ \t]*\.[ \t]*){{{_MOST_PARTS}}}""", re.ASCII)
 
 
-def load(path: Path) -> Config:
-    """Return what the file says, or raise a ConfigError. Reads files, so it is not for the event loop."""
+def load(path: Path, node_option: str | None = None) -> Config:
+    """Return what the file says, or raise a ConfigError. Reads files, so it is not for the event loop.
+
+    `node_option` is --node: which of the files named there must be on this machine depends on its role.
+    """
     findings = Findings(str(path))
     root = parse(_read(path, findings), findings)
-    keys = files.judge(root, findings)
+    roles = {node.get("name"): node.get("role") for node in root.many("nodes") if node.get("name")}
+    witness = identity.is_witness(roles, node_option=node_option, hostname=socket.gethostname())
+    keys = files.judge(root, findings, witness=witness)
     findings.raise_if_any()
     return build(root, path, keys)
 

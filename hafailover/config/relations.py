@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hafailover.config.section import Section
 
 INTERVALS_TO_DEATH = 3
+LEAST_QUORUM = 3  # nodes, of which more than half must not hear the old master: it and one other are never enough
 MOST_WEIGHT = 768  # with priorities up to 255 the effective priority stays within 1023 (election.values)
 
 # For each type of check: the keys that it needs, and those that it can take.
@@ -40,6 +41,7 @@ def judge(root: Section, findings: Findings) -> None:
     _once(_values(root.many("groups"), "name"), {}, findings)
     for group in root.many("groups"):
         _group(group, findings)
+        _quorum(group, len(root.many("nodes")), findings)
     _moved_once(root, findings)
 
 
@@ -98,6 +100,14 @@ def _group(group: Section, findings: Findings) -> None:
     for check in checks:
         _check(check, findings)
     _weights(group, checks, findings)
+
+
+def _quorum(group: Section, nodes: int, findings: Findings) -> None:
+    if "quorum" in (group.get("guards") or ()) and nodes < LEAST_QUORUM:
+        count = "1 node" if nodes == 1 else f"{nodes} nodes"
+        lost = f"with {count} there are never more than half that have lost the old master"
+        needed = f'needed: at least {LEAST_QUORUM}; one with role = "witness" will do'
+        findings.add(group.at("guards"), f'"quorum" can never allow a claim: {lost}; {needed}')
 
 
 def _weights(group: Section, checks: Iterable[Section], findings: Findings) -> None:

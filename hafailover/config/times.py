@@ -33,7 +33,10 @@ class ServiceTimes:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """For the cluster; `outage_example_ms` is the longest outage after the loss of a host."""
+    """For the cluster; `outage_example_ms` is the longest outage after the loss of a host.
+
+    `fenced` are the groups whose old master is powered off first, which takes as long as the cloud takes for it.
+    """
 
     interval_ms: int
     suspicion_ms: int
@@ -41,6 +44,7 @@ class Times:
     restart_grace_ms: int
     outage_example_ms: int
     services: tuple[ServiceTimes, ...]
+    fenced: tuple[str, ...] = ()
 
 
 def times(config: Config) -> Times:
@@ -53,6 +57,7 @@ def times(config: Config) -> Times:
         restart_grace_ms=heartbeat.restart_grace_ms,
         outage_example_ms=outage_example_ms(heartbeat.dead_interval_ms),
         services=tuple(_service(group.name, check) for group in config.groups for check in group.checks),
+        fenced=tuple(group.name for group in config.groups if group.fence == "stop-instance"),
     )
 
 

@@ -32,12 +32,9 @@ def _one_of(*values: str) -> Callable[[object], bool]:
 
 ROWS = (
     Row("", "mqtt", _any, "no [mqtt] table; heartbeats travel by UDP only"),
-    Row("node", "role", _one_of("witness"), '"member"'),
     Row("group", "addresses", lambda value: ":" in str(value), "IPv4 addresses"),
     Row("group", "enis", _any, "an empty array"),
-    Row("group", "handover", _one_of("strict"), '"overlap"'),
-    Row("group", "guards", _one_of("mqtt", "gateway", "quorum"), '"vip" and "cloud"'),
-    Row("group", "fence", _one_of("stop-instance"), '"none"'),
+    Row("group", "guards", _one_of("mqtt"), '"vip", "cloud", "gateway" and "quorum"'),
     Row("check", "type", _one_of("process", "systemd", "file", "interface"), '"http", "tcp" or "script"'),
     Row("notify", "promote", _any, "the hooks master, backup, fault and stop"),
 )

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hafailover.config import advice
+from tests.unit.config.conftest import PARTS
 
 if TYPE_CHECKING:
     from tests.unit.config.conftest import Made
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 CLOUD = '[cloud]\nregion = "ap-guangzhou"\n'
 GROUP = '[[group]]\nname = "vip"\naddresses = ["10.0.1.100"]\n'
 CHECK = '[[group.check]]\nname = "c"\ntype = "tcp"\naddress = "a:1"\n'
+WITNESS = '[[node]]\nname = "w"\naddress = "10.0.1.9:7694"\nrole = "witness"\n'
+QUORUM = 'guards = ["quorum"]\n'
 METADATA = "the metadata service (http://metadata.tencentyun.com)"
 
 
@@ -92,6 +95,39 @@ def test_a_sound_configuration_has_no_warnings(made: Made) -> None:
                 " so the checks that fail must weigh 11 or more together"
             ),
         ),
+        (
+            {"group": GROUP + 'handover = "strict"\n'},
+            (
+                'group "vip".handover: "strict" without the hook notify.backup: only the address is taken from the'
+                " old master before the new one claims, its service runs on"
+            ),
+        ),
+        (
+            {"group": GROUP + 'fence = "stop-instance"\n'},
+            (
+                'group "vip".fence: the key or role needs the permission cvm:StopInstances on every member: without'
+                " it, and until the cloud confirms that the old master is off, nobody takes over from it"
+            ),
+        ),
+        (
+            {"nodes": PARTS["nodes"] + WITNESS},
+            'node "w".role: has no effect: a witness is asked by the guard "quorum", and no group has it',
+        ),
+        (
+            {"nodes": PARTS["nodes"] + WITNESS + 'eni = "eni-wwwwwwww"\n', "group": GROUP + QUORUM},
+            'node "w".eni: has no effect: a witness never has an address',
+        ),
+        (
+            {"nodes": PARTS["nodes"] + WITNESS + 'interface = "eth0"\n', "group": GROUP + QUORUM},
+            'node "w".interface: has no effect: a witness never has an address',
+        ),
+        (
+            {
+                "nodes": node("a", "10.0.0.1") + WITNESS + WITNESS.replace('"w"', '"v"').replace(".9:", ".8:"),
+                "group": GROUP + QUORUM,
+            },
+            "node: only one node may become master: nothing can take over from it",
+        ),
     ],
 )
 def test_what_cannot_work_is_told(made: Made, parts: dict[str, str], warning: str) -> None:
@@ -104,6 +140,8 @@ def test_what_cannot_work_is_told(made: Made, parts: dict[str, str], warning: st
         {"group": GROUP + 'preempt = true\npreempt_delay = "1s"\n'},
         {"group": GROUP + 'on_isolation = "demote"\nisolation_timeout = "9s"\n'},
         {"group": GROUP + "vip_port = 80\n"},
+        {"group": GROUP + QUORUM, "nodes": PARTS["nodes"] + WITNESS},
+        {"group": GROUP + 'handover = "strict"\n', "notify": '[group.notify]\nbackup = "/a"\n'},
         {"group": GROUP + "preempt = true\n", "check": check("c", -11)},
         {"group": GROUP + "preempt = true\n", "check": check("c", 11)},
         {"group": GROUP + "preempt = true\n", "check": check("c", -5) + check("d", 6)},

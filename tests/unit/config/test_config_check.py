@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.config import check
 from hafailover.config.times import ServiceTimes, Times
+from tests.unit.config.conftest import PARTS
 
 if TYPE_CHECKING:
     from tests.unit.config.conftest import Made
@@ -39,6 +40,27 @@ def test_the_report_reads_like_this(made: Made) -> None:
         '  group "vip", check "nginx": a fault is found after 1.2s (400ms x 3), 1.5s where it hangs,'
         " and costs at most 1.2s + A + T + 20ms (example: 1.82s)\n"
     )
+
+
+def test_a_fence_adds_to_the_times(made: Made) -> None:
+    group = '[[group]]\nname = "db"\naddresses = ["10.0.1.100"]\nfence = "stop-instance"\n'
+    said = check.report(made(cloud=CLOUD, group=group, check=CHECK))
+    assert said.times.fenced == ("db",)
+    assert (
+        '  group "db", fence: a claim without the old master\'s word waits until that is off, for 3A + P + at most'
+        " 1s more, where P is the time that the cloud takes to stop an instance (seconds to minutes)\n"
+    ) in check.as_text(said)
+
+
+def test_a_witness_counts_as_a_node_and_changes_no_time(made: Made) -> None:
+    witness = '[[node]]\nname = "w"\naddress = "10.0.1.9:7694"\npriority = 200\nrole = "witness"\n'
+    guards = '[[group]]\nname = "vip"\naddresses = ["10.0.1.100"]\nguards = ["quorum"]\npreempt = true\n'
+    check_ = CHECK + "weight = -11\n"
+    plain = check.report(made(cloud=CLOUD, check=check_, group=guards.replace("quorum", "cloud")))
+    said = check.report(made(cloud=CLOUD, check=check_, group=guards, nodes=PARTS["nodes"] + witness))
+    assert said.nodes == 3
+    assert said.times == plain.times
+    assert said.warnings == plain.warnings == ()
 
 
 def test_the_warnings_follow(made: Made) -> None:

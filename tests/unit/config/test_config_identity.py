@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hafailover.config.identity import find_self
+from hafailover.config.identity import find_self, is_witness
 from hafailover.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -80,3 +80,20 @@ def test_a_machine_that_is_no_node_is_told(
 def test_a_copy_started_under_the_name_of_another_node_is_refused(made: Made) -> None:
     with pytest.raises(ConfigError, match="is it a copy of another node"):
         find_self(made(nodes=NODES), node_option="web-a", hostname="web-a", instance_id="ins-bbbbbbbb")
+
+
+@pytest.mark.parametrize(
+    ("node_option", "hostname", "witness"),
+    [
+        ("Judge", "web-a", True),
+        ("web-a", "judge", False),
+        ("nobody", "judge", False),
+        (None, "JUDGE.example.com", True),
+        (None, "judge", True),
+        (None, "web-a", False),
+        (None, "other", False),
+    ],
+)
+def test_a_witness_is_known_by_name(node_option: str | None, hostname: str, witness: bool) -> None:  # noqa: FBT001 - pytest's way
+    roles: dict[str, str | None] = {"web-a": "member", "Judge": "witness", "odd": None}
+    assert is_witness(roles, node_option=node_option, hostname=hostname) is witness

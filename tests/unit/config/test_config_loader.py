@@ -12,6 +12,7 @@ from hafailover.config import loader, model
 from hafailover.config.findings import Findings
 from hafailover.election.values import Handover
 from hafailover.errors import ConfigError
+from tests.unit.config.conftest import PARTS
 
 if TYPE_CHECKING:
     from tests.unit.config.conftest import Made, Text, Told
@@ -224,3 +225,20 @@ def test_any_text_is_judged(content: str) -> None:
     except ConfigError as error:
         assert error.problems == findings.problems()  # noqa: PT017 - it need not raise
     assert findings.problems()
+
+
+def test_a_witness_needs_the_key_and_no_other_file(tmp_path: Path, text: Text, key_file: Path) -> None:
+    content = text(
+        cluster=f'[cluster]\nname = "web"\nkey_file = "{key_file}"\n',
+        cloud='[cloud]\ncredentials = "file:/none/credentials.toml"\n',
+        nodes=PARTS["nodes"] + '[[node]]\nname = "w"\naddress = "10.0.1.9:7694"\nrole = "witness"\n',
+        notify='[group.notify]\nbackup = "/none/on-backup"\n',
+        check='[[group.check]]\nname = "c"\ntype = "script"\ncommand = "/none/check"\n',
+    )
+    path = placed(tmp_path, content)
+    assert len(problems(path)) == 3
+    witness = loader.load(path, "w")
+    assert [node.role for node in witness.nodes] == ["member", "member", "witness"]
+    key_file.unlink()
+    with pytest.raises(ConfigError, match="does not exist"):
+        loader.load(path, "w")

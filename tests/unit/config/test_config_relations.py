@@ -69,10 +69,7 @@ CASES: list[tuple[dict[str, str], list[str]]] = [
     ),
     (
         {"nodes": node("a", "10.0.0.1:1", 'role = "witness"')},
-        [
-            'node: every node is a witness; allowed: at least one node with role = "member"',
-            'node "a".role: "witness" is not supported by this version yet; allowed now: "member"',
-        ],
+        ['node: every node is a witness; allowed: at least one node with role = "member"'],
     ),
     (
         {"group": group("g", '"10.0.1.1"') + group("g", '"10.0.1.2"')},
@@ -103,6 +100,15 @@ CASES: list[tuple[dict[str, str], list[str]]] = [
     (
         {"group": group("g", '"10.0.1.1"', 'guards = ["vip"]')},
         ['group "g".vip_port: missing; needed: an integer from 1 to 65535, for the guard "vip" to connect to'],
+    ),
+    (
+        {"group": group("g", '"10.0.1.1"', 'guards = ["cloud", "quorum"]')},
+        [
+            (
+                'group "g".guards: "quorum" can never allow a claim: with 2 nodes there are never more than half'
+                ' that have lost the old master; needed: at least 3; one with role = "witness" will do'
+            ),
+        ],
     ),
     (
         {"check": check("c", "tcp", 'address = "a:1"') + check("c", "tcp", 'address = "a:2"')},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hafailover.config import schema, unsupported
+from tests.unit.config.conftest import PARTS
 
 if TYPE_CHECKING:
     from tests.unit.config.conftest import Told
@@ -17,13 +18,6 @@ GROUP = '[[group]]\nname = "vip"\naddresses = ["10.0.1.100"]\n'
 REFUSED: list[tuple[dict[str, str], str]] = [
     ({"rest": '[mqtt]\nhost = "a"\n'}, f"mqtt: {WORDS} no [mqtt] table; heartbeats travel by UDP only"),
     (
-        {
-            "nodes": '[[node]]\nname = "a"\naddress = "10.0.0.1:1"\n'
-            '[[node]]\nname = "b"\naddress = "10.0.0.2:1"\nrole = "witness"\n'
-        },
-        f'node "b".role: "witness" is {WORDS} "member"',
-    ),
-    (
         {"group": '[[group]]\nname = "vip"\naddresses = ["fd00::100"]\n'},
         f'group "vip".addresses[1]: "fd00::100" is {WORDS} IPv4 addresses',
     ),
@@ -31,11 +25,10 @@ REFUSED: list[tuple[dict[str, str], str]] = [
         {"group": GROUP + 'enis = ["eni-cccccccc"]\n'},
         f'group "vip".enis[1]: "eni-cccccccc" is {WORDS} an empty array',
     ),
-    ({"group": GROUP + 'handover = "strict"\n'}, f'group "vip".handover: "strict" is {WORDS} "overlap"'),
-    ({"group": GROUP + 'guards = ["mqtt"]\n'}, f'group "vip".guards[1]: "mqtt" is {WORDS} "vip" and "cloud"'),
-    ({"group": GROUP + 'guards = ["gateway"]\n'}, f'group "vip".guards[1]: "gateway" is {WORDS} "vip" and "cloud"'),
-    ({"group": GROUP + 'guards = ["quorum"]\n'}, f'group "vip".guards[1]: "quorum" is {WORDS} "vip" and "cloud"'),
-    ({"group": GROUP + 'fence = "stop-instance"\n'}, f'group "vip".fence: "stop-instance" is {WORDS} "none"'),
+    (
+        {"group": GROUP + 'guards = ["mqtt"]\n'},
+        f'group "vip".guards[1]: "mqtt" is {WORDS} "vip", "cloud", "gateway" and "quorum"',
+    ),
     (
         {"check": '[[group.check]]\nname = "c"\ntype = "process"\n'},
         f'group "vip".check "c".type: "process" is {WORDS} "http", "tcp" or "script"',
@@ -68,13 +61,15 @@ def test_what_is_to_come_is_refused(told: Told, parts: dict[str, str], problem: 
     assert told(**parts) == [problem]
 
 
-def test_what_there_is_already_is_accepted(told: Told) -> None:
+@pytest.mark.parametrize(("handover", "fence"), [("overlap", "none"), ("strict", "stop-instance")])
+def test_what_there_is_already_is_accepted(told: Told, handover: str, fence: str) -> None:
     group = (
         GROUP
-        + 'enis = []\nhandover = "overlap"\non_isolation = "demote"\n'
-        + 'guards = ["vip", "cloud"]\nvip_port = 1\nfence = "none"\n'
+        + f'enis = []\nhandover = "{handover}"\non_isolation = "demote"\n'
+        + f'guards = ["vip", "cloud", "gateway", "quorum"]\nvip_port = 1\nfence = "{fence}"\n'
     )
-    assert told(group=group) == []
+    witness = '[[node]]\nname = "w"\naddress = "10.0.1.9:7694"\nrole = "witness"\n'
+    assert told(group=group, nodes=PARTS["nodes"] + witness) == []
 
 
 def test_each_row_names_a_key_and_is_shown_here() -> None:
