@@ -51,7 +51,8 @@ class Rules:
 
     `task_ms` >= 0: from accepting a write to its effect; `power_ms` is that of the writes that switch instances.
     `serialise`: "eni" lets one write at a time work on an ENI, "ip" one on an address. `strict_ids`: an unknown
-    ENI id in a Describe is ResourceNotFound, not nothing. `rate_limits`: the documented requests per second of one caller hold.
+    ENI id in a Describe is ResourceNotFound, not nothing. `rate_limits`: the documented requests per second of one
+    caller hold.
     """
 
     task_ms: int = 500
