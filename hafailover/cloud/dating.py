@@ -6,7 +6,9 @@ that is dated back by almost those five minutes is refused a few seconds after i
 arrived by then never will.
 
 That needs the API's clock, which the Date header of every answer tells to about a second. The same knowledge makes
-requests valid on a machine whose own clock is wrong.
+requests valid on a machine whose own clock is wrong. It is kept as the distance to a clock that nobody sets (the
+boot-time clock, which goes on while the machine is suspended): were it kept to the time of day, a write after a step
+forward would be dated ahead by that much, and live for minutes that nobody counts.
 """
 
 from __future__ import annotations
@@ -32,28 +34,42 @@ def life_s(timeout_s: float) -> float:
     return timeout_s + MARGIN_S
 
 
-class Dating:
-    """What is known of the API's clock. `timeout_s` is that of one request, `clock` seconds since the epoch."""
+def steady_s() -> float:
+    """Return the boot-time clock in seconds: nobody sets it, and it goes on in suspension (clock_gettime(2))."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def __init__(self, timeout_s: float, clock: Callable[[], float] = time.time) -> None:
+
+class Dating:
+    """What is known of the API's clock. `timeout_s` is that of one request.
+
+    `clock` tells seconds since the epoch and may jump, `steady` seconds since anything and may not.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = steady_s,
+    ) -> None:
         self._life_s = life_s(timeout_s)
         self._clock = clock
-        self._offset_s: float | None = None
-        self._plain_until_s = 0.0
+        self._steady = steady
+        self._ahead_s: float | None = None  # the API's clock minus the steady one
+        self._plain_until_s = float("-inf")
 
     def learn(self, offset_s: float | None) -> None:
-        """Take note of the API's clock minus this machine's, None where an answer did not say."""
+        """Take note of the API's clock minus the time of day here and now, None where an answer did not say."""
         if offset_s is not None:
-            self._offset_s = offset_s
+            self._ahead_s = offset_s + self._clock() - self._steady()
 
     def found_too_old(self) -> None:
         """Take note that the API refused a request that was dated back: its limit is not what it is documented."""
-        self._plain_until_s = self._clock() + PLAIN_S
+        self._plain_until_s = self._steady() + PLAIN_S
 
     @property
     def shortens(self) -> bool:
         """Whether writes are dated back now: not without the API's clock, nor where it refuses them for it."""
-        return self._offset_s is not None and self._clock() >= self._plain_until_s
+        return self._ahead_s is not None and self._steady() >= self._plain_until_s
 
     def open_s(self, since_sent_s: float, *, expiring: bool) -> float:
         """Return for how long the API may still accept a request that was sent so long ago."""
@@ -62,7 +78,7 @@ class Dating:
 
     def timestamp(self, *, expiring: bool) -> int:
         """Return the date for a request that is signed now, in seconds since the epoch."""
-        now_s = self._clock() + (self._offset_s or 0.0)
+        now_s = self._clock() if self._ahead_s is None else self._steady() + self._ahead_s
         back_s = MAX_AGE_S - self._life_s if expiring and self.shortens else 0.0
         return int(now_s - back_s)
 

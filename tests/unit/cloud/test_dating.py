@@ -34,37 +34,54 @@ class Clock:
 
 
 def test_nothing_is_dated_back_before_the_apis_clock_is_known() -> None:
-    clock = Clock()
-    dating = Dating(TIMEOUT_S, clock)
+    dating = Dating(TIMEOUT_S, Clock(), Clock())
     assert not dating.shortens
     assert dating.timestamp(expiring=True) == dating.timestamp(expiring=False) == 1_000_000
 
 
 def test_a_write_is_dated_so_that_it_dies_when_its_life_is_over() -> None:
-    clock = Clock()
-    dating = Dating(TIMEOUT_S, clock)
+    dating = Dating(TIMEOUT_S, Clock(), Clock())
     dating.learn(-40.0)
     assert dating.timestamp(expiring=False) == 1_000_000 - 40
     assert dating.timestamp(expiring=True) + MAX_AGE_S == 1_000_000 - 40 + life_s(TIMEOUT_S)
 
 
 def test_an_answer_without_a_date_teaches_nothing() -> None:
-    dating = Dating(TIMEOUT_S, Clock())
+    dating = Dating(TIMEOUT_S, Clock(), Clock())
     dating.learn(7.0)
     dating.learn(None)
     assert dating.timestamp(expiring=False) == 1_000_007
 
 
 def test_an_api_with_a_shorter_limit_is_left_alone_for_a_while() -> None:
-    clock = Clock()
-    dating = Dating(TIMEOUT_S, clock)
+    steady = Clock()
+    dating = Dating(TIMEOUT_S, Clock(), steady)
     dating.learn(0.0)
     dating.found_too_old()
-    clock.now_s += PLAIN_S - 1
+    steady.now_s += PLAIN_S - 1
     assert not dating.shortens
-    assert dating.timestamp(expiring=True) == clock.now_s
-    clock.now_s += 1
+    assert dating.timestamp(expiring=True) == steady.now_s
+    steady.now_s += 1
     assert dating.shortens
+
+
+@pytest.mark.parametrize("step_s", [-3_600.0, -1.0, 290.0, 3_600.0])
+def test_a_step_of_the_time_of_day_changes_no_date(step_s: float) -> None:
+    clock, steady = Clock(), Clock()
+    steady.now_s = 77.0
+    dating = Dating(TIMEOUT_S, clock, steady)
+    dating.learn(5.0)
+    before = dating.timestamp(expiring=True)
+    clock.now_s += step_s
+    assert dating.timestamp(expiring=True) == before
+    steady.now_s += 30
+    assert dating.timestamp(expiring=True) == before + 30
+
+
+def test_the_boot_time_clock_is_the_steady_one() -> None:
+    dating = Dating(TIMEOUT_S)
+    dating.learn(0.0)
+    assert abs(dating.timestamp(expiring=False) - time.time()) < 2
 
 
 class Rig:
