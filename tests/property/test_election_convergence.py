@@ -5,10 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hafailover.election.values import Leaving
 from tests.scenarios.language import Story
 from tests.simulation.mover import FAULTS, TASK_FAILS
 
 PAIR, TRIO = ("a", "b"), ("a", "b", "c")
+LEAVE_MS = 20_000  # a stop takes less
 HEAL_MS = 100_000  # more than any hold-down that a short one can have grown to here
 
 
@@ -51,6 +53,10 @@ def heal(story: Story) -> None:
     for name, host in world.hosts.items():
         if host.frozen:
             story.obey(f"thaw {name}")
+    nodes = [host.node for host in world.hosts.values() if host.node is not None]
+    if any(node.context.leaving is not Leaving.NO for node in nodes):
+        world.run_until(world.now + LEAVE_MS)  # or it would end, for good, in the middle of the healing
+    for name, host in world.hosts.items():
         if not host.powered:
             story.obey(f"power on {name}")
         elif host.node is None:
