@@ -111,7 +111,7 @@ class Clients:
         """Ask for much and read nothing of it."""
         _, writer, end = await self._dial(name, "control")
         end.refusing = True
-        for _ in range(60):
+        for _ in range(20):
             writer.write(b'{"command": "status"}\n{"command": "history"}\n')
             await asyncio.sleep(0.01)
         await asyncio.sleep(20)

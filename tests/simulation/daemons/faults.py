@@ -53,6 +53,16 @@ class DiskHangs:
 
 
 @dataclass(frozen=True, slots=True)
+class WallJumps:
+    """Somebody sets the time of day of a host."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        name, skew_ms = rng.choice(list(universe.hosts)), rng.choice((0, -4_000, 30_000, 290_000, -7_200_000))
+        cast("Town", universe).skews_ms[name] = skew_ms
+        return f"{name} {skew_ms} ms", None
+
+
+@dataclass(frozen=True, slots=True)
 class Clients:
     """Many clients come to the control socket and the page of a host, of all manners."""
 
@@ -61,7 +71,7 @@ class Clients:
         if host is None:
             return None
         name, clients = host.member.name, cast("Town", universe).clients
-        for _ in range(rng.choice((1, 5, 40, 300))):
+        for _ in range(rng.choice((1, 5, 40, 150))):
             instant = universe.now + rng.randrange(2_000)
             universe.at(instant, clients.pester, name, rng.choice(MANNERS))
         return name, None
@@ -91,8 +101,9 @@ OWN: dict[str, Kind] = {
     "disk-hangs": DiskHangs(),
     "corrupt": Weather("corrupt", (0.02, 0.3)),
     "clients": Clients(),
+    "wall-jumps": WallJumps(),
     "stop-twice": StopTwice(),
 }
 ALL: dict[str, Kind] = {**faults.KINDS, **OWN}
-"""Of these a full or hanging disk is one: what is on it may then be older than what was decided."""
+# What is on a disk that is full or hangs may be older than what was decided.
 FORGETFUL = frozenset({"disk-full", "disk-hangs"})

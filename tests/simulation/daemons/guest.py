@@ -153,7 +153,7 @@ async def connect(address: str, _port: int) -> Connection:
     if host is None or not host.powered or host.suspended:
         await asyncio.Event().wait()
     assert host is not None
-    if host is not process.host and town.network.walls[process.name, host.member.name]:
+    if host is not process.host and (process.name, host.member.name) in town.network.walls:
         await asyncio.Event().wait()
     if host is process.host or not town.serves(host, address):
         raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,23 +27,32 @@ if TYPE_CHECKING:
     from tests.simulation.options import Options
 
 PAIRS_OF_TEN = 7  # so many of ten lives have two nodes, however many their options name
-LEAST_INTERVAL_MS = 500
+# (interval, dead interval, restart grace): slower than tier 1's, since each heartbeat costs ten times as much
+TIMINGS = ((2_000, 7_000, 12_000), (1_000, 3_000, 6_000), (500, 1_500, 3_000), (200, 1_000, 3_000))
 
 
 def options_of(seed: int) -> Options:
     """Return tier 1's options of a seed, with every kind of fault of this tier too, and mostly of two nodes."""
     options = expand(seed, tuple(faults.ALL))
     most = 2 if seed % 10 < PAIRS_OF_TEN else 3
-    return replace(options, priorities=options.priorities[:most])
+    rng = random.Random(f"{seed}:timing")  # noqa: S311 - to be repeated, not secret
+    interval_ms, dead_ms, grace_ms = rng.choices(TIMINGS, (8, 5, 2, 1))[0]
+    timing = replace(options.timing, interval_ms=interval_ms, dead_interval_ms=dead_ms, restart_grace_ms=grace_ms)
+    return replace(options, priorities=options.priorities[:most], timing=timing)
 
 
 def live(options: Options, *, noise: bool = True) -> Outcome:
     """Live one life; what breaks is in the outcome."""
     began = time.process_time()
     outcome = Outcome(options)
-    gc.collect()
-    with patch.dict(tier1_faults.KINDS, faults.OWN):
-        _live(options, outcome, noise=noise)
+    gc.freeze()
+    gc.disable()  # what is collected when must not depend on what else this process has done
+    try:
+        with patch.dict(tier1_faults.KINDS, faults.OWN):
+            _live(options, outcome, noise=noise)
+    finally:
+        gc.enable()
+        gc.unfreeze()
     outcome.cpu_s = time.process_time() - began
     return outcome
 

@@ -59,6 +59,10 @@ class Clocks:
         wall_ms = self._town.wall_ms() if process is None else self._town.wall_of_ms(process.name)
         return wall_ms * 1_000_000
 
+    def clock_gettime(self, clock_id: int) -> float:
+        """As time.clock_gettime."""
+        return self.clock_gettime_ns(clock_id) / 1e9
+
     def clock_gettime_ns(self, clock_id: int) -> int:
         """As time.clock_gettime_ns; the time since the boot goes on while the machine is suspended."""
         process: Any = OWNER.get()
@@ -108,13 +112,18 @@ def in_place(town: Town) -> Iterator[None]:
 
 
 def _times(clocks: Clocks) -> tuple[tuple[object, str, object], ...]:
-    names = ("monotonic", "monotonic_ns", "time", "time_ns", "clock_gettime_ns")
+    names = ("monotonic", "monotonic_ns", "time", "time_ns", "clock_gettime", "clock_gettime_ns")
+    swapped = {id(getattr(time, name)): getattr(clocks, name) for name in names}
+    bound = (Dating.__init__, CheckRunner.__init__)  # they took the real ones when they were defined
     return (
         *((time, name, getattr(clocks, name)) for name in names),
         (time, "sleep", _no_sleep),
-        (Dating.__init__, "__defaults__", (clocks.time,)),  # bound when they were defined
-        (CheckRunner.__init__, "__defaults__", (None, clocks.monotonic)),
+        *((each, "__defaults__", _exchanged(each.__defaults__, swapped)) for each in bound),
     )
+
+
+def _exchanged(defaults: tuple[Any, ...] | None, swapped: dict[int, Any]) -> tuple[Any, ...]:
+    return tuple(swapped.get(id(each), each) for each in defaults or ())
 
 
 def _parts() -> tuple[tuple[object, str, object], ...]:

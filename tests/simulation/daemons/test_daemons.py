@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.simulation.daemons import faults
+from tests.simulation.daemons.ablations import ABLATIONS, Ablation, seeds_to_find, without
+from tests.simulation.daemons.compare import both, certain
 from tests.simulation.daemons.life import live, options_of
 from tests.simulation.daemons.run import live_seed, replay_elsewhere, report
 from tests.simulation.options import Options, Wave, expand
@@ -14,7 +16,7 @@ from tests.simulation.options import Options, Wave, expand
 PAIR = (("a", 100), ("b", 90))
 
 
-@pytest.mark.parametrize("seed", range(1_001, 1_005))
+@pytest.mark.parametrize("seed", range(1_001, 1_004))
 def test_a_life(seed: int) -> None:
     outcome = live_seed(seed)
     assert outcome.broken is None, report(outcome, 0)
@@ -41,3 +43,25 @@ def test_a_calm_life_moves_nothing_and_ends() -> None:
     outcome = live(Options(seed=1, priorities=PAIR, timing=expand(1, ()).timing, trouble_ms=0))
     assert outcome.broken is None, report(outcome, 0)
     assert outcome.moves == 0
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_both_tiers_come_to_the_same_roles(seed: int) -> None:
+    pair = both(certain(seed))
+    assert pair.alike, (pair.core, pair.daemons)
+    assert sum(map(len, pair.core.values())) > 4
+
+
+@pytest.mark.parametrize("ablation", ABLATIONS, ids=lambda each: each.rule)
+def test_a_rule_that_is_off_is_noticed(ablation: Ablation) -> None:
+    count, outcome = seeds_to_find(ablation, range(1, 5))
+    assert count is not None
+    assert outcome is not None
+
+
+def test_a_rule_is_on_again_afterwards() -> None:
+    before = [vars(owner).get(name) for each in ABLATIONS for owner, name, _ in each.patches]
+    for ablation in ABLATIONS:
+        with without(ablation):
+            pass
+    assert before == [vars(owner).get(name) for each in ABLATIONS for owner, name, _ in each.patches]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 EPOCH_MS = 1_800_000_000_000  # the time of day at which every life begins
 SKEWS_MS = (0, 0, 800, -2_500, 400_000, -3_600_000)  # a host's time of day minus the true one
 HOOK_MS = 5_000
+CHECK_EVERY_MS = 2_000
 STOP_MS = node.STOP_MS + 2 * HOOK_MS + 6_000  # the last hooks end, and then whatever is open is closed
 STALLED_MS = 5_000
 HOOK = ("/usr/local/bin/hook",)
@@ -52,7 +54,7 @@ class Town(Universe):
         self.disks = {name: Disk() for name, _ in options.priorities}
         super().__init__(options)
         clocks = random.Random(f"{options.seed}:walls")  # noqa: S311 - to be repeated, not secret
-        self._skews_ms = {name: clocks.choice(SKEWS_MS) for name in self.hosts}
+        self.skews_ms = {name: clocks.choice(SKEWS_MS) for name in self.hosts}
         self.wire = Wire(self, random.Random(f"{options.seed}:net"))  # noqa: S311 - as above
         self.network = self.wire
         self.wire.addresses = {(self.address(name), self.port): name for name in self.hosts}
@@ -86,7 +88,7 @@ class Town(Universe):
 
     def wall_of_ms(self, name: str) -> int:
         """Return the time of day as a host has it."""
-        return self.wall_ms() + self._skews_ms[name]
+        return self.wall_ms() + self.skews_ms[name]
 
     def at(self, instant: int, action: Callable[..., None], *arguments: object) -> None:
         """Have something happen at an instant."""
@@ -193,8 +195,11 @@ class Town(Universe):
     def bury(self) -> None:
         """Let go of all that is left, at the end of a life."""
         running = [cast("Incarnation", host.process) for host in self.hosts.values() if host.process is not None]
-        for owner in (*self._graves, *running, self.loop.world):
-            let_go([task for task in owner.tasks if not task.done()])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the dead had begun and nobody will await
+            for owner in (*self._graves, *running, self.loop.world):
+                let_go([task for task in owner.tasks if not task.done()])
+                owner.tasks.clear()
         self._graves.clear()
         for end in self.loop.ends:
             end.forget()
@@ -208,7 +213,9 @@ def configuration(town: Town, *, noise: bool) -> model.Config:
         model.Node(name, town.address(name), town.port, host.member.instance_id, host.member.eni_id, None, priority)
         for (name, priority), host in zip(options.priorities, town.hosts.values(), strict=True)
     )
-    check = model.Check(CHECK, "tcp", interval_ms=1_000, timeout_ms=300, rise=1, fall=1, address=("10.0.1.1", 80))
+    check = model.Check(
+        CHECK, "tcp", interval_ms=CHECK_EVERY_MS, timeout_ms=300, rise=1, fall=1, address=("10.0.1.1", 80)
+    )
     group = model.Group(
         str(GROUP),
         addresses=tuple(each.id for each in options.resources),

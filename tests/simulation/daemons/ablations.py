@@ -1,0 +1,159 @@
+"""The proof that this tier sees: a rule of the daemon is switched off, and that must be noticed.
+
+`python -m tests.simulation.daemons.ablations` tries each. These are rules of the runner, the performer and what is
+around them, which the first tier only models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from hafailover.control.server import ControlServer
+from hafailover.daemon import clock
+from hafailover.daemon.performer import Performer
+from hafailover.daemon.runner import Runner
+from hafailover.daemon.supervisor import Daemon
+from hafailover.election.effects import Leave, Persist, StopAnswering
+from hafailover.heartbeat.endpoint import Endpoint
+from tests.simulation.daemons.life import live, options_of
+from tests.simulation.options import Wave
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hafailover.election.events import Event
+    from tests.simulation.life import Outcome
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One rule: what replaces what, the faults that bring it out, and which findings count as noticed."""
+
+    rule: str
+    patches: tuple[tuple[object, str, object], ...]
+    kinds: tuple[str, ...]
+    breaks: tuple[str, ...]
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+async def _handle_without_barriers(self: Runner, event: Event) -> None:
+    for effect in self._node.handle(event, now=clock.now_ms()):
+        barrier = self._performer.perform(effect)
+        if barrier is not None:
+            asyncio.ensure_future(barrier)  # noqa: RUF006 - that is the point
+        if isinstance(effect, Leave):
+            self.left = True
+
+
+async def _nothing(*_args: object, **_options: object) -> None:
+    await asyncio.sleep(0)
+
+
+async def _handle_barriers_last(self: Runner, event: Event) -> None:
+    effects = self._node.handle(event, now=clock.now_ms())
+    for effect in sorted(effects, key=lambda each: isinstance(each, Persist | StopAnswering)):
+        barrier = self._performer.perform(effect)
+        if barrier is not None:
+            await barrier
+        self.left = self.left or isinstance(effect, Leave)
+
+
+async def _close_half(self: Daemon) -> None:
+    for task in tuple(self._tasks)[1:]:
+        task.cancel()
+    await asyncio.sleep(0)
+
+
+def _any_word(self: Endpoint, data: bytes, now_us: int) -> Any:
+    return self._take(self._codec.decode(data), now_us)
+
+
+ABLATIONS = (
+    Ablation(
+        "the runner waits for barriers",
+        ((Runner, "_handle", _handle_without_barriers),),
+        ("kill", "power-off", "console"),
+        ("persisted-first", "silent-before-word"),
+        (("disk_ms", 60), ("guest_ms", 5)),
+    ),
+    Ablation(
+        "the performer takes the address off the guest",
+        ((Performer, "_stop_answering", _nothing),),
+        ("service-down", "failover", "console"),
+        ("silent-before-word", "double-answer", "stop-ends", "recovers", "quiet"),
+    ),
+    Ablation(
+        "the performer saves what it is told to",
+        ((Performer, "_persist", _nothing),),
+        ("power-off", "kill", "failover"),
+        ("persisted-first", "terms-grow"),
+    ),
+    Ablation(
+        "effects are carried out in the order returned",
+        ((Runner, "_handle", _handle_barriers_last),),
+        ("power-off", "kill", "service-down"),
+        ("persisted-first", "silent-before-word"),
+    ),
+    Ablation(
+        "a daemon closes what it has opened",
+        ((Daemon, "_close", _close_half),),
+        ("stop",),
+        ("nothing-left", "daemon-lives", "loop"),
+    ),
+    Ablation(
+        "the control server ends its connections",
+        ((ControlServer, "close", _nothing),),
+        ("stop", "clients"),
+        ("nothing-left", "loop", "stop-in-time"),
+    ),
+    Ablation(
+        "a damaged datagram is dropped",
+        ((Endpoint, "receive", _any_word),),
+        ("corrupt",),
+        ("loop", "daemon-lives"),
+    ),
+)
+
+
+@contextmanager
+def without(ablation: Ablation) -> Iterator[None]:
+    """Switch a rule off for a while."""
+    with ExitStack() as stack:
+        for owner, name, value in ablation.patches:
+            stack.enter_context(patch.object(owner, name, value))
+        yield
+
+
+def seeds_to_find(ablation: Ablation, seeds: range) -> tuple[int | None, Outcome | None]:
+    """Return how many lives it takes until the missing rule is noticed, None where they do not suffice."""
+    waves = tuple(Wave(kind, 1_000, 5_000, 5_000, 15_000) for kind in ablation.kinds)
+    with without(ablation):
+        for count, seed in enumerate(seeds, 1):
+            drawn = replace(options_of(seed), waves=waves, checked=True, paused=False, calm_ms=40_000)
+            outcome = live(replace(drawn, trouble_ms=150_000, **dict(ablation.settings)))
+            if outcome.broken is not None and outcome.broken.name in ablation.breaks:
+                return count, outcome
+    return None, None
+
+
+def main() -> int:
+    """Try each."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.daemons.ablations", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20, help="at most so many lives for each")
+    given = parser.parse_args()
+    missed = 0
+    for ablation in ABLATIONS:
+        count, outcome = seeds_to_find(ablation, range(1, given.seeds + 1))
+        missed += count is None
+        print(f"{ablation.rule}: {count} {outcome and outcome.broken}", flush=True)  # noqa: T201 - a program
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
