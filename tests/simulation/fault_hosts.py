@@ -163,6 +163,20 @@ class Crippled:
 
 
 @dataclass(frozen=True, slots=True)
+class SlowHooks:
+    """The hooks of one host take far longer than they should, or hang until they are killed."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        host = rng.choice(list(universe.hosts.values()))
+        host.slowness = rng.choice((10, 1_000))
+
+        def end() -> None:
+            host.slowness = 1
+
+        return f"{host.member.name} x{host.slowness}", end
+
+
+@dataclass(frozen=True, slots=True)
 class Vanish:
     """Somebody takes the address off a guest behind the daemon's back."""
 

@@ -79,11 +79,14 @@ class Isolate:
         name = rng.choice(list(universe.hosts))
         others = (each for each in universe.hosts if each != name)
         join = _cut(universe, _between((name,), others), wall=self.wall)
+        host = universe.hosts[name]
         universe.sky.outages[name] += self.api
+        host.dark += self.api
 
         def end() -> None:
             join()
             universe.sky.outages[name] -= self.api
+            host.dark -= self.api
 
         return name, end
 

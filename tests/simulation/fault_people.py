@@ -73,7 +73,8 @@ class Console:
 
     def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
         address = rng.choice(sorted(universe.holder))
-        to = rng.choice([*(host.member.eni_id for host in universe.hosts.values()), None])
+        enis = [host.member.eni_id for host in universe.hosts.values() if not host.member.witness]
+        to = rng.choice([*enis, None])
         universe.cloud.move(address, to, universe.now)
         return f"{address} to {to}", None
 

@@ -6,7 +6,16 @@ import random
 from typing import TYPE_CHECKING, Protocol
 
 from hafailover.election import events as ev
-from tests.simulation.fault_hosts import Crippled, Freeze, Kill, PowerOff, ServiceDown, Suspend, Vanish
+from tests.simulation.fault_hosts import (
+    Crippled,
+    Freeze,
+    Kill,
+    PowerOff,
+    ServiceDown,
+    SlowHooks,
+    Suspend,
+    Vanish,
+)
 from tests.simulation.fault_paths import CutLink, Flapping, Isolate, Partition, Replay, Swizzle, Weather
 from tests.simulation.fault_people import Console, Drain, FailingReads, Failover, Outage, StaleReads, Stop, Writes
 
@@ -58,6 +67,7 @@ KINDS: dict[str, Kind] = {
     "service-down": ServiceDown(),
     "services-down": ServiceDown(everyone=True),
     "crippled": Crippled(),
+    "slow-hooks": SlowHooks(),
     "vanish": Vanish(),
     "console": Console(),
     "failover": Failover(),

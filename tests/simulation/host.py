@@ -29,6 +29,9 @@ class Host:
     service: bool = True
     crippled: bool = False  # the guest's network cannot be configured
     guest: set[str] = field(default_factory=set)
+    slowness: int = 1  # how many times longer than it should a hook takes
+    dark: int = 0  # how many faults keep its network card from everything, the gateway included
+    hook_until: int = 0  # when the latest hook that something waits for will have ended
 
     def __post_init__(self) -> None:
         self.older_memory = self.memory

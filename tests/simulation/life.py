@@ -8,11 +8,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hafailover.election.values import State
+from hafailover.election.returns import LAG_MS
+from hafailover.election.values import Handover, State
 from tests.simulation.faults import Storm
 from tests.simulation.invariants import ALL
 from tests.simulation.options import GROUP
-from tests.simulation.sky import LIFE_MS, MOVE_DEADLINE_MS
+from tests.simulation.sky import CALL_TIMEOUT_MS, FENCE_MS, LIFE_MS, MOVE_DEADLINE_MS
 from tests.simulation.universe import Broken, Universe
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _through(universe: Universe, outcome: Outcome) -> None:
     storm.begin(options.calm_ms + options.trouble_ms)
     universe.run_until(options.calm_ms + options.trouble_ms)
     storm.heal()
-    healed_at, bound_ms = universe.now, recovery_bound_ms(options)
+    healed_at, bound_ms = universe.now, recovery_bound_ms(options) + held_down_ms(universe)
     universe.run_until(healed_at + settling_ms(options))
     while (wrong := astray(universe)) and universe.now < healed_at + bound_ms:
         universe.run_until(universe.now + LOOK_EVERY_MS)
@@ -110,7 +111,18 @@ def recovery_bound_ms(options: Options) -> int:
     move_ms = calls * (3 * request_ms + options.task_ms + 1_000) + 2 * request_ms
     straggler_ms = LIFE_MS + max(options.task_ms, 12_000) + 2 * timing.audit_interval_ms
     waits_ms = MOVE_DEADLINE_MS + RELEASE_MS + RETRY_MS + 2 * BACKOFF_MS + options.preempt_delay_ms
-    return listen_ms + 2 * move_ms + straggler_ms + waits_ms
+    quiet_ms = 2 * options.hook_timeout_ms + 5_000 if options.handover is Handover.STRICT else 0
+    # The return rule; in a pair nobody waits for it.
+    return_ms = 2 * LAG_MS + timing.request_life_ms + BACKOFF_MS if len(options.priorities) > 2 else 0
+    fence_ms = 2 * (FENCE_MS + CALL_TIMEOUT_MS + RETRY_MS) if options.fence else 0
+    return listen_ms + 2 * move_ms + straggler_ms + waits_ms + 2 * quiet_ms + return_ms + fence_ms
+
+
+def held_down_ms(universe: Universe) -> int:
+    """Return for how long a node may have to stay away from what it has lost, where rank brings it back."""
+    groups = [(group, host) for host in universe.hosts.values() if (group := _group(host)) is not None]
+    waits = [group.hold_down.until - host.process.clock for group, host in groups if host.process is not None]
+    return max([0, *waits]) if universe.options.preempt else 0
 
 
 def astray(universe: Universe) -> str:
@@ -170,7 +182,8 @@ def _term(host: Host) -> int:
 def _rank(universe: Universe, master: Host) -> str:
     if not universe.options.preempt:
         return ""
-    best = min(universe.hosts.values(), key=lambda host: (-host.member.priority, host.member.order))
+    ready = [host for host in universe.hosts.values() if not host.member.witness]
+    best = min(ready, key=lambda host: (-host.member.priority, host.member.order))
     return "" if best is master else f"{master.member.name} is master and {best.member.name} ranks higher"
 
 

@@ -7,9 +7,13 @@ common where only little is enabled), each with its own lengths of trouble and o
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 from hafailover.election.values import GroupName, Handover, Policy, Resource, ResourceKind, Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 GROUP = GroupName("vip")
 CHECK = "web"
@@ -20,6 +24,18 @@ NAMES = "abcde"
 
 # (interval, dead interval, restart grace)
 TIMINGS = ((1_000, 3_000, 6_000), (1_000, 4_000, 4_000), (500, 1_500, 3_000), (200, 1_000, 3_000))
+
+# Seeds below live the lives that they lived when they found something; what is drawn since is drawn for the others.
+NEW_SEEDS = 10_000
+NEW_KINDS = ("slow-hooks",)
+# A life costs what it has in events. So those with short intervals are short: as many heartbeats as the others.
+NEW_TIMINGS = (
+    (Timing(1_000, 3_000, 6_000, 30_000), 1),
+    (Timing(1_000, 4_000, 4_000, 10_000), 1),
+    (Timing(500, 1_500, 3_000, 30_000), 2),
+    (Timing(200, 1_000, 3_000, 30_000), 4),
+    (Timing(100, 400, 2_000, 10_000), 8),
+)
 
 # Without one of these nothing would move, and what befalls moves would befall nothing.
 STIRRING = ("power-off", "kill", "host-dark", "isolate-host", "service-down", "failover", "console", "freeze")
@@ -59,6 +75,10 @@ class Options:
     disk_ms: int = 0
     guest_ms: int = 0
     paused: bool = False
+    witnesses: tuple[str, ...] = ()
+    fence: bool = False
+    hook_ms: int = 200  # what a hook takes
+    hook_timeout_ms: int = 30_000
     waves: tuple[Wave, ...] = ()
     calm_ms: int = CALM_MS
     trouble_ms: int = TROUBLE_MS
@@ -80,6 +100,8 @@ class Options:
             demote_when_isolated=self.demote,
             hold_down_ms=self.hold_down_ms,
             guards=self.guards,
+            fence=self.fence,
+            hook_timeout_ms=self.hook_timeout_ms,
             checks=((CHECK, 0),) if self.checked else (),
         )
 
@@ -98,6 +120,39 @@ def _plain(value: object) -> object:
 def expand(seed: int, kinds: tuple[str, ...]) -> Options:
     """Return the options of a seed; `kinds` are the faults to choose from."""
     rng = random.Random(f"{seed}:options")  # noqa: S311 - to be repeated, not secret
+    if seed >= NEW_SEEDS:
+        return _newer(rng, seed, kinds)
+    return _drawn(rng, seed, kinds)
+
+
+def kinds_of(seed: int, kinds: Iterable[str]) -> tuple[str, ...]:
+    """Return the kinds of faults that a seed has to choose from."""
+    return tuple(kind for kind in kinds if seed >= NEW_SEEDS or kind not in NEW_KINDS)
+
+
+def _newer(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> Options:
+    """Return the options of a seed that may have everything."""
+    drawn = _drawn(rng, seed, kinds)
+    timing, haste = rng.choices(NEW_TIMINGS, (10, 8, 3, 1, 1))[0]
+    guards = rng.choice((drawn.guards, drawn.guards, (*drawn.guards, "gateway"), (*drawn.guards, "quorum")))
+    nodes = drawn.priorities
+    watched = len(nodes) > 2 and rng.random() < 0.4
+    strict = drawn.handover is Handover.STRICT or rng.random() < 0.1
+    return replace(
+        drawn,
+        timing=timing,
+        guards=guards if len(nodes) > 2 else tuple(each for each in guards if each != "quorum"),
+        witnesses=(nodes[-1][0],) if watched else (),
+        handover=Handover.STRICT if strict else Handover.OVERLAP,
+        fence=rng.random() < 0.1,
+        hook_ms=rng.choice((0, 200, 3_000, 20_000)) if strict else 200,
+        hook_timeout_ms=rng.choice((5_000, 30_000)),
+        calm_ms=max(30_000, drawn.calm_ms // haste),
+        trouble_ms=drawn.trouble_ms // haste,
+    )
+
+
+def _drawn(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> Options:
     names = NAMES[: rng.choices((2, 3, 4, 5), (12, 4, 1, 1))[0]]
     preempt = rng.random() < 0.35
     return Options(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.faults import KINDS
 from tests.simulation.figures import Figures
 from tests.simulation.life import live
-from tests.simulation.options import expand
+from tests.simulation.options import expand, kinds_of
 from tests.simulation.shrink import report
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ REPLAY_TIMEOUT_S = 300
 
 def live_seed(seed: int) -> Outcome:
     """Live the life of a seed, with every kind of fault to choose from."""
-    return live(expand(seed, tuple(KINDS)))
+    return live(expand(seed, kinds_of(seed, KINDS)))
 
 
 def replay_elsewhere(seed: int) -> str:

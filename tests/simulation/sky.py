@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from hafailover.cloud.outcome import TASK_FAILED, classify
 from hafailover.cloud.plan import next_call, sightings
 from hafailover.cloud.replies import parse_enis, parse_task
 from hafailover.election import events as ev
-from hafailover.election.values import MoveResult, Outcome, Refusal
+from hafailover.election.values import FenceResult, MoveResult, Outcome, Refusal
 from hafailover.emulator.values import NORMAL, ApiError, Fate, Handling
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hafailover.cloud.plan import Call, Strategy
-    from hafailover.election.effects import Move
+    from hafailover.election.effects import Fence, Move
     from hafailover.election.values import Sighting
     from hafailover.emulator.network import Network as NetworkOfCloud
+    from tests.simulation.host import Host
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
 
@@ -35,6 +37,7 @@ LIFE_MS = 8_000  # after its sending a write is too old for the API (cloud.datin
 GRAIN_MS = 1_000  # cloud.dating.GRAIN_S
 UNANSWERED = ("ClientTimeout", "ClientNetworkError")
 MOVE_DEADLINE_MS = 30_000  # daemon.performer.MOVE_DEADLINE_S
+FENCE_MS = 3_000  # what a hard stop takes
 FIRST_POLL_MS, LAST_POLL_MS = 100, 1_000
 SLOW_TASK_MS = 12_000  # the longest that the cloud takes here
 
@@ -115,6 +118,32 @@ class Sky:
             reply = self.request(name, "DescribeNetworkInterfaces", params, Handling(stale_ms=stale_ms))
             self._seen = (network, sightings(universe.options.resources, parse_enis(reply)))
         return self._seen[1]
+
+    # -- powering off --------------------------------------------------------------------------------------------
+
+    def fence(self, process: Process, fence: Fence) -> None:
+        """Stop the instance behind an ENI and wait until the cloud says that it is off; the end is posted."""
+        total_ms = self.latency_ms()
+        self._universe.at(self._universe.now + total_ms // 2, self._fence_arrives, process, fence, total_ms)
+
+    def _fence_arrives(self, process: Process, fence: Fence, total_ms: int) -> None:
+        universe = self._universe
+        host = universe.by_eni.get(fence.holder)
+        lost = bool(self.outages[process.name]) or self.draw_fault() in ("request-lost", "throttle", "error-before")
+        if lost or host is None:
+            failed = FenceResult(stopped=False, code="ClientTimeout" if lost else "InvalidInstanceId.NotFound")
+            self._fenced(process, fence, failed, CALL_TIMEOUT_MS)
+            return
+        universe.at(universe.now + FENCE_MS, self._stop, process, fence, host, total_ms)
+
+    def _stop(self, process: Process, fence: Fence, host: Host, back_ms: int) -> None:
+        if host.powered:
+            self._universe.fenced(host)
+        self._fenced(process, fence, FenceResult(stopped=True), back_ms)
+
+    def _fenced(self, process: Process, fence: Fence, result: FenceResult, wait_ms: int) -> None:
+        ended = ev.FenceFinished(fence.group, fence.fence_id, result)
+        self._universe.at(self._universe.now + wait_ms, process.when_running, partial(process.post, ended))
 
 
 class Errand:

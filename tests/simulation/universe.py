@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter, deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hafailover.election import effects as fx
@@ -71,7 +72,14 @@ class Universe:
         clocks = _stream(seed, "clocks")
         self.hosts = {
             name: Host(
-                Member(NodeName(name), place, priority, specs[place].eni_id, specs[place].instance_id),
+                Member(
+                    NodeName(name),
+                    place,
+                    priority,
+                    specs[place].eni_id,
+                    specs[place].instance_id,
+                    witness=name in options.witnesses,
+                ),
                 clocks.randrange(10**9),
                 Memory(groups=(GroupMemory(GROUP, paused=True),)) if options.paused else Memory(),
             )
@@ -84,7 +92,6 @@ class Universe:
         self.counts: Counter[str] = Counter()
         self.invariants: list[Invariant] = []
         self.alert = False  # an invariant wants to see every event now, also those that cause nothing
-        self.answers: dict[int, fx.Answer] = {}
         self.strikes: list[tuple[int, str]] = []
         self.finished: list[tuple[int, fx.FailoverFinished]] = []
         self.dark: list[tuple[int, int]] = []  # when a client had no answer
@@ -94,6 +101,19 @@ class Universe:
         self._boots = 0
         self._request = 0
         self._errands: dict[Process, deque[Errand]] = {}
+        self._performers: dict[type, Callable[[Process, Any], int | None]] = {
+            fx.SendAdverts: self._advertise,
+            fx.ReadHolders: lambda process, _effect: self.sky.read(process),
+            fx.Persist: self._persist,
+            fx.StopAnswering: self._disarm,
+            fx.Arm: self._arm,
+            fx.Move: self._move,
+            fx.AskGuard: self._guard,
+            fx.RunHook: self._run_hook,
+            fx.Fence: self.sky.fence,
+            fx.FailoverFinished: lambda _process, effect: self.finished.append((self.now, effect)),
+            fx.Leave: lambda process, _effect: self.kill(process.name),
+        }
         self._handled_watchers: list[Callable[[Process, Event, tuple[Effect, ...]], None]] = []
         self._decision_watchers: dict[type, list[Callable[[Process, Effect], None]]] = {}
         self._effect_watchers: dict[type, list[Callable[[Process, Effect], None]]] = {}
@@ -238,6 +258,18 @@ class Universe:
         if on:
             self.start(name)
 
+    def fenced(self, host: Host) -> None:
+        """Power a host off on another's behalf; somebody looks after it and switches it on again."""
+        name = host.member.name
+        self.struck("fenced", name)
+        self.power(name, on=False)
+        self.at(self.now + self.faults_rng.randrange(20_000, 90_000), self._return, host)
+
+    def _return(self, host: Host) -> None:
+        if not host.powered:
+            self.struck("fenced", host.member.name, over=True)
+            self.power(host.member.name, on=True)
+
     def serve(self, name: str, *, up: bool) -> None:
         """Break or mend the service of a host; its check says so in time."""
         host = self.hosts[name]
@@ -261,42 +293,31 @@ class Universe:
 
     # -- effects -------------------------------------------------------------------------------------------------
 
-    def perform(self, process: Process, effect: Effect) -> int:  # noqa: C901 - one case per kind of effect
+    def perform(self, process: Process, effect: Effect) -> int:
         """Carry out an effect; return for how long what follows must wait."""
-        for watcher in self._effect_watchers.get(type(effect), ()):
+        kind = type(effect)
+        for watcher in self._effect_watchers.get(kind, ()):
             watcher(process, effect)
-        match effect:
-            case fx.SendAdverts():
-                self.network.broadcast(process, effect.advert)
-            case fx.ReadHolders():
-                self.sky.read(process)
-            case fx.Persist():
-                return self._persist(process.host, effect)
-            case fx.StopAnswering():
-                process.host.guest.discard(effect.resource.id)
-                self.truth_changed()
-                return self.options.guest_ms
-            case fx.Arm():
-                self.at(self.now + self.options.guest_ms, self._arm, process, effect)
-            case fx.Move():
-                self._move(process, effect)
-            case fx.AskGuard():
-                self._guard(process, effect)
-            case fx.Answer():
-                self.answers[effect.request_id] = effect
-            case fx.FailoverFinished():
-                self.finished.append((self.now, effect))
-            case fx.Leave():
-                self.kill(process.name)
-            case _:
-                pass
-        return 0
+        performer = self._performers.get(kind)
+        return 0 if performer is None else performer(process, effect) or 0
 
-    def _persist(self, host: Host, effect: fx.Persist) -> int:
+    def _advertise(self, process: Process, effect: fx.SendAdverts) -> None:
+        self.network.broadcast(process, effect.advert)
+
+    def _disarm(self, process: Process, effect: fx.StopAnswering) -> int:
+        process.host.guest.discard(effect.resource.id)
+        self.truth_changed()
+        return self.options.guest_ms
+
+    def _persist(self, process: Process, effect: fx.Persist) -> int:
+        host = process.host
         host.older_memory, host.memory = host.memory, effect.memory
         return self.options.disk_ms
 
     def _arm(self, process: Process, effect: fx.Arm) -> None:
+        self.at(self.now + self.options.guest_ms, self._armed, process, effect)
+
+    def _armed(self, process: Process, effect: fx.Arm) -> None:
         if not process.alive:
             return
         crippled = process.host.crippled
@@ -305,6 +326,15 @@ class Universe:
             self.truth_changed()
         error = "no such interface" if crippled else ""
         process.post(ev.GuestArmed(effect.group, effect.resource, error))
+
+    def _run_hook(self, process: Process, effect: fx.RunHook) -> None:
+        """Run a hook; one that takes too long is killed, and everything goes on all the same."""
+        if not effect.awaited:
+            return
+        takes_ms = min(self.options.hook_ms * process.host.slowness, self.options.hook_timeout_ms)
+        process.host.hook_until = self.now + takes_ms
+        ended = ev.HookFinished(effect.group, effect.hook)
+        self.at(process.host.hook_until, process.when_running, partial(process.post, ended))
 
     def _move(self, process: Process, effect: fx.Move) -> None:
         """Moves that work on the same ENIs wait for each other, as in `hafailover.cloud.client`."""
@@ -322,8 +352,9 @@ class Universe:
                 waiting[0].begin()
 
     def _guard(self, process: Process, effect: fx.AskGuard) -> None:
-        verdict = self._vip(process) if effect.guard == "vip" else self._instance()
+        verdict = self._verdict(process, effect.guard)
         slow = verdict is GuardVerdict.ALLOW and effect.guard == "vip"
+        slow = slow or (verdict is GuardVerdict.DENY and effect.guard == "gateway")
         limit_ms = self.options.timing.dead_interval_ms // 2
         delay_ms = limit_ms - 5 if slow else min(limit_ms, 2 * self.options.link_ms)
         if effect.guard == "cloud":
@@ -332,6 +363,11 @@ class Universe:
                 delay_ms, verdict = limit_ms, GuardVerdict.UNKNOWN
         answer = ev.GuardAnswered(effect.group, effect.guard, effect.round_id, verdict)
         self.at(self.now + delay_ms, process.post, answer)
+
+    def _verdict(self, process: Process, guard: str) -> GuardVerdict:
+        if guard == "gateway":
+            return GuardVerdict.DENY if process.host.dark else GuardVerdict.PASS
+        return self._vip(process) if guard == "vip" else self._instance()
 
     def _vip(self, process: Process) -> GuardVerdict:
         """Whether the service answers on any address, as seen from this host."""

@@ -27,13 +27,14 @@ BACKLOG = 500  # datagrams that a socket's buffer holds
 
 
 class Datagram(NamedTuple):
-    """One heartbeat; `heard` maps a peer to the boot and sequence last heard of it."""
+    """One heartbeat; `heard` maps a peer to the boot, sequence and time of sending last heard of it."""
 
     sender: str
     boot: int
     sequence: int
     advert: Advert
-    heard: dict[str, tuple[int, int]]
+    heard: dict[str, tuple[int, int, int]]
+    sent_at: int  # by its sender's clock
 
 
 @dataclass(slots=True)
@@ -52,16 +53,16 @@ class Ears:
 
     def __init__(self, me: str, boot: int, silent_after_ms: int) -> None:
         self.sequence = 0
-        self.heard: dict[str, tuple[int, int]] = {}
+        self.heard: dict[str, tuple[int, int, int]] = {}
         self._me = me
         self._boot = boot
         self._silent_after_ms = silent_after_ms
         self._peers: dict[str, Ear] = {}
 
-    def send(self, advert: Advert) -> Datagram:
+    def send(self, advert: Advert, clock: int) -> Datagram:
         """Return the next datagram."""
         self.sequence += 1
-        return Datagram(self._me, self._boot, self.sequence, advert, dict(self.heard))
+        return Datagram(self._me, self._boot, self.sequence, advert, dict(self.heard), clock)
 
     def hear(self, got: Datagram, now: int) -> ev.AdvertReceived | None:
         """Return what a datagram tells, None where it is stale or hidden."""
@@ -72,8 +73,8 @@ class Ears:
             if got.sequence <= ear.highest:
                 return None
             ear.highest, ear.heard_at = got.sequence, now
-            self.heard[got.sender] = (got.boot, got.sequence)
-            return ev.AdvertReceived(got.advert, "udp")
+            self.heard[got.sender] = (got.boot, got.sequence, got.sent_at)
+            return ev.AdvertReceived(got.advert, "udp", said_after=self._said_after(got))
         return self._unconfirmed(ear, got, now)
 
     def _unconfirmed(self, ear: Ear, got: Datagram, now: int) -> ev.AdvertReceived | None:
@@ -83,11 +84,11 @@ class Ears:
         if got.sequence <= highest:
             return None
         ear.candidates[got.boot] = (got.sequence, fresh_from)
-        boot, sequence = got.heard.get(self._me, (0, 0))
+        boot, sequence, _ = got.heard.get(self._me, (0, 0, 0))
         if boot == self._boot and sequence >= fresh_from:
             self._confirm(ear, got, now)
-            return ev.AdvertReceived(got.advert, "udp")
-        self.heard[got.sender] = (got.boot, got.sequence)
+            return ev.AdvertReceived(got.advert, "udp", said_after=self._said_after(got))
+        self.heard[got.sender] = (got.boot, got.sequence, got.sent_at)
         hidden = ear.boot and now - ear.heard_at < self._silent_after_ms
         return None if hidden else ev.AdvertReceived(got.advert, "udp", confirmed=False)
 
@@ -96,7 +97,11 @@ class Ears:
             ear.retired.add(ear.boot)
         del ear.candidates[got.boot]
         ear.boot, ear.highest, ear.heard_at = got.boot, got.sequence, now
-        self.heard[got.sender] = (got.boot, got.sequence)
+        self.heard[got.sender] = (got.boot, got.sequence, got.sent_at)
+
+    def _said_after(self, got: Datagram) -> int | None:
+        boot, _, sent_at = got.heard.get(self._me, (0, 0, 0))
+        return sent_at if boot == self._boot else None
 
 
 class Ways(dict[tuple[str, str], int]):
@@ -136,7 +141,7 @@ class Network:
 
     def broadcast(self, process: Process, advert: Advert) -> None:
         """Send an advert to every peer."""
-        got, universe = process.ears.send(advert), self._universe
+        got, universe = process.ears.send(advert, process.clock), self._universe
         if self._fair:
             universe.at(universe.now + universe.options.link_ms, self._deliver_all, got, process.peers)
         else:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
 
-STOP_MS = 15_000 + 1_000  # node.STOP_MS, and a second for the disk and the guest; a strict hand-over's hook comes on top
+STOP_MS = (
+    15_000 + 1_000
+)  # node.STOP_MS, and a second for the disk and the guest; a strict hand-over's hook comes on top
 
 
 class StopEnds(Invariant):
