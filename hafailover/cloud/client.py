@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hafailover.config.model import Cloud as Settings
 
 PAGE = 100  # ENIs per DescribeNetworkInterfaces, the API's maximum
+_VALUES = 5  # in a filter; CVM's documents allow no more, VPC's do not say
 _MAX_CALLS = 2  # a move is one call, or a release and a take
 
 # The task query allows 20 requests a second for all users of a key together.
@@ -101,6 +102,20 @@ class Cloud:
         ids = list(dict.fromkeys(eni_ids))
         pages = [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
         return tuple([eni for page in pages for eni in await self._describe_page(page)])
+
+    async def carriers(self, addresses: Sequence[str], subnet_ids: Sequence[str]) -> tuple[Eni, ...]:
+        """Describe whichever ENIs of these subnets carry any of the addresses. Raises CloudError."""
+        found: list[Eni] = []
+        for start in range(0, len(addresses), _VALUES):
+            wanted = list(addresses[start : start + _VALUES])
+            filters: list[dict[str, object]] = [
+                {"Name": "address-ip", "Values": wanted},
+                {"Name": "subnet-id", "Values": list(subnet_ids[:_VALUES])},
+            ]
+            if len(wanted) == 1:  # one address alone would match the end of others too
+                filters.append({"Name": "ip-exact-match", "Values": ["TRUE"]})
+            found += await self._describe({"Filters": filters})
+        return tuple(found)
 
     async def _describe(self, selection: dict[str, object]) -> tuple[Eni, ...]:
         parameters = {**selection, "Offset": 0, "Limit": PAGE}

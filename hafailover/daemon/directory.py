@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.cloud.plan import sightings
 from hafailover.election.values import ResourceKind
+from hafailover.errors import CloudError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,17 +18,42 @@ if TYPE_CHECKING:
 
 
 class Directory:
-    """The ENIs of all nodes; every read of the holders brings them up to date at no further cost."""
+    """The ENIs of all nodes; every read of the holders brings them up to date at no further cost.
+
+    An address that none of them has may be on somebody else's ENI: then, and only then, that is asked too.
+    """
 
     def __init__(self, eni_ids: Iterable[str]) -> None:
         self._eni_ids = tuple(eni_ids)
         self._enis: dict[str, Eni] = {}
 
     async def read(self, cloud: Cloud, resources: Sequence[Resource]) -> tuple[Sighting, ...]:
-        """Ask the cloud once for everything. Raises CloudError."""
+        """Ask the cloud once for everything, and again where an address is on no node's ENI. Raises CloudError."""
         enis = await cloud.describe_enis(self._eni_ids)
         self._enis = {eni.id: eni for eni in enis}
-        return sightings(resources, enis)
+        seen = sightings(resources, enis)
+        vacant = [
+            each.resource for each in seen if each.holder is None and each.resource.kind is ResourceKind.ADDRESS
+        ]
+        elsewhere = {each.resource: each for each in await self._elsewhere(cloud, vacant)}
+        return tuple(elsewhere.get(each.resource, each) for each in seen)
+
+    async def _elsewhere(self, cloud: Cloud, vacant: Sequence[Resource]) -> tuple[Sighting, ...]:
+        """Say who has these addresses in the nodes' subnets, as far as that can be told.
+
+        Without an answer they count as nobody's: the cloud gives away no address that is in use.
+        """
+        subnets = sorted({eni.subnet_id for eni in self._enis.values() if eni.subnet_id})
+        if not vacant or not subnets:
+            return ()
+        try:
+            return sightings(vacant, await cloud.carriers([each.id for each in vacant], subnets))
+        except CloudError:
+            return ()
+
+    def is_stranger(self, resource: Resource, holder: str | None) -> bool:
+        """Return whether an address is on an ENI that is no node's."""
+        return resource.kind is ResourceKind.ADDRESS and holder is not None and holder not in self._eni_ids
 
     def mac(self, eni_id: str) -> str | None:
         """Return an ENI's MAC address in lower case, None before the first read."""

@@ -16,7 +16,7 @@ from hafailover.daemon import clock, guards, statefile
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
-from hafailover.election.values import FenceResult, GuardVerdict, State
+from hafailover.election.values import FenceResult, GuardVerdict, MoveResult, Outcome, Refusal, State
 from hafailover.errors import CloudError, GuestError
 from hafailover.guest.hooks import HookContext, HookQueue
 
@@ -35,6 +35,7 @@ MOVE_DEADLINE_S = 30.0  # of one move with its task; the holder is read afterwar
 PERSIST_DEADLINE_S = 1.0  # a disk that hangs must not keep the heartbeats waiting
 FENCE_DEADLINE_S = 60.0  # of one attempt to power an instance off
 INSTANCE_UNKNOWN = "InstanceUnknown"  # the cloud has not said which instance the ENI belongs to
+HELD_BY_STRANGER = "HeldByStranger"  # not sent: the ENI that has the address is no node's of this cluster
 DISARM_RETRY_S = 1.0
 HOOK_DRAIN_S = 5.0
 
@@ -179,9 +180,13 @@ class Performer:
     async def _move(self, effect: fx.Move) -> None:
         names = {"group": effect.group, "resource": effect.resource.id, "move": effect.move_id}
         log.info("move", **names, expected=effect.expected, target=effect.target)
-        result = await self._parts.cloud.move(
-            effect.resource, effect.expected, effect.target, deadline_s=MOVE_DEADLINE_S
-        )
+        if self._parts.directory.is_stranger(effect.resource, effect.expected):
+            # An address that is wrong in the file must not take another service's away.
+            result = MoveResult(Outcome.REFUSED, HELD_BY_STRANGER, Refusal.CONFLICT)
+        else:
+            result = await self._parts.cloud.move(
+                effect.resource, effect.expected, effect.target, deadline_s=MOVE_DEADLINE_S
+            )
         log.info("move_ended", **names, outcome=result.outcome.value, code=result.code)
         self._post(ev.MoveFinished(effect.group, effect.move_id, effect.resource, result))
 

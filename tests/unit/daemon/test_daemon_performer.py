@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from hafailover.config import model
 from hafailover.daemon import performer, statefile
+from hafailover.daemon.gateway import Gateway
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
@@ -23,6 +24,7 @@ from hafailover.election.values import (
     GuardVerdict,
     Leaving,
     Memory,
+    MoveResult,
     NodeName,
     Outcome,
     Refusal,
@@ -150,6 +152,13 @@ async def test_a_move_is_carried_out_and_a_stale_one_refused(stage: Stage, emula
     assert (again.move_id, again.result.outcome, again.result.refusal) == (8, Outcome.REFUSED, Refusal.CONFLICT)
 
 
+async def test_nothing_is_taken_from_an_eni_that_is_no_nodes(stage: Stage, emulator: Emulator) -> None:
+    stage.performer.perform(fx.Move(GROUP, 7, ADDRESS, expected="eni-cccccccc", target=SECOND.eni_id))
+    result = (await stage.event(ev.MoveFinished)).result
+    assert result == MoveResult(Outcome.REFUSED, "HeldByStranger", Refusal.CONFLICT)
+    assert not emulator.service.calls
+
+
 # -- guest -------------------------------------------------------------------------------------------------------
 
 
@@ -268,6 +277,21 @@ async def ask(stage: Stage, guard: str) -> GuardVerdict:
     assert (answered.group, answered.guard, answered.round_id) == (GROUP, guard, 3)
     verdict: GuardVerdict = answered.verdict
     return verdict
+
+
+async def test_the_gateway_guard_asks_this_nodes_gateway(make_stage: MakeStage) -> None:
+    stage = make_stage(NONE)
+    answers = [True, False]
+
+    async def answer(address: str, _timeout_s: float) -> bool:
+        assert address == "10.0.1.1"
+        return answers.pop(0)
+
+    gateway = Gateway(None, find=lambda _interface: "10.0.1.1", ask=answer)
+    stage.performer._parts = replace(stage.parts, gateway=gateway)
+    assert await ask(stage, "gateway") is GuardVerdict.PASS
+    stage.posted.clear()
+    assert await ask(stage, "gateway") is GuardVerdict.DENY
 
 
 async def test_the_vip_guard_connects_to_the_groups_port(make_stage: MakeStage) -> None:

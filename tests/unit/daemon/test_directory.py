@@ -11,21 +11,33 @@ from hafailover.config.model import Node
 from hafailover.daemon.directory import Directory, eni_of
 from hafailover.election.values import Resource, ResourceKind, Sighting
 from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator, Options
-from hafailover.emulator.world import PAIR, VIP, build, mac_of
+from hafailover.emulator.world import PAIR, VIP, NodeSpec, build, mac_of
+from hafailover.errors import CloudError
 from tests.unit.cloud.stub import settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from hafailover.cloud.replies import Eni
 
 KEYS = {"TENCENTCLOUD_SECRET_ID": SECRET_ID, "TENCENTCLOUD_SECRET_KEY": SECRET_KEY}
 FIRST, SECOND = PAIR
 ADDRESS = Resource(ResourceKind.ADDRESS, VIP)
 
 
+OTHER = NodeSpec("other", "ins-cccccccc", "eni-cccccccc", "10.0.1.50")
+
+
 @pytest.fixture
-async def cloud() -> AsyncIterator[Cloud]:
-    emulator = Emulator(build(), Options(latency_ms=0, task_ms=0))
-    await emulator.start()
+async def emulator() -> AsyncIterator[Emulator]:
+    made = Emulator(build((*PAIR, OTHER)), Options(latency_ms=0, task_ms=0))
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def cloud(emulator: Emulator) -> AsyncIterator[Cloud]:
     made = Cloud(
         settings(f"http://127.0.0.1:{emulator.api_port}"),
         EnvironmentCredentials(KEYS),
@@ -35,7 +47,6 @@ async def cloud() -> AsyncIterator[Cloud]:
     )
     yield made
     await made.close()
-    await emulator.close()
 
 
 @pytest.mark.parametrize(
@@ -63,3 +74,55 @@ async def test_one_read_tells_holders_macs_and_instances(cloud: Cloud) -> None:
     assert directory.mac(SECOND.eni_id) == mac_of(SECOND.eni_id).lower()
     assert directory.instance(SECOND.eni_id) == SECOND.instance_id
     assert directory.instance(None) is None
+
+
+def reads(emulator: Emulator) -> int:
+    return len(emulator.service.calls)
+
+
+async def test_an_address_on_somebody_elses_eni_is_not_nobodys(cloud: Cloud, emulator: Emulator) -> None:
+    directory = Directory((FIRST.eni_id, SECOND.eni_id))
+    now_ms = emulator.service.now_ms()
+    emulator.model.move(VIP, OTHER.eni_id, now_ms)
+    assert await directory.read(cloud, (ADDRESS,)) == (Sighting(ADDRESS, OTHER.eni_id),)
+    assert reads(emulator) == 2
+    assert directory.is_stranger(ADDRESS, OTHER.eni_id)
+    assert directory.instance_behind(ADDRESS, OTHER.eni_id) is None  # nobody powers off what is not the cluster's
+    emulator.model.move(VIP, None, now_ms)
+    assert await directory.read(cloud, (ADDRESS,)) == (Sighting(ADDRESS, None),)
+    assert reads(emulator) == 4
+    emulator.model.move(VIP, SECOND.eni_id, now_ms)
+    assert await directory.read(cloud, (ADDRESS,)) == (Sighting(ADDRESS, SECOND.eni_id),)
+    assert reads(emulator) == 5  # one is enough while a node has it
+    assert not directory.is_stranger(ADDRESS, SECOND.eni_id)
+    assert not directory.is_stranger(ADDRESS, None)
+    assert not directory.is_stranger(Resource(ResourceKind.ENI, "eni-x"), "ins-cccccccc")
+
+
+async def test_several_addresses_and_ends_of_addresses_are_told_apart(cloud: Cloud, emulator: Emulator) -> None:
+    now_ms = emulator.service.now_ms()
+    numbers = ("10.0.1.7", "10.0.1.77", "10.0.1.177", "10.0.1.107", "10.0.1.70", "10.0.1.207", VIP)
+    wanted = tuple(Resource(ResourceKind.ADDRESS, each) for each in numbers)
+    emulator.model.move("10.0.1.77", OTHER.eni_id, now_ms)
+    emulator.model.move("10.0.1.207", OTHER.eni_id, now_ms)
+    directory = Directory((FIRST.eni_id, SECOND.eni_id))
+    seen = {each.resource.id: each.holder for each in await directory.read(cloud, wanted)}
+    assert seen == dict.fromkeys(numbers) | {
+        "10.0.1.77": OTHER.eni_id,
+        "10.0.1.207": OTHER.eni_id,
+        VIP: FIRST.eni_id,
+    }
+    assert await directory.read(cloud, wanted[:1]) == (Sighting(wanted[0], None),)
+
+
+async def test_without_an_answer_it_counts_as_nobodys(
+    cloud: Cloud, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = Directory((FIRST.eni_id, SECOND.eni_id))
+    emulator.model.move(VIP, OTHER.eni_id, emulator.service.now_ms())
+
+    async def refuse(*_args: object) -> tuple[Eni, ...]:
+        raise CloudError("UnauthorizedOperation", "only of these ENIs")
+
+    monkeypatch.setattr(Cloud, "carriers", refuse)
+    assert await directory.read(cloud, (ADDRESS,)) == (Sighting(ADDRESS, None),)
