@@ -82,10 +82,12 @@ class Returns:
         return max((wait for wait in waits if wait is not None), default=None)
 
     def _read(self, after: Instant, now: Instant) -> Instant:
-        if now < after:
-            return after
+        """Have it read after an instant, and again and again where that reading told nothing yet."""
         asked_at = self._context.holders.asked_at
-        self._context.holders.need(after if asked_at is None or asked_at < after else now)
+        due = after if asked_at is None or asked_at < after else asked_at + LOOK_MS
+        if now < due:
+            return due
+        self._context.holders.need(due)
         return now + LOOK_MS
 
     def _all_at_rest(self, after: Instant) -> bool:

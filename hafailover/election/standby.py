@@ -227,15 +227,22 @@ def _holder_voice(group: Group, now: Instant) -> tuple[bool, Voice | None]:
 def _needs_guards(group: Group, now: Instant) -> bool:
     """Return whether the holder is somebody whose silence, and not whose word, is the reason to claim.
 
-    That it is no master is not enough of a word: the service may go on under a daemon that has just started.
+    That it is no master is not enough of a word where it holds everything and cannot become one: the service may
+    go on under a daemon that has just started and has not reached the API yet.
     """
     held_elsewhere, voice = _holder_voice(group, now)
     if not held_elsewhere:
         return False
     if voice is None or voice.liveness is not Liveness.ALIVE or not voice.peer.confirmed:
         return True
+    out = voice.advert.eligible or voice.advert.state is State.FAULT
     drained = voice.peer.advert is not None and voice.peer.advert.drained
-    return voice.advert.state is not State.FAULT and not drained
+    return not out and not drained and _holds_everything(group, voice)
+
+
+def _holds_everything(group: Group, voice: Voice) -> bool:
+    member = voice.peer.member
+    return all(each.holder == member.holder_id(each.resource) for each in group.sightings(group.trust_after) or ())
 
 
 def _quorum(group: Group, now: Instant) -> bool:
