@@ -36,6 +36,7 @@ fuzz: $(STAMP)  ## every parser, 20 s each
 
 figures: $(STAMP) .packages  ## the figures of the README, measured here beside keepalived (root)
 	$(BIN)/python -m benchmarks.failover
+	$(BIN)/python -m benchmarks.safety
 
 $(STAMP): pyproject.toml
 	@tools/venv $(VENV)

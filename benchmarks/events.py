@@ -25,6 +25,7 @@ class Target:
     lost: int | None = None
     writes: int | None = None
     moves: int | None = None
+    most_moves: int | None = None
 
     def __str__(self) -> str:
         parts = [
@@ -32,13 +33,17 @@ class Target:
             f"{self.lost} lost" if self.lost is not None else "",
             f"{self.writes} writes" if self.writes is not None else "",
             f"{self.moves} move{'' if self.moves == 1 else 's'}" if self.moves is not None else "",
+            f"<= {self.most_moves} move" if self.most_moves is not None else "",
         ]
         return ", ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: `prepare` before the probe begins, `strike` under it, and how long is watched after that."""
+    """One event: `prepare` before the probe begins, `strike` under it, and how long is watched after that.
+
+    `lasts_s` is what `strike` takes, for who wants to know how long a run is.
+    """
 
     name: str
     target: Target
@@ -46,10 +51,16 @@ class Event:
     watch_s: float = 3.5
     prepare: Callable[[Lab], None] | None = None
     guards: tuple[str, ...] = ("vip", "cloud")
+    lasts_s: float = 0.0
 
 
 def _lose(lab: Lab, _system: System) -> None:
     lab.fabric.lose(FIRST)
+
+
+def crash(lab: Lab, _system: System) -> None:
+    """Kill everything on the first host, and its network."""
+    lab.crash(FIRST)
 
 
 def _lose_and_regain(lab: Lab, _system: System) -> None:
@@ -62,7 +73,8 @@ def _stop_service(lab: Lab, _system: System) -> None:
     lab.hosts[FIRST].stop_service()
 
 
-def _stop(_lab: Lab, system: System) -> None:
+def stop(_lab: Lab, system: System) -> None:
+    """End the first host's side in order."""
     system.stop(FIRST)
 
 
@@ -101,7 +113,7 @@ EVENTS = (
     Event("host lost", Target(outage_s=0.95, moves=1), _lose),
     Event("host lost and back", Target(moves=1), _lose_and_regain, watch_s=6.0),
     Event("service fault", Target(outage_s=0.80, moves=1), _stop_service),
-    Event("stop", Target(lost=0, moves=1), _stop),
+    Event("stop", Target(lost=0, moves=1), stop),
     Event("planned hand-over", Target(lost=0, moves=1), _hand_over),
     Event("daemon killed", Target(lost=0), _kill, watch_s=5.0),
     Event("daemon killed and restarted", Target(lost=0, writes=0), _kill_and_restart),

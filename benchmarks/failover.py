@@ -16,6 +16,7 @@ import random
 import sys
 from collections import defaultdict
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -32,11 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SYSTEMS = (Keepalived.name, Hafailover.name)
+SLACK_NS = 20_000_000  # a probe sent just before a move had effect may be answered by the new host
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run showed. `outage_s` is 0 where no probe was lost; `call_ms` is decision to API call, or None."""
+    """What one run showed. `outage_s` is 0 where no probe was lost; `call_ms` is decision to API call, or None.
+
+    `double_ms` is for how long the client had answers of both hosts to and fro, `both_ms` for how long both guests
+    carried the address. `answered`: whether the client had answers again in the end.
+    """
 
     system: str
     event: str
@@ -46,6 +52,9 @@ class Run:
     writes: int
     carriers: tuple[str, ...]
     prober_late_ms: float
+    double_ms: float
+    both_ms: float
+    answered: bool
     call_ms: float | None = None
 
 
@@ -69,22 +78,40 @@ def _run(lab: Lab, system: System, event: Event, offset_s: float) -> Run:
     system.start()
     if event.prepare is not None:
         event.prepare(lab)
-    with lab.probe() as probe:
+    with lab.watch_guests() as guests, lab.probe() as probe:
         pause(0.3 + offset_s)
         event.strike(lab, system)
         pause(event.watch_s)
-    report = probe.report
+    report, moves = probe.report, lab.cloud.applied()
     return Run(
         system=system.name,
         event=event.name,
         outage_s=report.gap_ms / 1000 if report.lost else 0.0,
         lost=report.lost,
-        moves=len(lab.cloud.moves()),
+        moves=len(moves),
         writes=lab.cloud.writes(),
         carriers=tuple(host for host in lab.hosts if lab.carries(host)),
         prober_late_ms=report.late_ms,
+        double_ms=double_answer_ms(report.switches, [move.routed_ns for move in moves]),
+        both_ms=guests.report.both_ms,
+        answered=report.answered_at_end,
         call_ms=system.call_ms(),
     )
+
+
+def double_answer_ms(switches: Sequence[tuple[int, str]], moved_ns: Sequence[int]) -> float:
+    """Return the longest time for which a client had answers of two hosts to and fro, within one move.
+
+    `switches` are the probes at which another host began to answer than before, `moved_ns` when moves had effect. A
+    move explains one switch; if there are more before the next move, then from the first to the last of them two
+    hosts answered.
+    """
+    bounds = [0, *(at_ns - SLACK_NS for at_ns in moved_ns), sys.maxsize]
+    longest = 0
+    for start, end in pairwise(bounds):
+        within = [at_ns for at_ns, _ in switches[1:] if start <= at_ns < end]
+        longest = max(longest, within[-1] - within[0] if within else 0)
+    return longest / 1e6
 
 
 def run_all(names: Sequence[str], events: Sequence[Event], runs: int, seed: int) -> list[Run]:
@@ -139,6 +166,7 @@ def reached(event: Event, runs: Sequence[Run]) -> bool:
             target.lost is None or all(run.lost == target.lost for run in runs),
             target.writes is None or all(run.writes == target.writes for run in runs),
             target.moves is None or all(run.moves == target.moves for run in runs),
+            target.most_moves is None or all(run.moves <= target.most_moves for run in runs),
         )
     )
 

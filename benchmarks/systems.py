@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import time
 from datetime import datetime
@@ -38,6 +40,12 @@ class System(Protocol):
 
     def restart(self, host: str) -> None:
         """Start a side that has ended."""
+
+    def freeze(self, host: str) -> None:
+        """Stop the processes of one side, not its service."""
+
+    def thaw(self, host: str) -> None:
+        """Let them go on."""
 
     def hand_over(self) -> None:
         """Give the address to web-b on purpose, in the way that the system has for that."""
@@ -89,6 +97,14 @@ class Keepalived:
         """Kill both of its processes."""
         self.lab.hosts[host].kill("keepalived")
 
+    def freeze(self, host: str) -> None:
+        """Stop the parent, the VRRP child and the scripts."""
+        send(self.lab.hosts[host].processes["keepalived"].pid, signal.SIGSTOP)
+
+    def thaw(self, host: str) -> None:
+        """Let them go on."""
+        send(self.lab.hosts[host].processes["keepalived"].pid, signal.SIGCONT)
+
     def hand_over(self) -> None:
         """Stop the master: keepalived has no other planned hand-over that needs no second file."""
         self.stop(FIRST)
@@ -127,6 +143,14 @@ class Hafailover:
         """Send SIGKILL."""
         self.pair.kill_daemon(host)
 
+    def freeze(self, host: str) -> None:
+        """Send SIGSTOP."""
+        send(self.pair.daemon(host).pid, signal.SIGSTOP)
+
+    def thaw(self, host: str) -> None:
+        """Send SIGCONT."""
+        send(self.pair.daemon(host).pid, signal.SIGCONT)
+
     def hand_over(self) -> None:
         """Ask for it on the command line, and wait."""
         done = self.pair.run(FIRST, "failover", GROUP, "--wait")
@@ -152,6 +176,13 @@ def _monotonic_ns(wall: str) -> int:
     """Return the instant of an ISO 8601 time on this machine's monotonic clock."""
     offset_ns = time.time_ns() - time.monotonic_ns()
     return int(datetime.fromisoformat(wall).timestamp() * 1e9) - offset_ns
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process, its children and their children."""
+    for member in family(pid):
+        with contextlib.suppress(ProcessLookupError):  # a script that has ended meanwhile
+            os.kill(member, number)
 
 
 def family(pid: int) -> list[int]:

@@ -79,9 +79,9 @@ class Host:
             self.processes.popitem()[1].kill()
 
     def signal_all(self, number: signal.Signals) -> None:
-        """Send a signal to every program that runs here."""
+        """Send a signal to every program that runs here, and to what these have started."""
         for process in self.processes.values():
-            process.signal(number)
+            process.signal_group(number)
 
     def add_small_disk(self, part: str, kib: int) -> Path:
         """Mount an empty file system of so many KiB at a directory below this host's own, for programs to come."""
@@ -108,7 +108,7 @@ class Probe:
         arguments = (ADDRESS, SERVICE_PORT, PROBE_MS, PROBE_MAX_S)
         self._process = Process(inside(namespace, module("tests.lab.prober", *arguments)), log, talks=True)
         self._process.line()
-        self.report = ProbeReport(0, 0, 0.0, 0, 0, 0.0)
+        self.report = ProbeReport(0, 0, 0.0, 0, 0, 0.0, answered_at_end=False)
 
     def finish(self) -> ProbeReport:
         """Stop probing and return what was seen."""

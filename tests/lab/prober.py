@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from tests.lab.realtime import run_at_once
 
+END_PROBES = 50
 _DRAIN_S = 0.3  # how long an answer to the last probe is waited for
 
 
@@ -27,7 +28,8 @@ class ProbeReport:
 
     `gap_ms` is the longest time between two answered probes (by their sending) with a lost one between them;
     without a lost probe it is the interval. `switches` are the probes at which another host began to answer.
-    `late_ms` is by how much the prober itself was ever late: a measure of the instrument, not of the pair.
+    `answered_at_end`: one of the last END_PROBES was. `late_ms` is by how much the prober itself was ever late: a
+    measure of the instrument, not of the pair.
     """
 
     sent: int
@@ -36,6 +38,7 @@ class ProbeReport:
     gap_start_ns: int
     gap_end_ns: int
     late_ms: float
+    answered_at_end: bool
     answers: dict[str, int] = field(default_factory=dict)
     switches: list[tuple[int, str]] = field(default_factory=list)
 
@@ -60,7 +63,8 @@ def summarise(sent_ns: list[int], answered_by: list[str], interval_ms: float, la
         start = sent_ns[max(last, 0)]
         gap = max(gap, (sent_ns[-1] - start, start, sent_ns[-1]))
     lost = sum(1 for who in answered_by if not who)
-    return ProbeReport(len(sent_ns), lost, gap[0] / 1e6, gap[1], gap[2], late_ns / 1e6, answers, switches)
+    at_end = any(answered_by[-END_PROBES:])
+    return ProbeReport(len(sent_ns), lost, gap[0] / 1e6, gap[1], gap[2], late_ns / 1e6, at_end, answers, switches)
 
 
 class _Prober:

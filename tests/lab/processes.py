@@ -113,6 +113,11 @@ class Process:
         if self.popen.stdin is not None:
             self.popen.stdin.close()
 
+    def signal_group(self, number: signal.Signals) -> None:
+        """Send a signal to this process and to what it has started, where that has not left its group."""
+        if self.running:
+            os.killpg(self.pid, number)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to this process alone."""
         if self.running:
