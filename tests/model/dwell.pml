@@ -32,6 +32,9 @@
 #ifndef FORGETS
 #define FORGETS 0           /* 1: a node may crash and deny that a move of its own is unresolved */
 #endif
+#ifndef REFUSED_KEEPS
+#define REFUSED_KEEPS 0     /* 1: a move that had no effect leaves what was known as it was */
+#endif
 #ifndef WORD_DELAY
 #define WORD_DELAY 0        /* a peer's word may be this many ticks old when it arrives */
 #endif
@@ -135,7 +138,7 @@ inline conclude(who, seen) {
 #if RULE == RETURN || RULE == RETURN_OR_WORD
   unresolved_of(who, busy);
   if
-  :: seen == who || busy -> gone[who] = false; away[who] = 0; forget_words_to(who)
+  :: seen == who || (busy && !REFUSED_KEEPS) -> gone[who] = false; away[who] = 0; forget_words_to(who)
   :: seen != who && !busy && !gone[who] && settled[who] >= L -> gone[who] = true; away[who] = 0
   :: else
   fi
@@ -208,10 +211,10 @@ inline send(slot, who) {
   moves[slot].stale = OUTDATED(who);
   moves[slot].age = 0;
   printf("node %d asks to move the address from node %d\n", who, SEEN(who));
-#if RULE == RETURN || RULE == RETURN_OR_WORD
+#if (RULE == RETURN || RULE == RETURN_OR_WORD) && !REFUSED_KEEPS
   gone[who] = false; away[who] = 0; settled[who] = 0;
 #endif
-#if RULE == RETURN_OR_WORD
+#if RULE == RETURN_OR_WORD && !REFUSED_KEEPS
   forget_words_to(who)
 #else
   skip
@@ -223,6 +226,12 @@ inline apply(i) {
   printf("cloud: from node %d to node %d\n", holder, i / SLOTS);
   holder = i / SLOTS;
   since = 0;
+#if (RULE == RETURN || RULE == RETURN_OR_WORD) && REFUSED_KEEPS
+  gone[i / SLOTS] = false; away[i / SLOTS] = 0; settled[i / SLOTS] = 0;
+#endif
+#if RULE == RETURN_OR_WORD && REFUSED_KEEPS
+  forget_words_to(i / SLOTS);
+#endif
   for (k : 0 .. MOVES - 1) { moves[k].stale = moves[k].live }
 #if VIEWS
   past[0] = holder;
