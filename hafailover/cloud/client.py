@@ -104,7 +104,10 @@ class Cloud:
         return tuple([eni for page in pages for eni in await self._describe_page(page)])
 
     async def carriers(self, addresses: Sequence[str], subnet_ids: Sequence[str]) -> tuple[Eni, ...]:
-        """Describe whichever ENIs of these subnets carry any of the addresses. Raises CloudError."""
+        """Describe whichever ENIs of these subnets carry any of the addresses. Raises CloudError.
+
+        One address alone would match the end of others too, of which there are none within a subnet.
+        """
         found: list[Eni] = []
         for start in range(0, len(addresses), _VALUES):
             wanted = list(addresses[start : start + _VALUES])
@@ -112,8 +115,6 @@ class Cloud:
                 {"Name": "address-ip", "Values": wanted},
                 {"Name": "subnet-id", "Values": list(subnet_ids[:_VALUES])},
             ]
-            if len(wanted) == 1:  # one address alone would match the end of others too
-                filters.append({"Name": "ip-exact-match", "Values": ["TRUE"]})
             found += await self._describe({"Filters": filters})
         return tuple(found)
 

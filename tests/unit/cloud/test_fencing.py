@@ -187,6 +187,23 @@ async def test_one_that_is_destroyed_meanwhile_is_off(make_bench: MakeBench) -> 
 
     bench = await make_bench(play)
     assert await bench.cloud.stop_instance(A, deadline_s=10) == STOPPED
+    assert bench.stub.actions == [STATUS, STOP, STATUS, STATUS]
+
+
+async def test_one_that_is_being_destroyed_is_not_off_yet(make_bench: MakeBench) -> None:
+    left = ["TERMINATING", ""]
+
+    def play(asked: Asked) -> bytes:
+        state = left.pop(0) if left else "RUNNING"
+        if asked.action == STATUS and not state:
+            return error("RequestLimitExceeded")
+        if asked.action == STATUS:
+            return answer(InstanceStatusSet=[{"InstanceId": A, "InstanceState": state}])
+        return error("UnauthorizedOperation")
+
+    bench = await make_bench(play)
+    result = await bench.cloud.stop_instance(A, deadline_s=10)
+    assert result == FenceResult(stopped=False, code="UnauthorizedOperation")
 
 
 @pytest.mark.parametrize(
@@ -208,6 +225,15 @@ async def test_what_does_not_end_in_time_says_why(kind: Kind, action: str, code:
         assert await at.cloud.stop_instance(A, deadline_s=0.3) == FenceResult(stopped=False, code=code)
         assert time.monotonic() - started_s < 5
         assert state(at) != "STOPPED"
+
+
+async def test_what_was_overcome_is_not_the_reason() -> None:
+    async with rig() as at:
+        at.befall(Kind.THROTTLE, STOP, count=1)
+        at.befall(Kind.TASK_STUCK, STOP)
+        result = await at.cloud.stop_instance(A, deadline_s=0.5)
+        assert result == FenceResult(stopped=False, code="ClientTimeout")
+        assert [call.action for call in at.calls].count(STOP) == 2
 
 
 async def test_a_stop_that_was_accepted_is_repeated_only_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hafailover.checks.echo import echo
 from hafailover.daemon import gateway as module
 from hafailover.daemon.gateway import LATELY_S, Gateway
 from hafailover.election.values import GuardVerdict
@@ -124,8 +125,16 @@ async def test_a_guard_that_is_blind_says_so_once(
 ) -> None:
     monkeypatch.setattr(module, "ASKED_EVERY_S", 0.0)
     world.answer = answer
-    watching = asyncio.create_task(world.guard().watch())
+    watched = world.guard()
+    watching = asyncio.create_task(watched.watch())
     await until(lambda: len(world.asked) > 3)
+    assert capsys.readouterr().out.count("gateway_") == 1
+    world.answer = True
+    await until(lambda: watched._answered_at_s)
+    await asyncio.sleep(0.01)
+    world.answer, world.now_s = answer, world.now_s + LATELY_S
+    asked = len(world.asked)
+    await until(lambda: len(world.asked) > asked + 3)
     watching.cancel()
     assert capsys.readouterr().out.count("gateway_") == 1
 
@@ -163,6 +172,17 @@ def next_host() -> Iterator[subprocess.Popen[bytes]]:
 
 def _runs(process: subprocess.Popen[bytes], name: str) -> bool:
     return Path(f"/proc/{process.pid}/comm").read_text().strip() == name
+
+
+@pytest.mark.lab
+@pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+async def test_what_a_raw_socket_hears_of_itself_is_no_answer() -> None:
+    with new_namespace():
+        ip("link", "set", "lo", "up")
+        set_sysctl("net.ipv4.icmp_echo_ignore_all", "1")
+        assert await echo("127.0.0.1", SILENCE_S) is False
+        set_sysctl("net.ipv4.icmp_echo_ignore_all", "0")
+        assert await echo("127.0.0.1", PATIENCE_S) is True
 
 
 @pytest.mark.lab
