@@ -7,8 +7,8 @@ arrived by then never will.
 
 That needs the API's clock, which the Date header of every answer tells to about a second. The same knowledge makes
 requests valid on a machine whose own clock is wrong. It is kept as the distance to a clock that nobody sets (the
-boot-time clock, which goes on while the machine is suspended): were it kept to the time of day, a write after a step
-forward would be dated ahead by that much, and live for minutes that nobody counts.
+boot-time clock, which goes on while the machine is suspended): were it kept to the time of day, a write after a
+step forward would be dated ahead by that much, and live for minutes that nobody counts.
 """
 
 from __future__ import annotations
