@@ -53,6 +53,21 @@ class DiskHangs:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestSlow:
+    """Each change of the guest's network takes its time on one host."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        name = rng.choice(list(universe.hosts))
+        slow = cast("Town", universe).slow_guests_ms
+        slow[name] = rng.choice((20, 100, 400))
+
+        def end() -> None:
+            slow.pop(name, None)
+
+        return f"{name} {slow[name]} ms", end
+
+
+@dataclass(frozen=True, slots=True)
 class WallJumps:
     """Somebody sets the time of day of a host."""
 
@@ -101,6 +116,7 @@ OWN: dict[str, Kind] = {
     "disk-hangs": DiskHangs(),
     "corrupt": Weather("corrupt", (0.02, 0.3)),
     "clients": Clients(),
+    "guest-slow": GuestSlow(),
     "wall-jumps": WallJumps(),
     "stop-twice": StopTwice(),
 }

@@ -75,7 +75,8 @@ class SimulatedGuest:
             self._process.town.truth_changed()
 
     async def _take_time(self) -> None:
-        guest_ms = self._process.town.options.guest_ms
+        town = self._process.town
+        guest_ms = town.options.guest_ms + town.slow_guests_ms.get(self._process.name, 0)
         if guest_ms:
             await asyncio.sleep(guest_ms / 1000)
 

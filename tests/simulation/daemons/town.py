@@ -51,6 +51,7 @@ class Town(Universe):
         self.log = Log()
         self.sink: Any = None
         self.roles: list[tuple[str, str, str, str]] = []
+        self.slow_guests_ms: dict[str, int] = {}
         self.disks = {name: Disk() for name, _ in options.priorities}
         super().__init__(options)
         clocks = random.Random(f"{options.seed}:walls")  # noqa: S311 - to be repeated, not secret
