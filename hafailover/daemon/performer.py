@@ -75,6 +75,7 @@ class Performer:
                 for path in self._parts.paths:
                     path.send(effect.advert)
             case fx.Arm():
+                self._armed.add(effect.resource)
                 self._spawn(self._arm(effect))
             case fx.ReadHolders():
                 self._spawn(self._read())
@@ -141,10 +142,12 @@ class Performer:
         return self._parts.guest_of(self._groups[group])
 
     async def _arm(self, effect: fx.Arm) -> None:
-        self._armed.add(effect.resource)
         guest, error = self._guest(effect.group), ""
         try:
-            await guest.arm(effect.resource.id, await self._find_link(guest))
+            link = await self._find_link(guest)
+            if effect.resource not in self._armed:
+                return  # let go meanwhile; had the guest been asked already, it would do one after the other
+            await guest.arm(effect.resource.id, link)
         except GuestError as failure:
             error, self._link = str(failure), None
             log.error("arm_failed", group=effect.group, address=effect.resource.id, error=error)  # noqa: TRY400 - as above

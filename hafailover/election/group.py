@@ -227,14 +227,12 @@ class Group:
         if self.claim is not None:
             return
         memory = self.context.memory_of(self.name)
-        still_open, back = self.ledger.open_until(now), None
-        if still_open is not None:
-            self.wait_until(still_open, now)
-        if not self.state.serves:
-            back = self.returns.pending(self.policy.resources, now)
-            self.wait_until(now if back is None else back, now)
+        still_open = self.ledger.open_until(now)
+        back = None if self.state.serves else self.returns.pending(self.policy.resources, now)
+        for instant in (still_open, back):
+            self.wait_until(now if instant is None else instant, now)
         moving = memory.moving and still_open is not None
-        held = memory.held and (self.state.serves or back is not None)
+        held = memory.held and (self.state.serves or self.returns.entangled)
         if (memory.moving, memory.held) != (moving, held):
             self.emit(self.context.remember(self.name, memory.term, moving=moving, held=held))
 

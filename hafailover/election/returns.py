@@ -53,7 +53,7 @@ class Returns:
     def see(self, sighting: Sighting, now: Instant) -> None:
         """Take in the latest reading of a resource."""
         resource = sighting.resource
-        if sighting.holder == self._context.me.holder_id(resource):
+        if self._here(resource):
             self.had((resource,), now)
             return
         had_until, asked_at = self._had_until.get(resource), self._context.holders.asked_at
@@ -76,10 +76,19 @@ class Returns:
             return None
         return min(over, now + LOOK_MS) + 1
 
+    @property
+    def entangled(self) -> bool:
+        """Whether there is anything that this node may not ask for yet, should it lose it."""
+        return bool(self._had_until)
+
     def pending(self, resources: Iterable[Resource], now: Instant) -> Instant | None:
-        """Return when to look again whether this node may ask for all of them; None where it may now."""
-        waits = [self.wait(resource, now) for resource in resources]
+        """Return when to look again whether this node may ask for what it lacks of these; None where it may now."""
+        waits = [self.wait(resource, now) for resource in resources if not self._here(resource)]
         return max((wait for wait in waits if wait is not None), default=None)
+
+    def _here(self, resource: Resource) -> bool:
+        sighting = self._context.holders.sighting(resource)
+        return sighting is not None and sighting.holder == self._context.me.holder_id(resource)
 
     def _read(self, after: Instant, now: Instant) -> Instant:
         """Have it read after an instant, and again and again where that reading told nothing yet."""

@@ -216,11 +216,12 @@ def _await_successor(group: Group, release: Release, now: Instant) -> None:
     if gone or release.overdue(now):
         group.release_not_before = now + RELEASE_RETRY_MS
         group.context.watch(now)
+        if group.context.leaving is Leaving.STOPPING:
+            step_down(group, Reason.STOPPING, now)
+            return
         if release.hook is not None:
             group.arm()
         group.become(State.MASTER, Reason.HANDOVER_FAILED, now)
-        if group.context.leaving is Leaving.STOPPING:
-            step_down(group, Reason.STOPPING, now)
         return
     group.wait_until(release.deadline, now)
 

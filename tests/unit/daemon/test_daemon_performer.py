@@ -233,6 +233,15 @@ async def test_an_address_is_off_the_guest_when_the_barrier_opens(make_stage: Ma
     assert kernel.carried == {}
 
 
+async def test_an_address_let_go_right_after_it_was_armed_does_not_stay(make_stage: MakeStage) -> None:
+    kernel = Kernel()
+    stage = make_stage(NETLINK, guest=kernel)
+    stage.performer.perform(ARM)
+    await barrier(stage, DISARM)
+    await stage.settle()
+    assert kernel.carried == {}
+
+
 async def test_a_guest_that_keeps_an_address_is_asked_until_it_lets_go(
     make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,22 @@ def test_having_it_again_begins_anew() -> None:
     assert not case.free(OVER + 60_000), "an older instant does not put back a newer one"
 
 
+def test_what_is_here_now_is_not_waited_for() -> None:
+    case = Case()
+    case.read(READ, "eni-b")
+    assert case.returns.pending((VIP,), READ + 1) is None
+    assert case.returns.entangled, "it will be when it is lost"
+    assert not case.free(READ + 1)
+
+
+def test_a_wait_that_is_over_is_forgotten() -> None:
+    case = Case()
+    case.read(READ)
+    assert case.returns.entangled
+    assert case.free(OVER + 1)
+    assert not case.returns.entangled
+
+
 def test_the_word_of_all_others_saves_the_wait() -> None:
     case = Case()
     case.read(READ)

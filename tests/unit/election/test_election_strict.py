@@ -76,6 +76,19 @@ def test_so_does_a_hook_that_does_not_end(early: int, state: State) -> None:
     assert successor(bench) is None
 
 
+def test_who_stops_puts_nothing_back_when_the_successor_does_not_come() -> None:
+    bench = Bench(policy=STRICT)
+    bench.check(CheckState.UP)
+    bench.as_master()
+    bench.hear(A)
+    bench.give(ev.StopAsked(restarting=False))
+    bench.give(ENDED)
+    bench.run(1_200, A)
+    assert bench.all(fx.Leave)
+    assert bench.all(fx.Arm) == []
+    assert [hook for hook, _ in hooks(bench)] == ["backup", "stop"]
+
+
 def test_a_fault_is_told_when_its_hook_has_ended() -> None:
     bench = Bench(policy=STRICT)
     bench.check(CheckState.UP)

@@ -351,7 +351,7 @@ def test_a_stop_goes_without_the_successor_that_failed() -> None:
     bench.hear(A)
     bench.give(ev.StopAsked(restarting=False))
     bench.run(400)
-    assert changes(bench) == ["stopping", "handover_failed", "stopping"]
+    assert changes(bench) == ["stopping", "stopping"]
     assert bench.all(fx.Leave)
 
 
