@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from hafailover.emulator.faults import as_json, parse
@@ -26,12 +26,13 @@ from tests.lab.routes import RouterPort, Routes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hafailover.emulator.values import Change
+    from hafailover.emulator.values import Change, PowerChange
     from hafailover.http1 import Request, Response
 
 API_PORT = 9080
 METADATA_PORT = 80
 CREW = (*PAIR, NodeSpec("web-c", "ins-cccccccc", "eni-cccccccc", "10.0.1.18"))  # who can be in a lab
+_NAME_OF = {node.instance_id: node.name for node in CREW}
 _NODE_OF = {node.eni_id: node.name for node in CREW}
 _ENI_OF = {node.name: node.eni_id for node in CREW}
 _ADDRESS_OF = {node.name: node.address for node in CREW}
@@ -39,11 +40,12 @@ _ADDRESS_OF = {node.name: node.address for node in CREW}
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
-    """How long one API request takes, how long an accepted move, and how many of CREW there are."""
+    """How long one API request takes, how long an accepted move, how many of CREW there are, and a power-off."""
 
     latency_ms: int = 100
     task_ms: int = 500
     nodes: int = 2
+    power_ms: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,15 @@ class Move:
     holder: str
     at_ns: int
     routed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PowerStep:
+    """A host came into a state of the CVM API's InstanceState. Time is CLOCK_MONOTONIC in nanoseconds."""
+
+    at_ns: int
+    name: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,7 @@ class CloudControl:
         self._process: Process | None = None
 
     def __enter__(self) -> Self:
-        arguments = (self._settings.latency_ms, self._settings.task_ms, self._settings.nodes)
+        arguments = astuple(self._settings)
         command = inside(self._fabric.router, module("tests.lab.cloud", *arguments))
         self._process = Process(command, self._log, talks=True)
         try:
@@ -129,6 +140,10 @@ class CloudControl:
     def arrivals(self) -> list[Arrival]:
         """Return when each API request came in."""
         return [Arrival(*arrival) for arrival in self._ask("arrivals")]
+
+    def power(self) -> list[PowerStep]:
+        """Return what became of the hosts' power, as far as the API was asked for it."""
+        return [PowerStep(at_ns, _NAME_OF[instance], state) for at_ns, instance, state in self._ask("power")]
 
     def writes(self) -> int:
         """Return how many API calls that change something have come in, refused ones included."""
@@ -181,6 +196,9 @@ class _TimedEmulator(Emulator):
         nodes = CREW[: settings.nodes]
         super().__init__(build(nodes), options, self._on_change)
         self.arrivals: deque[tuple[int, str, str]] = deque(maxlen=2000)
+        self.power: deque[tuple[int, str, str]] = deque(maxlen=100)
+        self.model.rules.power_ms = settings.power_ms
+        self.model.power_listeners.append(self._on_power)
         self._routes = routes
         for node in nodes:
             self.keys.add(*keys_of(node.name))
@@ -188,6 +206,9 @@ class _TimedEmulator(Emulator):
     def _on_change(self, change: Change) -> None:
         if change.resource == VIP:
             self._routes.holder_changed(VIP, change.after)
+
+    def _on_power(self, change: PowerChange) -> None:
+        self.power.append((time.monotonic_ns(), change.instance, change.after))
 
     async def _handle(self, request: Request) -> Response:
         now_ns = time.monotonic_ns()
@@ -209,6 +230,7 @@ def _answer(emulator: _TimedEmulator, routes: Routes, asked: dict[str, Any]) -> 
         "routes": routes.applied,
         "calls": [asdict(call) for call in emulator.service.calls],
         "arrivals": list(emulator.arrivals),
+        "power": list(emulator.power),
         "faults": [as_json(fault) for fault in emulator.faults.listed()],
     }
     return known[asked["do"]]

@@ -38,12 +38,14 @@ _FILTER = """
 table inet lab {{
   set lost {{ type ifname; }}
   set no_cloud {{ type ifname; }}
+  set no_echo {{ type ifname; }}
   set no_heartbeat {{ type ifname . ifname; }}
   chain pre {{
     type filter hook prerouting priority raw;
     {marks}
     iifname @lost drop
     iifname @no_cloud ip daddr {{ {api}, {metadata} }} drop
+    iifname @no_echo ip daddr {gateway} icmp type echo-request drop
   }}
   chain forward {{
     type filter hook forward priority filter;
@@ -147,7 +149,9 @@ class Fabric:
             f'iifname "{self.link(name)}" meta mark set {self.drain_table(order)}'
             for order, name in enumerate(self.ports)
         )
-        rules = _FILTER.format(api=API, metadata=METADATA, port=HEARTBEAT_PORT, void=VOID, marks=marks)
+        rules = _FILTER.format(
+            api=API, metadata=METADATA, gateway=GATEWAY, port=HEARTBEAT_PORT, void=VOID, marks=marks
+        )
         _run(["ip", "netns", "exec", self.router, "nft", "-f", "-"], rules)
 
     def close(self) -> None:
@@ -222,6 +226,14 @@ class Fabric:
     def mend_cloud(self, name: str) -> None:
         """Let a host reach the API and the metadata service again."""
         self._element("delete", "no_cloud", f'"{self.link(name)}"')
+
+    def silence_gateway(self, name: str) -> None:
+        """Let the gateway answer a host's pings no longer; it forwards as before."""
+        self._element("add", "no_echo", f'"{self.link(name)}"')
+
+    def wake_gateway(self, name: str) -> None:
+        """Let the gateway answer a host's pings again."""
+        self._element("delete", "no_echo", f'"{self.link(name)}"')
 
     def _element(self, verb: str, set_name: str, element: str) -> None:
         command = ["nft", verb, "element", "inet", "lab", set_name, "{", element, "}"]

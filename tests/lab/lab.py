@@ -220,6 +220,16 @@ class Lab:
         self.fabric.lose(name)
         self.hosts[name].kill_all()
 
+    def obey_power(self, name: str, timeout_s: float = 15.0) -> None:
+        """Wait until the cloud has a host powered off, and take its power away."""
+        wait_for(f"{name} is powered off", lambda: self.powered_off_ns(name) is not None, timeout_s)
+        self.crash(name)
+
+    def powered_off_ns(self, name: str) -> int | None:
+        """Return when the cloud had a host powered off, None where it has not."""
+        steps = (step.at_ns for step in self.cloud.power() if (step.name, step.state) == (name, "STOPPED"))
+        return next(steps, None)
+
     def freeze(self, name: str) -> None:
         """Stop a host as a hypervisor does that pauses it; unlike there, its clocks go on."""
         self.fabric.lose(name)

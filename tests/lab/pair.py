@@ -6,6 +6,7 @@ import json
 import secrets
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -75,14 +76,18 @@ _NODE = """
 [[node]]
 name = "{name}"
 address = "{address}:{port}"
-instance_id = "{instance}"
-eni = "{eni}"
 priority = {priority}
-role = "{role}"
+"""
+_MEMBER = """instance_id = "{instance}"
+eni = "{eni}"
+"""
+_WITNESS = """role = "witness"
 """
 
 HOOKS_FILE = "run/hooks"  # in the host's directory; a line for each hook that has run to its end
-_HOOK = '{hook} = ["/bin/sh", "-c", "sleep {seconds:g}; echo {hook} $HAFAILOVER_REASON >> /run/hooks"]'
+_HOOK = (
+    '{hook} = ["/bin/sh", "-c", "sleep {seconds:g}; echo {hook} $HAFAILOVER_REASON $(date +%s%N) >> /run/hooks"]'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +128,7 @@ class Pair:
             self.write_key(name, key)
 
     def _text(self) -> str:
-        nodes = "".join(
-            _NODE.format(
-                name=name,
-                address=host.port.address,
-                port=HEARTBEAT_PORT,
-                instance=INSTANCE[name],
-                eni=ENI[name],
-                priority=100 - 10 * order,
-                role="witness" if name in self.settings.witnesses else "member",
-            )
-            for order, (name, host) in enumerate(self.lab.hosts.items())
-        )
+        nodes = "".join(self._node(order, name) for order, name in enumerate(self.lab.hosts))
         return _CONFIG.format(
             dead_interval=self.settings.dead_interval,
             restart_grace=self.settings.restart_grace,
@@ -155,6 +149,13 @@ class Pair:
             notify=self._notify(),
             metrics_port=METRICS_PORT,
         )
+
+    def _node(self, order: int, name: str) -> str:
+        address = self.lab.hosts[name].port.address
+        text = _NODE.format(name=name, address=address, port=HEARTBEAT_PORT, priority=100 - 10 * order)
+        if name in self.settings.witnesses:
+            return text + _WITNESS
+        return text + _MEMBER.format(instance=INSTANCE[name], eni=ENI[name])
 
     def _notify(self) -> str:
         lines = [_HOOK.format(hook=hook, seconds=seconds) for hook, seconds in self.settings.hooks.items()]
@@ -275,6 +276,14 @@ class Pair:
 
     def hooks_run(self, name: str) -> list[str]:
         """Return the hooks that have run to their end on a host: each its name, a blank and the reason."""
+        return [line.rpartition(" ")[0] for line in self._hook_lines(name)]
+
+    def hook_ends(self, name: str) -> list[tuple[str, int]]:
+        """Return the hooks that have run to their end on a host, and when, on CLOCK_MONOTONIC in nanoseconds."""
+        offset_ns = time.time_ns() - time.monotonic_ns()
+        return [(line.split()[0], int(line.split()[-1]) - offset_ns) for line in self._hook_lines(name)]
+
+    def _hook_lines(self, name: str) -> list[str]:
         path = self.lab.hosts[name].directory / HOOKS_FILE
         return path.read_text(encoding="ascii").splitlines() if path.exists() else []
 
