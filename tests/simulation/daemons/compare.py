@@ -72,8 +72,10 @@ def both(options: Options) -> Pair:
     daemons = Town(options, noise=False)
     first = _roles(core)
     with patches.in_place(daemons):
-        second = _roles(daemons)
-        daemons.bury()
+        try:
+            second = _roles(daemons)
+        finally:
+            daemons.bury()
     return Pair(options, first, second)
 
 

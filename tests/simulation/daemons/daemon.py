@@ -11,10 +11,8 @@ from hafailover.daemon import supervisor
 from hafailover.daemon.performer import Performer
 from hafailover.election import events as ev
 from hafailover.election.node import Node
-from hafailover.election.values import State
 from tests.simulation.daemons.loop import OWNER, Owner
-from tests.simulation.options import GROUP
-from tests.simulation.process import DOOMED_BATCH, Heard
+from tests.simulation.process import DIGEST, DOOMED_BATCH, Heard
 from tests.simulation.universe import Broken
 
 if TYPE_CHECKING:
@@ -30,20 +28,20 @@ if TYPE_CHECKING:
     from tests.simulation.host import Host
 
 
-class Unborn:
-    """The core of a daemon that is still starting, as far as anybody asks."""
-
-    state = State.INIT
-    term = 0
-    last_master = None
-
-    def __init__(self, drained: bool) -> None:  # noqa: FBT001 - as the core has it
-        self.drained = drained
-        self.context = self
-        self.groups = {GROUP: self}
-
-    def heard_master(self, _now: int) -> None:
-        """Nobody."""
+def _unborn(town: Town, host: Host) -> Node:
+    """Return the core of a daemon that is still starting, as far as anybody asks: it never handles anything."""
+    members = [each.member for each in town.hosts.values()]
+    options = town.options
+    return Node(
+        host.member,
+        members,
+        options.timing,
+        [options.policy],
+        config_digest=DIGEST,
+        memory=host.memory,
+        rng=random.Random(0),  # noqa: S311 - never used
+        now=town.now + host.offset_ms,
+    )
 
 
 class Incarnation(Owner):
@@ -66,7 +64,7 @@ class Incarnation(Owner):
         self.disk: Disk = town.disks[self.name]
         self.doors: dict[str, Doors] = {}
         self.ends: list[End] = []
-        self.node: Any = Unborn(host.memory.drained)
+        self.node = _unborn(town, host)
         self.effects_left: int | None = None
         self.asked_to_stop_at: int | None = None
         self.left_at: int | None = None
