@@ -64,6 +64,7 @@ def _live(options: Options, outcome: Outcome, *, noise: bool) -> None:
         town.watch(invariants)
         try:
             _through(town, outcome)
+            _look_back_at_calm(town)
             _stop_all(town)
             for each in invariants:
                 each.at_end()
@@ -92,6 +93,15 @@ def of_interest(town: Town) -> Iterable[Invariant]:
         if forgetful and hasattr(made, "_forgetful"):
             made._forgetful = True
         yield made
+
+
+def _look_back_at_calm(town: Town) -> None:
+    """See that no address moved more than once before there was any trouble."""
+    early = [each for each in town.cloud.history if each.after is not None and each.at_ms < town.options.calm_ms]
+    for address in town.holder:
+        moves = [each.at_ms for each in early if each.resource == address]
+        if len(moves) > 1:
+            raise Broken("calm", f"{address} moved at {moves} and nothing had happened")
 
 
 def _stop_all(town: Town) -> None:

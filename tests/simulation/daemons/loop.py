@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_AT_ONCE = 200_000  # slots at one instant: beyond, two tasks wake each other for ever
-PREEMPTED_SHARE = 0.004
+PREEMPTED_SHARES = (0.0, 0.004, 0.03)  # of all turns of the loop; one of them for a whole life
 PREEMPTED_US = (50, 500, 5_000, 20_000)
 
 
@@ -98,6 +98,7 @@ class Loop(asyncio.AbstractEventLoop):
         self.job_us: Callable[[Owner, Callable[..., object]], int] = lambda _owner, _job: 0
         self._context = copy_context()
         self._rng = random.Random(f"{seed}:sched")  # noqa: S311 - to be repeated, not secret
+        self._preempted_share = self._rng.choice(PREEMPTED_SHARES) if noise else 0.0
         self._runnable: list[Owner] = []
         self._timers: list[tuple[int, int, Slot]] = []
         self._serial = 0
@@ -219,7 +220,7 @@ class Loop(asyncio.AbstractEventLoop):
         self.now_us = end_us
 
     def _drain(self) -> None:
-        runnable, rng = self._runnable, self._rng
+        runnable, rng, share = self._runnable, self._rng, self._preempted_share
         count = 0
         while runnable:
             place = 0
@@ -227,7 +228,7 @@ class Loop(asyncio.AbstractEventLoop):
                 place = int(rng.random() * len(runnable))
                 self._decisions.append(runnable[place].place & 255)
             owner = runnable[place]
-            if self.noise and owner is not self.world and rng.random() < PREEMPTED_SHARE:
+            if share and owner is not self.world and rng.random() < share:
                 self._preempt(owner)
                 continue
             slot = owner.queue.popleft()
