@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hafailover.election.backoff import Rng
-    from hafailover.election.values import GroupAdvert, GroupName, Resource
+    from hafailover.election.values import GroupAdvert, GroupName, Resource, Sighting
 
 WATCH_MS = 30_000  # how long ownership is read every second after a mover was lost in the middle of a move
 WATCH_EVERY_MS = 1_000
@@ -92,6 +92,10 @@ class Context:
     def size(self) -> int:
         """How many nodes are configured, witnesses and this one included."""
         return len(self._members)
+
+    def is_stranger(self, sighting: Sighting) -> bool:
+        """Return whether a resource is with somebody who is no configured node."""
+        return sighting.holder is not None and self.node_holding(sighting.resource, sighting.holder) is None
 
     def begin_turn(self, now: Instant) -> None:
         """Note the time, and that what the peers say may have changed."""

@@ -220,7 +220,7 @@ class Group:
             sighting = self.context.holders.sighting(resource)
             if sighting is not None:
                 self.takeovers.see(sighting, now)
-                self.returns.see(sighting, now)
+                self.returns.see(sighting)
 
     def _forget_marks(self, now: Instant) -> None:
         """Take the marks off the disk that a crash would need no more."""
@@ -258,8 +258,6 @@ class Group:
         """Change the state: the only place where that happens."""
         old, self.state = self.state, state
         self.since, self.reason = now, reason
-        if old.serves and not state.serves:
-            self.returns.had(self.policy.resources, now)
         self.guards, self.suspected, self.noted = None, False, None
         self.doubted_at = self.preempt_since = self.isolated_since = None
         if state is not State.CLAIMING:

@@ -54,6 +54,7 @@ class Reason(Enum):
     OUTRANKED = "another candidate ranks higher"
     HOLDER_ALIVE = "the node that holds the address is alive and may go on"
     HOLDER_UNKNOWN = "the cloud has not yet said who holds the address"
+    HELD_BY_STRANGER = "the address is on an ENI that belongs to no configured node: only people move it from there"
     DISTRUST = "this node has just been asleep and does not trust its own view"
     GUARD_PENDING = "a guard has not answered yet"
     GUARD_DENIED = "a guard objects"

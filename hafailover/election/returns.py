@@ -2,9 +2,9 @@
 
 The cloud compares the holder with the one that a move names, and that is not enough for three: an address that went
 a, b, a looks to it like one that never left a, and what c asked for in a's first tenure may take it in a's second.
-So a node does not bring about a second tenure of its own while such a request may be under way. Since it last may
-have held the resource, or had a move of it open that may have been applied, it must have read that another holds it
-by a question asked `LAG_MS` later, and then either
+So a node does not bring about a second tenure of its own while such a request may be under way. Since it last read
+that it held the resource itself, and `LAG_MS` after a move of its own that may have been applied, it must have read
+that another holds it, and then either
 
 * a request's whole life and `LAG_MS` have passed since that question, or
 * every other member has said, `LAG_MS` or more after it, that no move by it is unresolved.
@@ -43,21 +43,23 @@ class Returns:
         return len(self._others) > 1
 
     def had(self, resources: Iterable[Resource], until: Instant) -> None:
-        """Take in that this node may have held these, up to an instant."""
+        """Take in that moves of these by this node may have taken effect, up to an instant."""
         if not self.needed:
             return
         for resource in resources:
             self._had_until[resource] = max(until, self._had_until.get(resource, until))
             self._away_since.pop(resource, None)
 
-    def see(self, sighting: Sighting, now: Instant) -> None:
+    def see(self, sighting: Sighting) -> None:
         """Take in the latest reading of a resource."""
-        resource = sighting.resource
-        if self._here(resource):
-            self.had((resource,), now)
+        resource, asked_at = sighting.resource, self._context.holders.asked_at
+        if asked_at is None:
             return
-        had_until, asked_at = self._had_until.get(resource), self._context.holders.asked_at
-        if had_until is None or asked_at is None or resource in self._away_since or not sighting.settled:
+        if self._here(resource):
+            self.had((resource,), asked_at - LAG_MS)  # whatever is asked later tells of later
+            return
+        had_until = self._had_until.get(resource)
+        if had_until is None or resource in self._away_since or not sighting.settled:
             return
         if asked_at >= had_until + LAG_MS:
             self._away_since[resource] = asked_at

@@ -39,6 +39,7 @@ class Situation:
     taken_unheard: bool = False
     holder_known: bool = True
     held_by_me: bool = False
+    stranger: bool = False
     returning: bool = False
     holder_may_go_on: bool = False
     rival_claims: bool = False
@@ -95,6 +96,7 @@ def _not_now(situation: Situation) -> Reason | None:
         (situation.paused, Reason.PAUSED),
         (not situation.holder_known, Reason.HOLDER_UNKNOWN),
         (situation.held_by_me and not situation.rival_claims, None),
+        (situation.stranger, Reason.HELD_BY_STRANGER),
         (situation.hold_down, Reason.HOLD_DOWN),
         (situation.taken_unheard, Reason.TAKEN_UNHEARD),
         (situation.returning, Reason.RETURNING),

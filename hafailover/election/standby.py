@@ -22,6 +22,7 @@ GUARD_SLACK_MS = 20  # what a guard may take beyond the dead interval before the
 # Reasons for not claiming that an operator wants to see at once: no master is heard, and still nothing moves.
 NOTEWORTHY = (
     Reason.GUARD_DENIED,
+    Reason.HELD_BY_STRANGER,
     Reason.HOLD_DOWN,
     Reason.MASTER_RESTARTING,
     Reason.NO_QUORUM,
@@ -171,6 +172,7 @@ def situation(group: Group, now: Instant) -> Situation:
         taken_unheard=group.takeovers.forbid,
         holder_known=sightings is not None,
         held_by_me=sightings is not None and all(group.mine(sighting) for sighting in sightings),
+        stranger=any(context.is_stranger(sighting) for sighting in sightings or ()),
         returning=group.returns.pending(group.policy.resources, now) is not None,
         holder_may_go_on=_holder_may_go_on(group, now),
         rival_claims=_rival_claims(group, now),

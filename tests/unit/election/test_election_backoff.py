@@ -31,5 +31,10 @@ def test_first_and_cap_can_be_chosen() -> None:
     assert backoff_ms(3, Most(), first_ms=7, cap_ms=20) == 20
 
 
+def test_the_ceiling_grows_to_the_largest_shift_and_no_further() -> None:
+    assert backoff_ms(17, Most(), first_ms=1, cap_ms=2**20) == 2**16
+    assert backoff_ms(18, Most(), first_ms=1, cap_ms=2**20) == 2**16
+
+
 def test_a_huge_count_costs_nothing() -> None:
     assert backoff_ms(10**9, Most()) == 5_000

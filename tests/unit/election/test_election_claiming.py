@@ -9,14 +9,26 @@ import pytest
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.effects import Persist
-from hafailover.election.values import CheckState, GuardVerdict, Handover, Leaving, State
+from hafailover.election.returns import LAG_MS
+from hafailover.election.values import (
+    CheckState,
+    GroupMemory,
+    GuardVerdict,
+    Handover,
+    Leaving,
+    MoveResult,
+    Outcome,
+    State,
+)
 from tests.unit.election.bench import (
     APPLIED,
     CONFLICT,
     GROUP,
+    MEMBERS,
     OTHER,
     POLICY,
     THROTTLED,
+    TIMING,
     UNKNOWN,
     VIP,
     A,
@@ -24,6 +36,8 @@ from tests.unit.election.bench import (
     C,
     reasons,
 )
+
+LOST = MoveResult(Outcome.UNKNOWN, "ClientTimeout", open_ms=6_000)
 
 
 def test_the_term_is_on_disk_before_anything_moves_or_is_told() -> None:
@@ -69,6 +83,47 @@ def test_strict_arms_only_what_the_cloud_has_confirmed() -> None:
     assert bench.all(fx.Arm)
 
 
+def memories(bench: Bench) -> list[GroupMemory]:
+    return [effect.memory.groups[0] for effect in bench.all(fx.Persist)]
+
+
+def test_that_a_move_may_be_under_way_is_on_disk_before_it_is_sent() -> None:
+    bench = Bench(members=MEMBERS[:2]).as_backup()
+    bench.run(400)
+    assert memories(bench) == [GroupMemory(GROUP, 2, moving=True)]
+    bench.arm()
+    bench.finish(APPLIED)
+    bench.read("eni-b")
+    assert memories(bench) == [GroupMemory(GROUP, 2, moving=True), GroupMemory(GROUP, 2)]
+
+
+def test_where_three_are_members_also_that_it_was_here() -> None:
+    bench = Bench().as_backup()
+    bench.run(400)
+    bench.arm()
+    bench.finish(APPLIED)
+    bench.read("eni-b")
+    assert memories(bench) == [GroupMemory(GROUP, 2, moving=True, held=True), GroupMemory(GROUP, 2, held=True)]
+    bench.clear()
+    bench.hear(A, State.MASTER, 3)
+    bench.run(LAG_MS, A)
+    bench.read("eni-a")
+    bench.run(TIMING.request_life_ms + LAG_MS, A)
+    assert memories(bench) == []
+    bench.run(1)
+    assert memories(bench) == [GroupMemory(GROUP, 2)]
+
+
+def test_what_was_never_answered_stays_on_disk_while_it_may_take_effect() -> None:
+    bench = Bench(members=MEMBERS[:2]).as_claimant()
+    bench.finish(LOST)
+    bench.hear(A, State.MASTER, 3)
+    assert bench.state() is State.BACKUP
+    assert memories(bench)[-1].moving
+    bench.run(LOST.open_ms, A)
+    assert not memories(bench)[-1].moving
+
+
 def test_a_failover_is_told_with_its_phases() -> None:
     bench = Bench().as_backup()
     bench.run(400)
@@ -80,6 +135,7 @@ def test_a_failover_is_told_with_its_phases() -> None:
     bench.read("eni-b")
     (told,) = bench.all(fx.FailoverFinished)
     assert (told.reason.label, told.source, told.target, told.term, told.moves) == ("master_dead", A, "b", 2, 1)
+    assert (told.group, told.fence_ms) == (GROUP, 0)
     assert (told.detect_ms, told.guard_ms, told.guest_ms, told.cloud_ms, told.verify_ms) == (400, 0, 4, 700, 51)
 
 
@@ -114,17 +170,6 @@ def test_a_claim_from_nobody_has_no_source() -> None:
     bench.read("eni-b")
     (told,) = bench.all(fx.FailoverFinished)
     assert (told.source, told.detect_ms) == (None, 0)
-
-
-def test_a_claim_from_a_stranger_has_no_source_that_is_known() -> None:
-    bench = Bench()
-    bench.read("eni-stranger")
-    bench.run(400)
-    bench.arm()
-    bench.finish(APPLIED)
-    bench.read("eni-b")
-    (told,) = bench.all(fx.FailoverFinished)
-    assert (told.reason.label, told.source, told.detect_ms) == ("master_absent", None, 0)
 
 
 def test_a_failed_call_is_tried_again_in_time() -> None:

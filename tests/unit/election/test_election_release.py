@@ -39,6 +39,13 @@ def test_and_the_successor_its_time_from_then_on() -> None:
     assert release.deadline == 5_200 + 1_200, "it ends once"
 
 
+def test_it_says_to_whom_and_why() -> None:
+    release = release_to(B, Reason.OPERATOR, 5_000, 400)
+    assert (release.successor, release.reason, release.began, release.hook) == (B, Reason.OPERATOR, 5_000, None)
+    quietly = release_quietly(None, Reason.CHECK_FAILED, 5_000, 400, hook="fault", hook_ms=700)
+    assert (quietly.successor, quietly.reason, quietly.began) == (None, Reason.CHECK_FAILED, 5_000)
+
+
 def test_where_nothing_has_to_end_it_is_quiet_at_once() -> None:
     release = release_to(B, Reason.OPERATOR, 5_000, 400)
     release.hook_ended("backup", 5_300)

@@ -25,7 +25,7 @@ class Most:
 
 
 class Case:
-    """Node `b` of three, which had the address until LOST."""
+    """Node `b` of three, whose last move of the address may have taken effect until LOST."""
 
     def __init__(self) -> None:
         self.context = Context(MEMBERS[1], MEMBERS, TIMING, Most(), 0)
@@ -35,7 +35,7 @@ class Case:
     def read(self, asked_at: int, holder: str | None = "eni-a", *, settled: bool = True) -> None:
         sighting = Sighting(VIP, holder, settled)
         self.context.holders.answer(HoldersRead((sighting,), asked_at))
-        self.returns.see(sighting, asked_at)
+        self.returns.see(sighting)
 
     def say(self, name: NodeName, said_after: int | None, *, moving: bool = False, confirmed: bool = True) -> None:
         said = GroupAdvert(GROUP, State.BACKUP, 1, 100, eligible=True, moving=moving)
@@ -100,9 +100,17 @@ def test_having_it_again_begins_anew() -> None:
     case.read(READ)
     case.read(READ + 10, "eni-b")
     assert not case.free(OVER + 1)
-    case.returns.had((VIP,), LOST)
-    case.read(READ + 10 + LAG_MS - 1)
-    assert not case.free(OVER + 60_000), "an older instant does not put back a newer one"
+    case.read(READ + 9)
+    assert not case.free(OVER + 60_000), "asked before that"
+    case.read(READ + 10)
+    assert case.free(OVER + 11)
+
+
+def test_a_move_of_long_ago_does_not_put_back_a_newer_one() -> None:
+    case = Case()
+    case.returns.had((VIP,), LOST - 500)
+    case.read(READ - 1)
+    assert not case.free(OVER + 60_000)
 
 
 def test_what_is_here_now_is_not_waited_for() -> None:

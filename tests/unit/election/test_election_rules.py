@@ -27,11 +27,15 @@ TABLE: tuple[tuple[dict[str, object], Reason], ...] = (
     ({"master": Liveness.RESTARTING}, Reason.MASTER_RESTARTING),
     ({"paused": True}, Reason.PAUSED),
     ({"holder_known": False}, Reason.HOLDER_UNKNOWN),
+    ({"stranger": True}, Reason.HELD_BY_STRANGER),
     ({"hold_down": True}, Reason.HOLD_DOWN),
     ({"taken_unheard": True}, Reason.TAKEN_UNHEARD),
+    ({"returning": True}, Reason.RETURNING),
     ({"holder_may_go_on": True}, Reason.HOLDER_ALIVE),
     ({"rival_claims": True}, Reason.OUTRANKED),
     ({"rank": 1, "absent_ms": 399, "turn_ms": 400}, Reason.OUTRANKED),
+    ({"guarded": True, "quorum": False, "votes_due": True}, Reason.GUARD_PENDING),
+    ({"guarded": True, "quorum": False, "votes_due": False}, Reason.NO_QUORUM),
     ({"guarded": True, "guards": GuardStatus.PENDING}, Reason.GUARD_PENDING),
     ({"guarded": True, "guards": GuardStatus.DENIED}, Reason.GUARD_DENIED),
 )
@@ -59,14 +63,16 @@ def test_the_first_rule_that_applies_gives_the_reason(place: int) -> None:
     assert may_claim(replace(CLEAR, **everything_after)).reason is TABLE[place][1]  # type: ignore[arg-type]
 
 
-def test_an_offer_overrules_all_but_unfitness() -> None:
+def test_an_offer_overrules_all_but_unfitness_and_the_return_rule() -> None:
     facts: dict[str, object] = {}
     for each, _ in TABLE[7:]:
         facts.update(each)
+    facts["returning"] = False
     offered = replace(CLEAR, offered=True, **facts)  # type: ignore[arg-type]
     assert may_claim(offered).reason is Reason.HANDED_OVER
     assert may_claim(offered).allowed
     assert not may_claim(replace(offered, fault=True)).allowed
+    assert not may_claim(replace(offered, returning=True)).allowed
 
 
 def test_what_this_node_holds_needs_neither_patience_nor_guards() -> None:

@@ -9,7 +9,6 @@ import pytest
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
-from hafailover.election.returns import LAG_MS
 from hafailover.election.standby import GUARD_SLACK_MS
 from hafailover.election.values import (
     CheckState,
@@ -25,7 +24,6 @@ from tests.unit.election.bench import (
     GROUP,
     OTHER,
     POLICY,
-    TIMING,
     VIP,
     A,
     B,
@@ -406,6 +404,17 @@ def test_the_holder_must_be_known_by_a_reading_of_the_present() -> None:
     assert bench.state() is State.CLAIMING
 
 
+def test_what_a_stranger_has_is_left_to_people() -> None:
+    bench = Bench()
+    bench.read("eni-stranger")
+    bench.run(60_000)
+    assert bench.state() is State.BACKUP
+    assert why(bench) is Reason.HELD_BY_STRANGER
+    assert [effect.reason for effect in bench.all(fx.Refrained)] == [Reason.HELD_BY_STRANGER]
+    bench.read(None)
+    assert bench.state() is State.CLAIMING
+
+
 def test_a_restarted_ex_master_does_not_rob_the_node_that_took_over_unheard() -> None:
     bench = Bench().as_master()
     bench.now += 1
@@ -421,8 +430,6 @@ def test_a_restarted_ex_master_does_not_rob_the_node_that_took_over_unheard() ->
     bench.run(3_600)
     assert why(bench) is Reason.TAKEN_UNHEARD
     bench.read(None)
-    assert why(bench) is Reason.RETURNING
-    bench.run(TIMING.request_life_ms + LAG_MS)
     assert bench.state() is State.CLAIMING
 
 

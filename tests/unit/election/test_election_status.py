@@ -5,9 +5,10 @@ from dataclasses import replace
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.peers import Liveness
-from hafailover.election.status import status
-from hafailover.election.values import CheckState, GuardVerdict, Leaving, State
-from tests.unit.election.bench import GROUP, POLICY, VIP, A, B, Bench, C
+from hafailover.election.reasons import Reason
+from hafailover.election.status import GroupStatus, NodeStatus, PeerStatus, ResourceStatus, status
+from hafailover.election.values import CheckState, GroupMemory, GuardVerdict, Leaving, Memory, State
+from tests.unit.election.bench import GROUP, POLICY, START, VIP, A, B, Bench, C
 
 
 def test_before_anything_is_known() -> None:
@@ -61,6 +62,45 @@ def test_the_guests_complaint_is_told() -> None:
     bench.arm(VIP, "no such interface")
     (group,) = status(bench.node, bench.now).groups
     assert (group.state, group.detail) == (State.FAULT, "no such interface")
+
+
+def test_all_of_it_is_told() -> None:
+    policy = replace(POLICY, checks=(("web", 0), ("disk", -30)))
+    bench = Bench(policy=policy, memory=Memory(drained=True, groups=(GroupMemory(GROUP, 5, paused=True),)))
+    bench.check(CheckState.UP)
+    bench.check(CheckState.DOWN, "disk")
+    bench.hear(C, hears=(A,), leaving=Leaving.RESTARTING)
+    bench.read("eni-c")
+    bench.run(70)
+    assert status(bench.node, bench.now) == NodeStatus(
+        node=B,
+        drained=True,
+        leaving=Leaving.NO,
+        cloud_error="",
+        read_age_ms=70,
+        peers=(
+            PeerStatus(A, Liveness.NEVER, hears_us=False, config_match=None, leaving=Leaving.NO),
+            PeerStatus(C, Liveness.ALIVE, hears_us=False, config_match=True, leaving=Leaving.RESTARTING),
+        ),
+        groups=(
+            GroupStatus(
+                name=GROUP,
+                state=State.INIT,
+                master=None,
+                term=5,
+                since=START,
+                why=Reason.STARTED,
+                detail="",
+                priority=90,
+                effective_priority=60,
+                eligible=False,
+                paused=True,
+                hold_down_ms=0,
+                resources=(ResourceStatus(VIP, "eni-c", C, on_guest=False),),
+                checks=(("web", 0, CheckState.UP), ("disk", -30, CheckState.DOWN)),
+            ),
+        ),
+    )
 
 
 def test_the_clouds_silence_is_told() -> None:

@@ -413,6 +413,16 @@ def test_a_backup_passes_a_wish_on_if_it_can_work() -> None:
     assert bench.group.wish == Wish(bench.now + 1, None)
 
 
+def test_the_serial_of_a_wish_wraps() -> None:
+    bench = Bench()
+    bench.now = 2**32 + 5
+    bench.hear(A, State.MASTER, 1)
+    bench.hear(C)
+    bench.now += 1
+    assert ask(bench, C) is Reason.ACCEPTED
+    assert bench.group.wish == Wish(6, C)
+
+
 def test_a_backup_may_ask_for_itself() -> None:
     bench = Bench().as_backup()
     assert ask(bench, B) is Reason.ACCEPTED
