@@ -3,7 +3,7 @@
 `Bridge.observe` is shown every call of `Node.handle` of a run, whatever the world around it is. It keeps for each
 node what a node of the models knows (role, readings, its own moves) from the events and effects alone, and raises
 AssertionError with the sentence that a step violates. The sentences are those that the models need: claim.pml
-(C), election.pml (E) and reassign.pml (R).
+(C), election.pml (E), dwell.pml (D) and reassign.pml (R); those about what a node has heard are in `view`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.node import Node
 from hafailover.election.values import Outcome, Resource, State
+from tests.model.view import DEPOSED, View, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -70,6 +71,7 @@ class Known:
 
     group: Group
     me: Member
+    view: View
     role: State = State.INIT
     term: int = 0
     assets: dict[Resource, Asset] = field(default_factory=dict)
@@ -201,19 +203,24 @@ class Bridge:
         self.steps += 1
         run = self._runs.get(node_name)
         if run is None or run.node is not node:
-            run = self._runs[node_name] = _begin(node)
+            run = self._runs[node_name] = _begin(node, now)
         for known in run.groups:
+            known.view.learn(event, now)
             learn(known, event, now)
         for place, effect in enumerate(effects):
             for known in run.groups:
-                sentence = spec_allows(known, effect, effects[:place], now) or _left_guest(run, known, effect)
+                sentence = _judged(run, known, effect, effects[:place], now)
                 if sentence is not None:
                     raise AssertionError(f"{node_name} at {now}: {sentence}: {effect}")
-                self._take_in(known, effect)
+                self._take_in(known, effect, now)
             _arming(run, effect)
+        for known in run.groups:
+            if known.view.overstays():
+                raise AssertionError(f"{node_name} at {now}: {DEPOSED}: {event}")
 
-    def _take_in(self, known: Known, effect: Effect) -> None:
+    def _take_in(self, known: Known, effect: Effect, now: Instant) -> None:
         """Note what an effect that is allowed makes true."""
+        known.view.take_in(effect, now)
         match effect:
             case fx.Move() if effect.group == known.group.name:
                 known.assets[effect.resource].open_move = effect.move_id
@@ -245,10 +252,20 @@ class Bridge:
             Node.handle = handle  # type: ignore[method-assign]
 
 
-def _begin(node: Node) -> _Run:
+def _judged(run: _Run, known: Known, effect: Effect, earlier: Sequence[Effect], now: Instant) -> str | None:
+    allowed = spec_allows(known, effect, earlier, now) or _left_guest(run, known, effect)
+    return allowed or _first(known.view.rules(effect, now))
+
+
+def _begin(node: Node, now: Instant) -> _Run:
     # What an earlier run has left on disk is not asked after: a disk may be lost, and the models allow that.
     groups = [
-        Known(group, node.context.me, assets={resource: Asset() for resource in group.policy.resources})
+        Known(
+            group,
+            node.context.me,
+            view_of(group, node, now),
+            assets={resource: Asset() for resource in group.policy.resources},
+        )
         for group in node.groups.values()
     ]
     return _Run(node, groups)

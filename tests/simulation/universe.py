@@ -114,6 +114,7 @@ class Universe:
             fx.FailoverFinished: lambda _process, effect: self.finished.append((self.now, effect)),
             fx.Leave: lambda process, _effect: self.kill(process.name),
         }
+        self._turn_watchers: list[Callable[[Process, Event, tuple[Effect, ...]], None]] = []
         self._handled_watchers: list[Callable[[Process, Event, tuple[Effect, ...]], None]] = []
         self._decision_watchers: dict[type, list[Callable[[Process, Effect], None]]] = {}
         self._effect_watchers: dict[type, list[Callable[[Process, Effect], None]]] = {}
@@ -123,6 +124,8 @@ class Universe:
         """Have invariants look at everything from now on."""
         for each in invariants:
             self.invariants.append(each)
+            if overrides(each, "on_turn"):
+                self._turn_watchers.append(each.on_turn)
             if overrides(each, "on_handled"):
                 self._handled_watchers.append(each.on_handled)
             for kind in each.decisions:
@@ -169,6 +172,8 @@ class Universe:
         except InvariantError as error:
             raise Broken("core", str(error)) from error
         process.turned_at = self.now
+        for turn in self._turn_watchers:
+            turn(process, event, effects)
         if repeated is not None and not effects:
             self.trace.routine(self.now, process, repeated.text)
         else:

@@ -8,6 +8,7 @@ from tests.simulation.invariants.double_answer import DoubleAnswer
 from tests.simulation.invariants.effects_bounded import EffectsBounded
 from tests.simulation.invariants.fit_to_claim import FitToClaim
 from tests.simulation.invariants.fresh_after_pause import FreshAfterPause
+from tests.simulation.invariants.model_allows import ModelAllows
 from tests.simulation.invariants.no_needless_move import NoNeedlessMove
 from tests.simulation.invariants.no_stale_steal import NoStaleSteal
 from tests.simulation.invariants.no_storm import NoStorm
@@ -34,6 +35,7 @@ ALL: tuple[type[Invariant], ...] = (
     EffectsBounded,
     FitToClaim,
     FreshAfterPause,
+    ModelAllows,
     NoNeedlessMove,
     NoStaleSteal,
     NoStorm,

@@ -46,6 +46,9 @@ class Invariant:
     def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
         """See what an event has caused, where it has caused anything or `Universe.alert` is set."""
 
+    def on_turn(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
+        """See every call of the core, those of pure routine too."""
+
     def on_change(self, change: Change) -> None:
         """See a change of holder, as it truly happens."""
 

@@ -429,6 +429,18 @@ def test_unconfirmed_word() -> None:
         stage.handled("b", recording, fx.StopAnswering(GROUP, VIP))
 
 
+def test_model_allows() -> None:
+    stage = Stage("model-allows")
+    steals = fx.Move(GROUP, 9, VIP, ENI_A, ENI_B)
+    process = stage.process("b")
+    admits_and_breaks(
+        stage,
+        lambda: stage.invariant.on_turn(process, ev.TimerExpired(), ()),
+        lambda: stage.invariant.on_turn(process, ev.TimerExpired(), (steals,)),
+    )
+    assert stage.universe.invariants == [stage.invariant]
+
+
 def test_what_is_broken_can_be_told_by_another_process() -> None:
     told = pickle.loads(pickle.dumps(Broken("one-holder", "two")))  # noqa: S301 - our own
     assert (told.name, told.seen, str(told)) == ("one-holder", "two", "one-holder: two")
@@ -438,6 +450,7 @@ def test_what_is_not_overridden_does_nothing() -> None:
     stage = Stage("one-holder")
     stage.invariant.on_event(stage.process("a"), ev.TimerExpired())
     stage.handled("a", ev.TimerExpired())
+    stage.invariant.on_turn(stage.process("a"), ev.TimerExpired(), ())
     stage.invariant.on_decision(stage.process("a"), CLAIM)
     stage.invariant.on_effect(stage.process("a"), CLAIM)
     stage.invariant.on_start(stage.process("a"))
