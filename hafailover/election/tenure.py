@@ -59,6 +59,9 @@ def _deposed(group: Group, now: Instant) -> bool:
             group.hold_down.lost_to_heard(now)
         step_down(group, Reason.HANDOVER_DONE if done else Reason.DEPOSED_BY_PEER, now)
         return True
+    if _arrived(group, now):
+        step_down(group, Reason.HANDOVER_DONE, now)
+        return True
     _question_rival(group, now)
     if not _contradicted(group, now):
         return False
@@ -68,6 +71,23 @@ def _deposed(group: Group, now: Instant) -> bool:
     group.hold_down.lost(now)
     step_down(group, Reason.DEPOSED_BY_CLOUD, now)
     return True
+
+
+def _arrived(group: Group, now: Instant) -> bool:
+    """Return whether the successor serves and the cloud says that it has everything, whatever its term is.
+
+    It need not have claimed for that: the address may have been moved to it by hand.
+    """
+    release = group.release
+    if release is None or release.successor is None:
+        return False
+    heard = (voice for voice in group.voices(now) if voice.peer.name == release.successor)
+    voice = next(heard, None)
+    if voice is None or not voice.peer.confirmed or not voice.advert.state.serves:
+        return False
+    member = voice.peer.member
+    seen = group.sightings(release.began) or ()
+    return bool(seen) and all(each.settled and each.holder == member.holder_id(each.resource) for each in seen)
 
 
 def step_down(group: Group, reason: Reason, now: Instant) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -344,6 +345,28 @@ def test_nor_is_one_whose_host_refuses() -> None:
     bench.run(250)
     bench.give(ev.PeerRefused(A))
     assert changes(bench) == ["handover_failed"]
+
+
+@pytest.mark.parametrize(
+    ("said", "holder", "done"),
+    [
+        ({"state": State.MASTER, "term": 1}, "eni-a", True),
+        ({"state": State.MASTER, "term": 1, "confirmed": False}, "eni-a", False),
+        ({"state": State.BACKUP, "term": 1}, "eni-a", False),
+        ({"state": State.MASTER, "term": 1}, "eni-b", False),
+    ],
+    ids=["master-and-holder", "perhaps-a-recording", "no-master", "no-holder"],
+)
+def test_a_successor_to_which_it_was_moved_by_hand_is_one_too(
+    said: dict[str, Any], holder: str, *, done: bool
+) -> None:
+    bench = release(Bench().as_master())
+    if not said.get("confirmed", True):
+        bench.run(400, C)  # what A said before was sure
+    bench.hear(A, **said)
+    bench.now += 1
+    bench.read(holder)
+    assert ("handover_done" in changes(bench)) is done
 
 
 def test_a_stop_goes_without_the_successor_that_failed() -> None:
