@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hafailover.election.holddown import CAP_MS
 from hafailover.election.returns import LAG_MS
 from hafailover.election.values import Handover, State
 from tests.simulation.faults import Storm
@@ -119,10 +120,15 @@ def recovery_bound_ms(options: Options) -> int:
 
 
 def held_down_ms(universe: Universe) -> int:
-    """Return for how long a node may have to stay away from what it has lost, where rank brings it back."""
+    """Return for how long a node may have to stay away from what it has lost, where rank brings it back.
+
+    What it has lost by now, or finds that it has lost once it runs or reads again.
+    """
     groups = [(group, host) for host in universe.hosts.values() if (group := _group(host)) is not None]
     waits = [group.hold_down.until - host.process.clock for group, host in groups if host.process is not None]
-    return max([0, *waits]) if universe.options.preempt else 0
+    first_ms = universe.options.hold_down_ms
+    waits.extend(min(first_ms << min(group.hold_down.losses, 10), CAP_MS) for group, _ in groups)
+    return max(waits) if universe.options.preempt else 0
 
 
 def astray(universe: Universe) -> str:
