@@ -25,7 +25,7 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
     """
     overlap = group.policy.handover is Handover.OVERLAP
     if overlap:
-        group.arm()
+        group.guest.arm()
     group.term = max(group.term, group.highest_told_term) + 1
     group.emit(group.context.remember(group.name, group.term, moving=True, held=group.returns.needed))
     claim = Claim(
@@ -43,7 +43,7 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
     group.become(State.CLAIMING, reason, now)
     group.claim = claim
     if overlap:
-        claim.arming(group.addresses)
+        claim.arming(group.guest.addresses)
 
 
 def _fencing(group: Group, reason: Reason, now: Instant) -> Fencing | None:
@@ -173,7 +173,7 @@ def _finish(group: Group, claim: Claim, now: Instant) -> None:
     fenced_at = claim.armed_at if claim.fencing is None else claim.fencing.stopped_at or claim.armed_at
     calls_from = max(claim.armed_at, fenced_at)
     if group.policy.handover is Handover.STRICT:
-        group.arm()
+        group.guest.arm()
     group.become(State.MASTER, Reason.CLAIM_DONE, now)
     group.wish = None
     if claim.moves == 0:

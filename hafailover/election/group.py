@@ -21,7 +21,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.election import claiming, standby, tenure
-from hafailover.election.effects import Arm, Effect, RoleChanged, RunHook, StopAnswering
+from hafailover.election.answering import Answering
+from hafailover.election.effects import Effect, RoleChanged, RunHook
 from hafailover.election.events import (
     AddressVanished,
     CheckChanged,
@@ -49,7 +50,6 @@ from hafailover.election.values import (
     NodeName,
     Outcome,
     Policy,
-    Resource,
     ResourceKind,
     Sighting,
     State,
@@ -65,8 +65,6 @@ if TYPE_CHECKING:
     from hafailover.election.guards import GuardRound
     from hafailover.election.release import Release
 
-GUEST_RETRY_MS = 10_000  # after a guest that failed; doubled by each failure in a row
-GUEST_RETRY_CAP_MS = 600_000
 FAILING_AFTER = 2  # failed calls in a row from which others in rank may take their turn
 REVIEWS_LIMIT = 8  # state changes that one event may cause; more would be a loop
 
@@ -102,8 +100,10 @@ class Group:
         self.returns = Returns(policy.group, context)
         self.guards: GuardRound | None = None
         self.suspected = False
+        addresses = tuple(each for each in policy.resources if each.kind is ResourceKind.ADDRESS)
         # What the guest may carry: all of it at first, for an earlier run may have left it there.
-        self.on_guest: list[Resource] = [] if context.me.witness else list(self.addresses)
+        leftovers = () if context.me.witness else addresses
+        self.guest = Answering(self.name, addresses, self.emit, leftovers=leftovers)
         self.last_master: NodeName | None = None
         self.last_master_term = 0
         self.absent_since: Instant | None = None
@@ -115,19 +115,11 @@ class Group:
         self.preempt_since: Instant | None = None
         self.release_not_before: Instant = now
         self.isolated_since: Instant | None = None
-        self.guest_error = ""
         self.wish: Wish | None = None
         self.wish_until: Instant = now
         self.wishes_seen: dict[NodeName, int] = {}
         self.deadline: Instant | None = now
-        self._guest_retry_at: Instant = now
-        self._guest_failures = 0
         self._effects: list[Effect] = []
-
-    @property
-    def addresses(self) -> tuple[Resource, ...]:
-        """The resources that the guest must answer for."""
-        return tuple(each for each in self.policy.resources if each.kind is ResourceKind.ADDRESS)
 
     # -- events ------------------------------------------------------------------------------------------------
 
@@ -141,7 +133,8 @@ class Group:
             case GuestArmed():
                 self._absorb_armed(event, now)
             case AddressVanished():
-                self._absorb_vanished(event)
+                if self.state.serves or self.state is State.CLAIMING:
+                    self.guest.vanished(event.resource)
             case GuardAnswered():
                 if self.guards is not None and event.round_id == self.guards.round_id:
                     self.guards.answer(event.guard, event.verdict)
@@ -167,28 +160,8 @@ class Group:
         self.claim.finished(event, self.context.holders, now)
 
     def _absorb_armed(self, event: GuestArmed, now: Instant) -> None:
-        if event.error:
-            self._guest_failed(event.error, now)
-            return
-        self.guest_error = ""
-        self._guest_failures = 0
-        if event.resource not in self.on_guest:
-            # It was let go while the guest was at work on it, and may have been put there after it was taken off.
-            self.emit(StopAnswering(self.name, event.resource))
-        if self.claim is not None:
+        if self.guest.armed(event, now) and self.claim is not None:
             self.claim.armed(event.resource, now)
-
-    def _guest_failed(self, error: str, now: Instant) -> None:
-        """Wait ever longer: with a strict hand-over it takes a move to find this out, and one more to undo it."""
-        self._guest_failures += not self.guest_error  # several addresses that fail together count once
-        self.guest_error = error
-        wait_ms = GUEST_RETRY_MS << min(self._guest_failures - 1, 10)
-        self._guest_retry_at = now + min(wait_ms, GUEST_RETRY_CAP_MS)
-
-    def _absorb_vanished(self, event: AddressVanished) -> None:
-        """Put an address back that somebody took off the guest while this node stands for it."""
-        if event.resource in self.on_guest and (self.state.serves or self.state is State.CLAIMING):
-            self.emit(Arm(self.name, event.resource))
 
     @property
     def quieting_ms(self) -> int:
@@ -208,8 +181,8 @@ class Group:
         self._forget_marks(now)
 
     def _forget_stale(self, now: Instant) -> None:
-        if self.guest_error and not self.wait_until(self._guest_retry_at, now):
-            self.guest_error = ""
+        if self.guest.error and not self.wait_until(self.guest.retry_at, now):
+            self.guest.error = ""
         if self.wish is not None and not self.wait_until(self.wish_until, now):
             self.wish = None
         if self.state is not State.MASTER:
@@ -269,36 +242,19 @@ class Group:
         if hook is not None and hook != ran and not back and not self.context.me.witness:
             self.emit(RunHook(self.name, hook))
 
-    def arm(self) -> None:
-        """Have the guest answer for all addresses."""
-        for resource in self.addresses:
-            if resource not in self.on_guest:
-                self.on_guest.append(resource)
-            self.emit(Arm(self.name, resource))
-
-    def disarm(self, resource: Resource) -> None:
-        """Have the guest answer for an address no longer."""
-        self.on_guest.remove(resource)
-        self.emit(StopAnswering(self.name, resource))
-
     def abandon(self, now: Instant) -> None:
         """Give up at the end of the daemon whatever this node still has of the group."""
-        self.disarm_all()
+        self.guest.disarm_all()
         if self.state.serves or self.state is State.CLAIMING:
             self.become(State.BACKUP, Reason.STOPPING, now)
         self.emit(RunHook(self.name, "stop"))
-
-    def disarm_all(self) -> None:
-        """Have the guest answer for nothing of this group."""
-        for resource in tuple(self.on_guest):
-            self.disarm(resource)
 
     # -- views -------------------------------------------------------------------------------------------------
 
     @property
     def fault(self) -> bool:
         """Whether this node's own service or guest is broken."""
-        return self.tracking.fault or bool(self.guest_error)
+        return self.tracking.fault or bool(self.guest.error)
 
     @property
     def priority(self) -> int:

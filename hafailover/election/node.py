@@ -228,7 +228,7 @@ class Node:
 
     def _all_out(self) -> bool:
         serving = (State.MASTER, State.RELEASING, State.CLAIMING)
-        return all(group.state not in serving and not group.on_guest for group in self.groups.values())
+        return all(group.state not in serving and not group.guest.carries for group in self.groups.values())
 
     def _leave(self, now: Instant) -> list[Effect]:
         """Return what is to be done before the last word to the peers, and `Leave`; nothing if it is not time."""

@@ -52,7 +52,7 @@ def _resume(group: Group, now: Instant) -> None:
     group.term = max(group.term, 1)
     if group.returns.needed:
         group.emit(group.context.remember(group.name, group.term, moving=False, held=True))
-    group.arm()
+    group.guest.arm()
     group.become(State.MASTER, Reason.HELD_AT_START, now)
 
 
@@ -105,11 +105,11 @@ def drop_leftovers(group: Group, now: Instant) -> None:
     master = group.heard_master(now)
     told = master is not None and master.peer.confirmed and master.advert.term >= group.term
     stopping = group.context.leaving is Leaving.STOPPING
-    for resource in tuple(group.on_guest):
+    for resource in tuple(group.guest.carries):
         sighting = group.context.holders.sighting(resource, after=group.context.trust_after)
         elsewhere = sighting is not None and sighting.settled and not group.mine(sighting)
         if elsewhere or told or stopping:
-            group.disarm(resource)
+            group.guest.disarm(resource)
 
 
 def _suspect(group: Group, now: Instant) -> None:
@@ -159,7 +159,7 @@ def situation(group: Group, now: Instant) -> Situation:
         witness=context.me.witness,
         fault=group.fault,
         checks_pending=group.tracking.pending,
-        guest_failed=bool(group.guest_error),
+        guest_failed=bool(group.guest.error),
         drained=context.drained,
         stopping=context.leaving is not Leaving.NO,
         paused=group.paused,

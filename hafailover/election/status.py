@@ -118,8 +118,8 @@ def _group(group: Group, now: Instant) -> GroupStatus:
 
 def _detail(group: Group) -> str:
     """Return what makes the reason concrete: the guest's complaint, the guards that object."""
-    if group.guest_error:
-        return group.guest_error
+    if group.guest.error:
+        return group.guest.error
     return ", ".join(group.guards.denied_by) if group.guards is not None else ""
 
 
@@ -130,5 +130,5 @@ def _resource(group: Group, resource: Resource) -> ResourceStatus:
         resource=resource,
         holder=holder,
         node=group.context.node_holding(resource, holder),
-        on_guest=resource in group.on_guest,
+        on_guest=resource in group.guest.carries,
     )

@@ -92,7 +92,7 @@ def _arrived(group: Group, now: Instant) -> bool:
 
 def step_down(group: Group, reason: Reason, now: Instant) -> None:
     """Stop serving: the guest first, then the word to others."""
-    group.disarm_all()
+    group.guest.disarm_all()
     group.outdate(now)
     group.become(State.BACKUP, reason, now)
 
@@ -198,7 +198,7 @@ def _release(group: Group, successor: NodeName, reason: Reason, now: Instant) ->
 def _go_quiet(group: Group, successor: NodeName | None, reason: Reason, now: Instant) -> None:
     """Begin a strict hand-over: off the guest, and the hook has to end, before anybody is named."""
     hook = "backup" if successor is not None else "fault"
-    group.disarm_all()
+    group.guest.disarm_all()
     group.become(State.RELEASING, reason, now)
     group.release = release_quietly(
         successor,
@@ -240,7 +240,7 @@ def _await_successor(group: Group, release: Release, now: Instant) -> None:
             step_down(group, Reason.STOPPING, now)
             return
         if release.hook is not None:
-            group.arm()
+            group.guest.arm()
         group.become(State.MASTER, Reason.HANDOVER_FAILED, now)
         return
     group.wait_until(release.deadline, now)

@@ -275,7 +275,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def the_guest_carries_what_the_group_says(self) -> None:
-        on_guest = self.node.groups[GROUP].on_guest
+        on_guest = self.node.groups[GROUP].guest.carries
         assert len(set(on_guest)) == len(on_guest)
         assert set(on_guest) == self.guest
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hafailover.election import claiming, invariants, ranking, standby, tenure
+from hafailover.election.answering import Answering
 from hafailover.election.claim import Claim
 from hafailover.election.context import Context
 from hafailover.election.effects import Persist, StopAnswering
@@ -258,7 +259,7 @@ ABLATIONS = (
     ),
     Ablation(
         "a late arming is taken back",
-        (_wrapped(Group, "_absorb_armed", lambda _original, self, event, now: _armed_blindly(self, event, now)),),
+        (_wrapped(Answering, "armed", lambda _original, self, event, now: _armed_blindly(self, event)),),  # noqa: ARG005 - the original's
         ("flapping", "delay", "loss"),
         ("double-answer", "recovers", "quiet"),
         (("guest_ms", 200), ("guards", ()), ("handover", Handover.OVERLAP)),
@@ -266,10 +267,9 @@ ABLATIONS = (
 )
 
 
-def _armed_blindly(self: Group, event: Any, now: int) -> None:
-    self.guest_error = event.error
-    if self.claim is not None and not event.error:
-        self.claim.armed(event.resource, now)
+def _armed_blindly(self: Answering, event: Any) -> bool:
+    self.error = event.error
+    return not event.error
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import pytest
 
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
-from hafailover.election.group import GUEST_RETRY_MS, REVIEWS, REVIEWS_LIMIT
+from hafailover.election.answering import RETRY_MS as GUEST_RETRY_MS
+from hafailover.election.group import REVIEWS, REVIEWS_LIMIT
 from hafailover.election.reasons import Reason
 from hafailover.election.tenure import WISH_MS
 from hafailover.election.values import (
@@ -45,7 +46,7 @@ def test_each_state_has_its_review() -> None:
 
 def test_only_addresses_are_for_the_guest() -> None:
     bench = Bench(policy=replace(POLICY, resources=(VIP, ENI)))
-    assert bench.group.addresses == (VIP,)
+    assert bench.group.guest.addresses == (VIP,)
 
 
 def test_an_event_that_concerns_the_whole_node_adds_nothing_to_a_group() -> None:
@@ -146,7 +147,7 @@ def test_a_guest_that_answers_again_is_no_fault() -> None:
     bench.arm(VIP, "no such interface")
     assert bench.state() is State.FAULT
     bench.arm(VIP)
-    assert bench.group.guest_error == ""
+    assert bench.group.guest.error == ""
     assert bench.state() is State.CLAIMING, "the cloud names this node"
 
 
@@ -195,15 +196,15 @@ def test_taking_a_hand_over_back_runs_no_hook() -> None:
 
 def test_arming_twice_lists_an_address_once() -> None:
     bench = Bench().as_master()
-    bench.group.arm()
-    assert bench.group.on_guest == [VIP]
+    bench.group.guest.arm()
+    assert bench.group.guest.carries == [VIP]
 
 
 @pytest.mark.parametrize("begin", ["as_master", "as_claimant", "as_backup"])
 def test_abandoning_leaves_nothing(begin: str) -> None:
     bench: Bench = getattr(Bench(), begin)()
     bench.group.abandon(bench.now)
-    assert bench.group.on_guest == []
+    assert bench.group.guest.carries == []
     assert bench.state() is State.BACKUP
     hooks = [each.hook for each in bench.group.drain() if isinstance(each, fx.RunHook)]
     assert hooks == (["stop"] if begin == "as_backup" else ["backup", "stop"])

@@ -274,7 +274,7 @@ def test_groups_are_told_of_in_one_advert_and_change_each_for_itself() -> None:
     assert [group.state for group in node.groups.values()] == [State.MASTER, State.INIT]
     assert len([effect for effect in effects if isinstance(effect, fx.SendAdverts)]) == 1
     node.handle(ev.StopAsked(restarting=False), now=START + 3)
-    assert not any(group.on_guest for group in node.groups.values())
+    assert not any(group.guest.carries for group in node.groups.values())
 
 
 def test_a_node_without_groups_still_speaks() -> None:

@@ -75,7 +75,7 @@ def test_half_of_it_is_not_enough() -> None:
     bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)))
     bench.read("eni-b", "eni-a")
     assert bench.state() is State.INIT
-    assert bench.group.on_guest == [VIP], "what others hold leaves the guest, what is held here stays"
+    assert bench.group.guest.carries == [VIP], "what others hold leaves the guest, what is held here stays"
 
 
 def test_a_master_that_is_heard_is_followed() -> None:
@@ -83,7 +83,7 @@ def test_a_master_that_is_heard_is_followed() -> None:
     bench.hear(A, State.MASTER, 3)
     assert bench.state() is State.BACKUP
     assert reasons(bench.all(fx.RoleChanged)) == ["heard_master"]
-    assert bench.group.on_guest == []
+    assert bench.group.guest.carries == []
 
 
 @pytest.mark.parametrize(("after", "state"), [(399, State.INIT), (400, State.BACKUP), (401, State.BACKUP)])
@@ -109,10 +109,10 @@ def test_at_fault_the_address_stays_until_somebody_else_holds_it() -> None:
     bench = Bench(policy=CHECKED).as_master()
     bench.check(CheckState.DOWN)
     assert bench.state() is State.FAULT
-    assert bench.group.on_guest == [VIP]
+    assert bench.group.guest.carries == [VIP]
     bench.now += 1
     bench.read("eni-a")
-    assert bench.group.on_guest == []
+    assert bench.group.guest.carries == []
     assert bench.all(fx.StopAnswering) == [fx.StopAnswering(GROUP, VIP)]
 
 
@@ -121,16 +121,16 @@ def test_what_the_cloud_is_moving_stays_too() -> None:
     bench.check(CheckState.DOWN)
     bench.now += 1
     bench.read("eni-a", settled=False)
-    assert bench.group.on_guest == [VIP]
+    assert bench.group.guest.carries == [VIP]
 
 
 def test_a_confirmed_master_needs_no_reading() -> None:
     bench = Bench(policy=CHECKED).as_master()
     bench.check(CheckState.DOWN)
     bench.hear(A, State.MASTER, 2, confirmed=False)
-    assert bench.group.on_guest == [VIP]
+    assert bench.group.guest.carries == [VIP]
     bench.hear(A, State.MASTER, 2)
-    assert bench.group.on_guest == []
+    assert bench.group.guest.carries == []
 
 
 def test_passing_checks_end_it() -> None:
@@ -144,7 +144,7 @@ def test_stopping_takes_everything_off_the_guest() -> None:
     bench = Bench(policy=CHECKED).as_master()
     bench.check(CheckState.DOWN)
     bench.give(ev.StopAsked(restarting=False))
-    assert bench.group.on_guest == []
+    assert bench.group.guest.carries == []
     assert bench.all(fx.Leave)
 
 

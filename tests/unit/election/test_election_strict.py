@@ -64,7 +64,7 @@ def test_a_successor_that_does_not_come_leaves_it_as_it_was() -> None:
     bench.run(1_200, A)
     assert reasons(bench.all(fx.RoleChanged))[-1] == "handover_failed"
     assert hooks(bench) == [("backup", True), ("master", False)]
-    assert bench.group.on_guest == [VIP]
+    assert bench.group.guest.carries == [VIP]
     assert [effect.resource for effect in bench.all(fx.Arm)] == [VIP]
 
 
@@ -98,7 +98,7 @@ def test_a_fault_is_told_when_its_hook_has_ended() -> None:
     bench.check(CheckState.DOWN)
     assert bench.state() is State.RELEASING
     assert hooks(bench) == [("fault", True)]
-    assert bench.group.on_guest == []
+    assert bench.group.guest.carries == []
     bench.run(500, A)
     assert bench.state() is State.RELEASING
     bench.give(ev.HookFinished(GROUP, "fault"))

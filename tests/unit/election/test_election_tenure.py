@@ -144,7 +144,7 @@ def test_what_nobody_holds_is_put_back() -> None:
     later_read(bench, None)
     assert changes(bench) == ["address_lost"]
     assert bench.state() is State.CLAIMING
-    assert bench.group.on_guest == [VIP]
+    assert bench.group.guest.carries == [VIP]
     bench.arm()
     assert bench.moves == [fx.Move(GROUP, bench.moves[0].move_id, VIP, None, "eni-b")]
 
@@ -214,7 +214,7 @@ def test_a_stop_with_nobody_to_hand_over_to_steps_down_at_once() -> None:
     bench = Bench().as_master()
     bench.give(ev.StopAsked(restarting=False))
     assert changes(bench) == ["stopping"]
-    assert bench.group.on_guest == []
+    assert bench.group.guest.carries == []
     assert bench.all(fx.Leave)
 
 
@@ -235,7 +235,7 @@ def test_a_restart_hands_nothing_over() -> None:
     bench.give(ev.StopAsked(restarting=True))
     assert bench.state() is State.MASTER
     assert bench.all(fx.Leave)
-    assert bench.group.on_guest == [VIP]
+    assert bench.group.guest.carries == [VIP]
 
 
 def test_a_drained_master_waits_for_somebody_to_take_over() -> None:
@@ -286,10 +286,10 @@ def test_the_successor_that_is_master_ends_the_hand_over() -> None:
     bench = release(Bench().as_master())
     bench.hear(A, State.CLAIMING, 2)
     assert bench.state() is State.RELEASING
-    assert bench.group.on_guest == [VIP]
+    assert bench.group.guest.carries == [VIP]
     bench.hear(A, State.MASTER, 2)
     assert changes(bench) == ["handover_done"]
-    assert bench.group.on_guest == []
+    assert bench.group.guest.carries == []
 
 
 def test_nor_what_is_nobodys_on_its_way_there() -> None:

@@ -1,0 +1,80 @@
+"""What this node's guest answers for, of one group: asked for by effects, told by events.
+
+The guest works in its own time, so an address may be let go while it is still being put there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election.effects import Arm, Effect, StopAnswering
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hafailover.election.events import GuestArmed
+    from hafailover.election.values import GroupName, Instant, Resource
+
+RETRY_MS = 10_000  # after a guest that failed; doubled by each failure in a row
+RETRY_CAP_MS = 600_000
+
+
+class Answering:
+    """The addresses of one group on this node's guest; an earlier run may have put the `leftovers` there."""
+
+    def __init__(
+        self,
+        group: GroupName,
+        addresses: tuple[Resource, ...],
+        emit: Callable[[Effect], None],
+        *,
+        leftovers: tuple[Resource, ...],
+    ) -> None:
+        self.addresses = addresses
+        self.carries = list(leftovers)
+        self.error = ""
+        self.retry_at: Instant = 0
+        self._group = group
+        self._emit = emit
+        self._failures = 0
+
+    def arm(self) -> None:
+        """Have the guest answer for all addresses."""
+        for resource in self.addresses:
+            if resource not in self.carries:
+                self.carries.append(resource)
+            self._emit(Arm(self._group, resource))
+
+    def disarm(self, resource: Resource) -> None:
+        """Have the guest answer for an address no longer."""
+        self.carries.remove(resource)
+        self._emit(StopAnswering(self._group, resource))
+
+    def disarm_all(self) -> None:
+        """Have the guest answer for nothing of this group."""
+        for resource in tuple(self.carries):
+            self.disarm(resource)
+
+    def armed(self, event: GuestArmed, now: Instant) -> bool:
+        """Take in what became of an address that the guest was asked for; return whether it is there."""
+        if event.error:
+            self._fail(event.error, now)
+            return False
+        self.error = ""
+        self._failures = 0
+        if event.resource not in self.carries:
+            # It was let go while the guest was at work on it, and may have been put there after it was taken off.
+            self._emit(StopAnswering(self._group, event.resource))
+        return True
+
+    def vanished(self, resource: Resource) -> None:
+        """Put an address back that somebody else took off the guest."""
+        if resource in self.carries:
+            self._emit(Arm(self._group, resource))
+
+    def _fail(self, error: str, now: Instant) -> None:
+        """Wait ever longer: with a strict hand-over it takes a move to find this out, and one more to undo it."""
+        self._failures += not self.error  # several addresses that fail together count once
+        self.error = error
+        wait_ms = RETRY_MS << min(self._failures - 1, 10)
+        self.retry_at = now + min(wait_ms, RETRY_CAP_MS)
