@@ -210,7 +210,9 @@ def test_two_readings_in_a_row_depose_a_master() -> None:
 
 def test_what_was_had_is_taken_again_only_after_another_was_read_late_enough_and_a_request_has_died() -> None:
     seen = Seen()
-    seen.read(ENI_B)
+    seen.take_in(move(ENI_A))
+    seen.learn(ev.MoveFinished(GROUP, 1, VIP, MoveResult(Outcome.APPLIED)))
+    seen.take_in(role(State.BACKUP, State.CLAIMING, Reason.MASTER_ABSENT))
     seen.wait(LAG_MS - 1)
     seen.read(ENI_A)
     assert seen.moves() == [view.RETURN]
@@ -225,7 +227,7 @@ def test_what_was_had_is_taken_again_only_after_another_was_read_late_enough_and
 def test_or_after_all_others_have_said_that_they_have_no_move_under_way() -> None:
     seen = Seen()
     seen.read(ENI_B)
-    seen.wait(LAG_MS)
+    seen.wait(1)
     seen.read(ENI_A)
     enough = seen.now + LAG_MS
     seen.hear(A, State.BACKUP, said_after=enough)

@@ -156,7 +156,8 @@ class View:
             self.objected.clear()
         held.holder, held.settled, held.asked_at = sighting.holder, sighting.settled, asked_at
         if sighting.holder == mine:
-            held.had_until, held.away_since = asked_at, None
+            # Whatever is asked later tells of later: nothing older than its question can be in that answer.
+            held.had_until, held.away_since = asked_at - LAG_MS, None
         elif held.had_until is not None and held.away_since is None and sighting.settled:
             held.away_since = asked_at if asked_at >= held.had_until + LAG_MS else None
 

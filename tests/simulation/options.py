@@ -147,7 +147,7 @@ def _newer(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> Options:
         fence=rng.random() < 0.1,
         hook_ms=rng.choice((0, 200, 3_000, 20_000)) if strict else 200,
         hook_timeout_ms=rng.choice((5_000, 30_000)),
-        calm_ms=max(30_000, drawn.calm_ms // haste),
+        calm_ms=max(30_000, drawn.calm_ms // haste) + drawn.preempt_delay_ms,
         trouble_ms=drawn.trouble_ms // haste,
     )
 

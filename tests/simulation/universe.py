@@ -255,6 +255,7 @@ class Universe:
         if not on:
             self.kill(name)
             host.suspended = False
+            host.stopped_at = self.now
             host.guest.clear()
         host.powered = on
         state = InstanceState.RUNNING if on else InstanceState.STOPPED

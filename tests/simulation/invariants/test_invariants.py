@@ -17,6 +17,7 @@ from hafailover.election.values import (
     GroupAdvert,
     GroupMemory,
     GuardVerdict,
+    Handover,
     Leaving,
     Memory,
     MoveResult,
@@ -98,9 +99,15 @@ def role(new: State, reason: Reason, term: int = 2, old: State = State.BACKUP) -
 
 
 def advert(
-    name: NodeName, state: State, *, eligible: bool = False, confirmed: bool = True, term: int = 1
+    name: NodeName,
+    state: State,
+    *,
+    eligible: bool = False,
+    confirmed: bool = True,
+    term: int = 1,
+    successor: NodeName | None = None,
 ) -> ev.AdvertReceived:
-    said = GroupAdvert(GROUP, state, term, 100, eligible)
+    said = GroupAdvert(GROUP, state, term, 100, eligible, successor)
     return ev.AdvertReceived(Advert(name, b"", Leaving.NO, False, (), (said,)), "udp", confirmed=confirmed)
 
 
@@ -439,6 +446,80 @@ def test_model_allows() -> None:
         lambda: stage.invariant.on_turn(process, ev.TimerExpired(), (steals,)),
     )
     assert stage.universe.invariants == [stage.invariant]
+
+
+def test_strict_apart() -> None:
+    stage = Stage("strict-apart", handover=Handover.STRICT)
+    offers = advert(A, State.RELEASING, successor=B)
+
+    def handed_over(*, carried: bool) -> None:
+        stage.effect("a", role(State.RELEASING, Reason.OPERATOR, old=State.MASTER))
+        stage.event("b", offers)
+        stage.universe.hosts["a"].guest = {VIP.id} if carried else set()
+        stage.effect("b", role(State.CLAIMING, Reason.HANDED_OVER))
+
+    admits_and_breaks(stage, lambda: handed_over(carried=False), lambda: handed_over(carried=True))
+    stage.universe.hosts["a"].hook_until = stage.universe.now + 1
+    with pytest.raises(Broken, match="hook"):
+        handed_over(carried=False)
+    stage.event("b", advert(A, State.RELEASING, successor=A))
+    stage.effect("b", role(State.CLAIMING, Reason.HANDED_OVER))
+    overlapping = Stage("strict-apart")
+    overlapping.effect("a", role(State.RELEASING, Reason.OPERATOR, old=State.MASTER))
+    overlapping.event("b", offers)
+    overlapping.effect("b", role(State.CLAIMING, Reason.HANDED_OVER))
+
+
+def test_fence_first() -> None:
+    stage = Stage("fence-first", fence=True)
+
+    def after_a_stop() -> None:
+        stage.effect("b", CLAIM)
+        stage.universe.power("a", on=False)
+        stage.universe.power("a", on=True)
+        stage.effect("b", TAKES)
+        stage.effect("b", role(State.CLAIMING, Reason.HANDED_OVER))
+        stage.effect("b", TAKES)
+
+    def without() -> None:
+        stage.universe.now += 1
+        stage.effect("b", CLAIM)
+        stage.effect("b", TAKES)
+
+    admits_and_breaks(stage, after_a_stop, without)
+    unfenced = Stage("fence-first")
+    unfenced.effect("b", TAKES)
+
+
+def test_quorum_kept() -> None:
+    three = (("a", 100), ("b", 90), ("c", 80))
+    stage = Stage("quorum-kept", guards=("quorum",), priorities=three)
+
+    def hearing(*names: NodeName) -> None:
+        stage.process("b").heard.clear()
+        for name in names:
+            stage.event("b", advert(name, State.BACKUP))
+        stage.effect("b", CLAIM)
+
+    admits_and_breaks(stage, lambda: hearing(NodeName("c")), hearing)
+    stage.effect("b", role(State.CLAIMING, Reason.HANDED_OVER))
+    Stage("quorum-kept", priorities=three).effect("b", CLAIM)
+
+
+def test_same_tenure() -> None:
+    stage = Stage("same-tenure")
+
+    def asked_and_done() -> None:
+        stage.effect("b", TAKES)
+        stage.change(ENI_A, ENI_B)
+
+    def asked_before() -> None:
+        stage.effect("a", fx.Move(GROUP, 1, VIP, ENI_B, ENI_A))
+        stage.change(ENI_B, None, "c")
+        stage.change(None, ENI_B, "b")
+        stage.change(ENI_B, ENI_A, "a")
+
+    admits_and_breaks(stage, asked_and_done, asked_before)
 
 
 def test_what_is_broken_can_be_told_by_another_process() -> None:

@@ -1,0 +1,36 @@
+"""A minority takes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hafailover.election import effects as fx
+from hafailover.election.reasons import Reason
+from hafailover.election.values import State
+from tests.simulation.invariants.base import Invariant
+
+if TYPE_CHECKING:
+    from hafailover.election.effects import Effect
+    from tests.simulation.process import Process
+
+DEAD = (Reason.MASTER_DEAD, Reason.MASTER_GONE)
+
+
+class QuorumKept(Invariant):
+    """With the guard "quorum" nobody takes an address from a silent master unless it hears most of the nodes.
+
+    Itself and the witnesses count; heard is who was heard within the dead interval.
+    """
+
+    name = "quorum-kept"
+    decisions = (fx.RoleChanged,)
+
+    def on_decision(self, process: Process, effect: Effect) -> None:
+        assert isinstance(effect, fx.RoleChanged)
+        options = self.universe.options
+        if "quorum" not in options.guards or effect.new is not State.CLAIMING or effect.reason not in DEAD:
+            return
+        dead_ms = options.timing.dead_interval_ms
+        heard = 1 + sum(process.clock - each.at < dead_ms for each in process.heard.values())
+        if 2 * heard <= len(options.priorities):
+            self.broken(f"{process.name} claims ({effect.reason.name}) and hears {heard - 1} others")
