@@ -68,11 +68,12 @@ class PowerStep:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One request as it came in, on the same clock."""
+    """One request as it came in, on the same clock; `age_s` is by how much it was dated back, by the right time."""
 
     at_ns: int
     peer: str
     action: str
+    age_s: float
 
     @property
     def writes(self) -> bool:
@@ -195,7 +196,7 @@ class _TimedEmulator(Emulator):
         options = Options(latency_ms=settings.latency_ms, task_ms=settings.task_ms)
         nodes = CREW[: settings.nodes]
         super().__init__(build(nodes), options, self._on_change)
-        self.arrivals: deque[tuple[int, str, str]] = deque(maxlen=2000)
+        self.arrivals: deque[tuple[int, str, str, float]] = deque(maxlen=2000)
         self.power: deque[tuple[int, str, str]] = deque(maxlen=100)
         self.model.rules.power_ms = settings.power_ms
         self.model.power_listeners.append(self._on_power)
@@ -211,8 +212,9 @@ class _TimedEmulator(Emulator):
         self.power.append((time.monotonic_ns(), change.instance, change.after))
 
     async def _handle(self, request: Request) -> Response:
-        now_ns = time.monotonic_ns()
-        self.arrivals.append((now_ns, request.peer, request.headers.get("x-tc-action", request.path)))
+        now_ns, headers = time.monotonic_ns(), request.headers
+        age_s = time.time() - float(headers.get("x-tc-timestamp", "nan"))
+        self.arrivals.append((now_ns, request.peer, headers.get("x-tc-action", request.path), age_s))
         return await super()._handle(request)
 
 

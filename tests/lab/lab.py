@@ -11,7 +11,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from hafailover.emulator.world import VIP, mac_of
 from tests.lab.cloud import CREW, CloudControl, CloudSettings
@@ -263,10 +263,10 @@ class Lab:
         what = f"{name} {'carries' if carries else 'does not carry'} the address"
         return wait_for(what, lambda: self.carries(name) is carries, timeout_s)
 
-    def logs(self) -> dict[str, Any]:
+    def logs(self, most_chars: int = 4000) -> dict[str, str]:
         """Return the end of every log, for a failure's message."""
         return {
-            str(path.relative_to(self.directory)): path.read_text(errors="replace")[-4000:]
+            str(path.relative_to(self.directory)): path.read_text(errors="replace")[-most_chars:]
             for path in sorted(self.directory.rglob("*.log"))
         }
 
