@@ -78,10 +78,9 @@ def _through(universe: Universe, outcome: Outcome) -> None:
     storm.begin(options.calm_ms + options.trouble_ms)
     universe.run_until(options.calm_ms + options.trouble_ms)
     storm.heal()
-    healed_at = universe.now
+    healed_at, bound_ms = universe.now, recovery_bound_ms(options) + held_down_ms(universe)
     universe.run_until(healed_at + settling_ms(options))
-    bound_ms = recovery_bound_ms(options)
-    while (wrong := astray(universe)) and universe.now < healed_at + bound_ms + held_down_ms(universe, healed_at):
+    while (wrong := astray(universe)) and universe.now < healed_at + bound_ms:
         universe.run_until(universe.now + LOOK_EVERY_MS)
     if not options.paused:
         _require(wrong and f"{wrong} after {bound_ms} ms", "recovers")
@@ -120,7 +119,6 @@ def recovery_bound_ms(options: Options) -> int:
     return listen_ms + 2 * move_ms + straggler_ms + waits_ms + 2 * quiet_ms + return_ms + fence_ms
 
 
-<<<<<<< Updated upstream
 def held_down_ms(universe: Universe) -> int:
     """Return for how long a node may have to stay away from what it has lost, where rank brings it back.
 
@@ -131,13 +129,6 @@ def held_down_ms(universe: Universe) -> int:
     first_ms = universe.options.hold_down_ms
     waits.extend(min(first_ms << min(group.hold_down.losses, 10), CAP_MS) for group, _ in groups)
     return max(waits) if universe.options.preempt else 0
-=======
-def held_down_ms(universe: Universe, since: int) -> int:
-    """Return for how long since then a node has to stay away from what it has lost, where rank brings it back."""
-    groups = [(group, host) for host in universe.hosts.values() if (group := _group(host)) is not None]
-    ends = [group.hold_down.until - host.offset_ms for group, host in groups]
-    return max([0, *(end - since for end in ends)]) if universe.options.preempt else 0
->>>>>>> Stashed changes
 
 
 def astray(universe: Universe) -> str:
