@@ -13,8 +13,11 @@ from hafailover.election.returns import LAG_MS
 from hafailover.election.values import Handover, State
 from tests.simulation.faults import Storm
 from tests.simulation.invariants import ALL
+from tests.simulation.invariants.double_answer import DoubleAnswer
+from tests.simulation.invariants.model_allows import ModelAllows
 from tests.simulation.options import GROUP
 from tests.simulation.sky import CALL_TIMEOUT_MS, FENCE_MS, LIFE_MS, MOVE_DEADLINE_MS
+from tests.simulation.survey import Survey
 from tests.simulation.universe import Broken, Universe
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from hafailover.election.group import Group
     from tests.simulation.host import Host
+    from tests.simulation.invariants.base import Invariant
     from tests.simulation.options import Options
 
 QUIET_MS = 60_000  # after everything has come right, nothing may move
@@ -29,6 +33,8 @@ LOOK_EVERY_MS = 500
 BACKOFF_MS = 5_000  # the cap of the core's own waits
 RETRY_MS = 10_000  # until a guest that failed is tried again
 RELEASE_MS = 30_000  # what a hand-over may take
+
+Bounded = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -46,7 +52,18 @@ class Outcome:
     dark: list[tuple[int, str]] = field(default_factory=list)  # (length, the kind that struck last before it)
     double_ms: int = 0
     healed_in_ms: int = 0
+    healed_at: int | None = None  # None where a life did not come so far
     cpu_s: float = 0.0
+    # Each the longest of its kind, with the bound that the configuration gives it.
+    double: Bounded = (0, 1)  # a node answers for what the cloud has given to another
+    recovery: Bounded = (0, 1)  # from the last fault's end until all is as it should be
+    unanswered: Bounded = (0, 1)  # a client has no answer, after the healing
+    vacant: Bounded = (0, 1)  # nobody has the address, after the healing
+    longest_vacant_ms: int = 0  # nobody has the address, whatever goes on
+    steps: int = 0  # calls of the core that were held against the models
+    pairs: set[tuple[str, str]] = field(default_factory=set)
+    reasons: set[str] = field(default_factory=set)
+    failovers: list[tuple[str, int]] = field(default_factory=list)
 
 
 def live(options: Options) -> Outcome:
@@ -69,6 +86,7 @@ def live(options: Options) -> Outcome:
 
 def _through(universe: Universe, outcome: Outcome) -> None:
     options = universe.options
+    universe.watch([Survey(universe)])
     for name in universe.hosts:
         universe.start(name)
     universe.run_until(options.calm_ms)
@@ -85,6 +103,8 @@ def _through(universe: Universe, outcome: Outcome) -> None:
     if not options.paused:
         _require(wrong and f"{wrong} after {bound_ms} ms", "recovers")
     outcome.healed_in_ms = universe.now - healed_at
+    outcome.recovery = (outcome.healed_in_ms, max(bound_ms, settling_ms(options)))
+    outcome.healed_at = healed_at
     moves = len(universe.cloud.history)
     universe.run_until(universe.now + QUIET_MS)
     _require("" if len(universe.cloud.history) == moves else "something moved", "quiet")
@@ -210,4 +230,25 @@ def _account(universe: Universe, outcome: Outcome) -> None:
         before = [kind for at, kind in universe.strikes if at <= began]
         outcome.dark.append((ended - began, before[-1] if before else "start"))
     for each in universe.invariants:
-        outcome.double_ms = max(outcome.double_ms, getattr(each, "longest_ms", 0))
+        _take(outcome, each)
+    if outcome.healed_at is not None:
+        bound_ms = outcome.recovery[1]
+        outcome.unanswered = (_longest(universe.dark, outcome.healed_at), bound_ms)
+
+
+def _take(outcome: Outcome, seen: Invariant) -> None:
+    """Take over what one of those who looked on has to tell."""
+    if isinstance(seen, DoubleAnswer):
+        outcome.double_ms, outcome.double = seen.longest_ms, (seen.longest_ms, seen.bound_ms)
+    elif isinstance(seen, ModelAllows):
+        outcome.steps = seen.bridge.steps
+    elif isinstance(seen, Survey):
+        outcome.pairs, outcome.reasons, outcome.failovers = seen.pairs, seen.reasons, seen.failovers
+        outcome.longest_vacant_ms = _longest(seen.vacant, 0)
+        if outcome.healed_at is not None:
+            outcome.vacant = (_longest(seen.vacant, outcome.healed_at), outcome.recovery[1])
+
+
+def _longest(spans: list[tuple[int, int]], since: int) -> int:
+    """Return the longest part of a span that lies after an instant."""
+    return max((end - max(begin, since) for begin, end in spans if end > since), default=0)

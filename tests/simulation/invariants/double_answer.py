@@ -38,7 +38,7 @@ class DoubleAnswer(Invariant):
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self.longest_ms = 0
-        self._bound_ms = bound_ms(universe)
+        self.bound_ms = bound_ms(universe)
         self._since: dict[str, int] = {}
 
     def _suspect(self, *_args: object, **_kwargs: object) -> None:
@@ -62,7 +62,7 @@ class DoubleAnswer(Invariant):
                 continue
             universe.alert = True
             since = self._since.setdefault(name, universe.now)
-            if universe.now - since > self._bound_ms:
+            if universe.now - since > self.bound_ms:
                 carried = f"{name} has carried {sorted(host.guest)} since {since}"
                 self.broken(f"{carried}, the cloud says {universe.holder}")
 
