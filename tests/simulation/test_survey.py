@@ -13,7 +13,7 @@ CALM = Options(seed=1, priorities=PAIR, timing=expand(1, ()).timing, trouble_ms=
 
 
 def test_a_life_tells_what_it_has_reached() -> None:
-    outcome = live(replace(CALM, waves=(Wave("power-off", 5_000, 5_000, 20_000, 20_000),)))
+    outcome = live(replace(CALM, waves=(Wave("power-off", 20_000, 5_000, 20_000, 20_000),), trouble_ms=240_000))
     assert outcome.broken is None
     assert outcome.steps == outcome.events
     assert {("init", "TimerExpired"), ("backup", "AdvertReceived"), ("master", "HoldersRead")} <= {
@@ -26,7 +26,8 @@ def test_a_life_tells_what_it_has_reached() -> None:
 
 
 def test_nobodys_time_is_measured() -> None:
-    outcome = live(replace(CALM, seed=3, strategy="reassign", waves=(Wave("failover", 1_000, 1_000, 5_000, 5_000),)))
+    waves = (Wave("failover", 1_000, 1_000, 5_000, 5_000),)
+    outcome = live(replace(CALM, seed=3, strategy="reassign", waves=waves))
     assert outcome.broken is None
     assert 0 < outcome.longest_vacant_ms < 10_000
 
