@@ -1,4 +1,4 @@
-"""Faults at random, one after another and several at a time, on a pair of real daemons; then everything heals.
+"""Faults at random, one after another and several at a time, on real daemons; then everything heals.
 
 A seed gives the whole plan, as far as real time lets it be repeated. What has to hold is in `Nemesis.judge`.
 
@@ -12,9 +12,11 @@ import random
 import signal
 import sys
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.lab.cloud import CloudSettings
 from tests.lab.fabric import LabError, sweep, why_not
 from tests.lab.lab import Lab, pause
 from tests.lab.pair import GROUP, Pair, PairSettings
@@ -23,11 +25,11 @@ from tests.lab.processes import wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HOSTS = ("web-a", "web-b")
 SETTLE_S = 45.0  # an unanswered request's life and some hold-down
 CALM_S = 2.0
 MOST_DESCRIPTORS_MORE = 12  # connections to the API that are kept for a while
 GUARDS: tuple[tuple[str, ...], ...] = ((), ("vip",), ("vip", "cloud"))
+HANDOVERS = ("overlap", "overlap", "strict")
 CLOUD_FAULTS: tuple[dict[str, object], ...] = (
     {"kind": "hang-after", "action": "writes", "count": 1},
     {"kind": "hang-before", "action": "writes", "count": 1},
@@ -54,29 +56,39 @@ class Blow:
 
 @dataclass(slots=True)
 class Verdict:
-    """What a life showed; `wrong` is empty where all is well."""
+    """What a life showed; `shape` is who lived it, and `wrong` is empty where all is well."""
 
     seed: int
-    guards: tuple[str, ...]
+    shape: str
     blows: list[str]
     moves: int
     wrong: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         said = "; ".join(self.wrong) or "ok"
-        return f"seed {self.seed}: {len(self.blows)} blows, {self.moves} moves, guards {list(self.guards)}: {said}"
+        return f"seed {self.seed}: {len(self.blows)} blows, {self.moves} moves, {self.shape}: {said}"
 
 
 class Nemesis:
-    """One life of a pair under faults."""
+    """One life under faults: of a pair, or of a pair and a witness where the lab has three hosts."""
 
     def __init__(self, lab: Lab, seed: int, steps: int) -> None:
         self.lab = lab
+        self.hosts = tuple(lab.hosts)
         self.seed = seed
         self.steps = steps
         self.rng = random.Random(seed)  # noqa: S311 - a plan of faults is no secret
-        self.guards = self.rng.choice(GUARDS)
-        settings = PairSettings(guards=self.guards, audit_interval="1s", more_group='hold_down = "1s"')
+        witnesses = self.hosts[2:]
+        guards = ("quorum",) if witnesses else self.rng.choice(GUARDS)
+        handover = self.rng.choice(HANDOVERS)
+        self.shape = f"{len(self.hosts)} nodes, {handover}, guards {list(guards)}"
+        settings = PairSettings(
+            guards=guards,
+            witnesses=witnesses,
+            audit_interval="1s",
+            more_group=f'hold_down = "1s"\nhandover = "{handover}"',
+            hooks={"master": 0.0, "backup": 0.2},
+        )
         self.pair = Pair(lab, settings)
         self.struck: list[str] = []
         self._on: list[Blow] = []
@@ -85,7 +97,7 @@ class Nemesis:
     def run(self) -> Verdict:
         """Strike, heal, and judge."""
         self.pair.start()
-        self._descriptors = {name: self._count_descriptors(name) for name in HOSTS}
+        self._descriptors = {name: self._count_descriptors(name) for name in self.hosts}
         for _ in range(self.steps):
             self._step()
         self._heal_all()
@@ -119,8 +131,9 @@ class Nemesis:
     # -- the faults --------------------------------------------------------------------------------------------
 
     def _blows(self) -> list[Blow]:
-        per_host = [blow for name in HOSTS for blow in self._blows_to(name)]
-        return [*per_host, *self._cuts(), self._cloud_blow()]
+        per_host = [blow for name in self.hosts for blow in self._blows_to(name)]
+        cuts = [blow for first, second in combinations(self.hosts, 2) for blow in self._cuts(first, second)]
+        return [*per_host, *cuts, self._cloud_blow()]
 
     def _blows_to(self, name: str) -> list[Blow]:
         lab, pair = self.lab, self.pair
@@ -141,9 +154,8 @@ class Nemesis:
             Blow(f"failover from {name}", host, lambda: self._hand_over(name), lambda: None),
         ]
 
-    def _cuts(self) -> list[Blow]:
-        link, lab = frozenset({"link"}), self.lab
-        first, second = HOSTS
+    def _cuts(self, first: str, second: str) -> list[Blow]:
+        link, lab = frozenset({f"link {first} {second}"}), self.lab
         ways = [
             Blow(
                 f"cut {source} to {target}",
@@ -153,7 +165,10 @@ class Nemesis:
             )
             for source, target in ((first, second), (second, first))
         ]
-        return [*ways, Blow("part", link, lambda: lab.part(first, second), lambda: lab.join(first, second))]
+        return [
+            *ways,
+            Blow(f"part {first} {second}", link, lambda: lab.part(first, second), lambda: lab.join(first, second)),
+        ]
 
     def _cloud_blow(self) -> Blow:
         fault = dict(self.rng.choice(CLOUD_FAULTS))
@@ -177,7 +192,7 @@ class Nemesis:
         One master, which is the holder, and only it carries the address; the client is served; no daemon has ended
         by itself or said anything critical; no more moves than faults and commands; descriptors come back.
         """
-        verdict = Verdict(self.seed, self.guards, self.struck, 0)
+        verdict = Verdict(self.seed, self.shape, self.struck, 0)
         try:
             wait_for("the pair settles", self._settled, SETTLE_S, pause_s=0.3)
             pause(CALM_S)
@@ -193,14 +208,16 @@ class Nemesis:
 
     def _settled(self) -> bool:
         holder = self.lab.cloud.holder()
-        states = {name: self.pair.state(name) for name in HOSTS}
-        carrying = {name for name in HOSTS if self.lab.carries(name)}
-        wanted = {name: "MASTER" if name == holder else "BACKUP" for name in HOSTS}
+        states = {name: self.pair.state(name) for name in self.hosts}
+        carrying = {name for name in self.hosts if self.lab.carries(name)}
+        wanted = {name: "MASTER" if name == holder else "BACKUP" for name in self.hosts}
         return states == wanted and carrying == {holder}
 
     def _shown(self) -> str:
-        carrying = [name for name in HOSTS if self.lab.carries(name)]
-        states = [(name, self.pair.group(name).get("state"), self.pair.group(name).get("why")) for name in HOSTS]
+        carrying = [name for name in self.hosts if self.lab.carries(name)]
+        states = [
+            (name, self.pair.group(name).get("state"), self.pair.group(name).get("why")) for name in self.hosts
+        ]
         return f"holder {self.lab.cloud.holder()}, carrying {carrying}, {states}"
 
     def _unserved(self) -> list[str]:
@@ -213,12 +230,12 @@ class Nemesis:
     def _complaints(self) -> list[str]:
         return [
             f"{name} said {entry['event']}: {entry}"
-            for name in HOSTS
+            for name in self.hosts
             for entry in self.pair.log(name)
             if entry.get("level") == "critical" or "Traceback" in str(entry)
         ] + [
             f"a traceback in {name}'s log"
-            for name in HOSTS
+            for name in self.hosts
             if "Traceback" in (self.lab.hosts[name].directory / "daemon.log").read_text(errors="replace")
         ]
 
@@ -234,13 +251,16 @@ class Nemesis:
 
 
 def live(seed: int, steps: int) -> tuple[Verdict, dict[str, str]]:
-    """Live one life in a lab of its own; return what it showed, and the logs where something is wrong."""
-    with Lab() as lab:
+    """Live one life in a lab of its own; return what it showed, and the logs where something is wrong.
+
+    Every third seed is that of a pair with a witness.
+    """
+    with Lab(CloudSettings(nodes=2 if seed % 3 else 3)) as lab:
         nemesis = Nemesis(lab, seed, steps)
         try:
             verdict = nemesis.run()
         except LabError as error:
-            verdict = Verdict(seed, nemesis.guards, nemesis.struck, 0, [str(error)])
+            verdict = Verdict(seed, nemesis.shape, nemesis.struck, 0, [str(error)])
         return verdict, lab.logs(200_000) if verdict.wrong else {}
 
 
