@@ -58,7 +58,7 @@ class Held:
     """One resource: who has it by the latest reading, and the node's own part in it."""
 
     holder: str | None = None
-    settled: bool = False
+    settled_at: str | None = None  # who had it settled, by the latest reading that showed it so
     asked_at: Instant = -1
     taken: bool = False  # by somebody who lives and is not heard
     had_until: Instant | None = None  # this node may have held it, or have had a move of it applied
@@ -130,6 +130,7 @@ class View:
             heard.sure = word
             heard.at_rest_after = None if word.moving else event.said_after or heard.at_rest_after
         for resource, held in self.held.items():
+            self._let_go(held, now)
             if held.taken and self._name(resource, held.holder) == event.advert.node:
                 held.taken = False
 
@@ -150,16 +151,18 @@ class View:
 
     def _see(self, held: Held, sighting: Sighting, asked_at: Instant, now: Instant) -> None:
         mine = self.node.context.me.holder_id(sighting.resource)
-        if sighting.settled and sighting.holder != held.holder:
-            lost = held.holder == mine and sighting.holder is not None
+        if sighting.settled and sighting.holder != held.settled_at:
+            lost = held.settled_at == mine and sighting.holder is not None
             held.taken = lost and self._lives_unheard(sighting, now)
+            held.settled_at = sighting.holder
             self.objected.clear()
-        held.holder, held.settled, held.asked_at = sighting.holder, sighting.settled, asked_at
+        held.holder, held.asked_at = sighting.holder, asked_at
         if sighting.holder == mine:
             # Whatever is asked later tells of later: nothing older than its question can be in that answer.
             held.had_until, held.away_since = asked_at - LAG_MS, None
         elif held.had_until is not None and held.away_since is None and sighting.settled:
             held.away_since = asked_at if asked_at >= held.had_until + LAG_MS else None
+        self._let_go(held, now)
 
     def _lives_unheard(self, sighting: Sighting, now: Instant) -> bool:
         """Whether a member has taken it whose silence is no ordinary death: it lives, for it has moved it."""
@@ -224,17 +227,20 @@ class View:
         heard = self.heard.get(self._name(resource, holder) or "")
         return heard is not None and heard.active and now - heard.at >= self._dead_ms
 
-    def _may_return(self, held: Held, now: Instant) -> bool:
-        rivals = [each for each in self._others() if not each.witness]
-        if held.had_until is None or len(rivals) < 2:
-            return True
-        if held.away_since is None:
-            return False
+    def _let_go(self, held: Held, now: Instant) -> None:
+        """Forget that this node had it where nothing of that time can be under way any more."""
+        if held.had_until is None or held.away_since is None:
+            return
         since = held.away_since + LAG_MS
-        if now > since + self.node.context.timing.request_life_ms:
-            return True
-        said = (self.heard[each.name].at_rest_after if each.name in self.heard else None for each in rivals)
-        return all(instant is not None and instant >= since for instant in said)
+        rivals = [each for each in self._others() if not each.witness]
+        said = [self.heard[each.name].at_rest_after if each.name in self.heard else None for each in rivals]
+        at_rest = all(instant is not None and instant >= since for instant in said)
+        if at_rest or now > since + self.node.context.timing.request_life_ms:
+            held.had_until = held.away_since = None
+
+    def _may_return(self, held: Held, now: Instant) -> bool:
+        self._let_go(held, now)
+        return held.had_until is None or sum(not each.witness for each in self._others()) < 2
 
     def _may_give_way(self, change: fx.RoleChanged) -> bool:
         me = self.node.context.me

@@ -31,7 +31,7 @@ class Host:
     guest: set[str] = field(default_factory=set)
     slowness: int = 1  # how many times longer than it should a hook takes
     dark: int = 0  # how many faults keep its network card from everything, the gateway included
-    stopped_at: int = -1  # when it was last powered off
+    on_since: int = -1  # when it was last powered on
     hook_until: int = 0  # when the latest hook that something waits for will have ended
 
     def __post_init__(self) -> None:

@@ -255,8 +255,9 @@ class Universe:
         if not on:
             self.kill(name)
             host.suspended = False
-            host.stopped_at = self.now
             host.guest.clear()
+        if on and not host.powered:
+            host.on_since = self.now
         host.powered = on
         state = InstanceState.RUNNING if on else InstanceState.STOPPED
         self.cloud.set_instance_state(host.member.instance_id, state, self.now)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class FenceFirst(Invariant):
     """Where a group asks for a fence, an unplanned claim moves nothing off an instance that has not been stopped.
 
-    "Stopped" means: at some moment since the claim began, whoever has started it again since. A holder whose own
-    word is that it is at fault, its hook ended as strict hand-overs have it, needs no fence.
+    "Stopped" means: off at some moment since the claim began, whoever has started it again since. A holder that
+    itself says that it is at fault, its hook ended as strict hand-overs have it, needs no fence.
     """
 
     name = "fence-first"
@@ -46,7 +46,7 @@ class FenceFirst(Invariant):
             or self._out(process, holder.member.name)
         ):
             return
-        if holder.powered and holder.stopped_at < began:
+        if holder.powered and holder.on_since < began:
             self.broken(
                 f"{process.name} ({reason.name}) moves {effect.resource.id} off {holder.member.name}, which runs"
             )

@@ -19,7 +19,8 @@ DEAD = (Reason.MASTER_DEAD, Reason.MASTER_GONE)
 class QuorumKept(Invariant):
     """With the guard "quorum" nobody takes an address from a silent master unless it hears most of the nodes.
 
-    Itself and the witnesses count; heard is who was heard within the dead interval.
+    Itself and the witnesses count; heard is who was heard within the dead interval. What nobody has, by the node's
+    last reading, is taken from nobody.
     """
 
     name = "quorum-kept"
@@ -31,6 +32,9 @@ class QuorumKept(Invariant):
         if "quorum" not in options.guards or effect.new is not State.CLAIMING or effect.reason not in DEAD:
             return
         dead_ms = options.timing.dead_interval_ms
+        seen = [process.node.context.holders.sighting(resource) for resource in options.resources]
+        if all(each is not None and each.holder in (None, process.host.member.eni_id) for each in seen):
+            return
         heard = 1 + sum(process.clock - each.at < dead_ms for each in process.heard.values())
         if 2 * heard <= len(options.priorities):
             self.broken(f"{process.name} claims ({effect.reason.name}) and hears {heard - 1} others")

@@ -33,7 +33,8 @@ class StopEnds(Invariant):
 
     def on_event(self, process: Process, event: Event) -> None:
         assert isinstance(event, ev.StopAsked)
-        self._asked.setdefault(process.boot, (process.clock, event.restarting))
+        since, _ = self._asked.get(process.boot, (process.clock, False))
+        self._asked[process.boot] = (since, event.restarting)  # the last word counts, the first time
 
     def on_resume(self, process: Process) -> None:
         self._froze.add(process.boot)
