@@ -19,6 +19,7 @@ CUT_S = 6.0  # twenty dead intervals
 HELD_BACK = "hafailover_claims_held_back_total"
 GUARDED = PairSettings(guards=("vip",))
 UNGUARDED = PairSettings(guards=())
+IMPATIENT = PairSettings(guards=(), audit_interval="1s", more_group='hold_down = "0s"')
 guarded = pytest.mark.parametrize("settings", [GUARDED], ids=["guarded"])
 unguarded = pytest.mark.parametrize("settings", [UNGUARDED], ids=["unguarded"])
 either_way = pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_partition_moves_nothing_with_a_guard_and_is_told(lab: Lab, pair: Pair) 
     _assert_settled(lab, pair)
 
 
-@unguarded
+@pytest.mark.parametrize("settings", [UNGUARDED, IMPATIENT], ids=["unguarded", "impatient"])
 def test_partition_moves_once_at_most_without_guards(lab: Lab, pair: Pair) -> None:
     with lab.probe() as probe:
         lab.part("web-a", "web-b")
