@@ -35,8 +35,7 @@ fuzz: $(STAMP)  ## every parser, 20 s each
 	$(BIN)/python -m tests.fuzz.run --seconds 20
 
 figures: $(STAMP) .packages  ## the figures of the README, measured here beside keepalived (root)
-	$(BIN)/python -m benchmarks.failover
-	$(BIN)/python -m benchmarks.safety
+	$(BIN)/python -m benchmarks.figures $(ARGS)
 
 $(STAMP): pyproject.toml
 	@tools/venv $(VENV)
