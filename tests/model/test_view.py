@@ -98,6 +98,11 @@ def test_what_somebody_unheard_took_is_not_taken_back_before_he_is_heard() -> No
     assert seen.claims() == [view.UNHEARD]
     seen.hear(A, State.BACKUP)
     assert seen.claims() == []
+    refused = lost_unheard()
+    refused.learn(ev.PeerRefused(C))
+    assert refused.claims() == [view.UNHEARD]
+    refused.learn(ev.PeerRefused(A))
+    assert refused.claims() == []
 
 
 def test_nor_before_a_guard_has_learned_better() -> None:

@@ -105,11 +105,15 @@ class View:
             for heard in self.heard.values():
                 heard.at = now  # it slept, and cannot tell who was silent
         self.due = self.node.deadline
+        if type(event) is ev.TimerExpired:
+            return
         match event:
             case ev.AdvertReceived():
                 self._hear(event, now)
-            case ev.PeerRefused() if event.peer in self.heard:
-                self.heard[event.peer].at = max(self.heard[event.peer].at, now - self._dead_ms)
+            case ev.PeerRefused():
+                self._answered(event.peer)  # by its kernel: the host is there, and its daemon is not
+                if event.peer in self.heard:
+                    self.heard[event.peer].at = max(self.heard[event.peer].at, now - self._dead_ms)
             case ev.HoldersRead():
                 self._read(event, now)
             case ev.MoveFinished() if event.group == self.group.name:
@@ -129,9 +133,14 @@ class View:
         if event.confirmed:
             heard.sure = word
             heard.at_rest_after = None if word.moving else event.said_after or heard.at_rest_after
+        for held in self.held.values():
+            if held.away_since is not None:
+                self._let_go(held, now)
+        self._answered(event.advert.node)
+
+    def _answered(self, name: str) -> None:
         for resource, held in self.held.items():
-            self._let_go(held, now)
-            if held.taken and self._name(resource, held.holder) == event.advert.node:
+            if held.taken and self._name(resource, held.holder) == name:
                 held.taken = False
 
     def _name(self, resource: Resource, holder: str | None) -> str | None:
@@ -211,9 +220,12 @@ class View:
         yield missed or all(each.witness or each.name in self.heard for each in self._others()), LISTENED
 
     def _speaks(self, name: str | None, now: Instant, *, sure: bool) -> bool:
-        """Whether a node was heard within the dead interval and said last that it serves."""
+        """Whether a node was heard within the dead interval and said last that it serves.
+
+        Where it has said anything that is confirmed, only that is its word: the rest may be a recording.
+        """
         heard = self.heard.get(name or "")
-        word = None if heard is None else heard.sure if sure else heard.word
+        word = None if heard is None else heard.sure or (None if sure else heard.word)
         return heard is not None and word is not None and word.state.serves and now - heard.at < self._dead_ms
 
     def _move_rules(self, move: fx.Move, now: Instant) -> Iterator[tuple[bool, str]]:

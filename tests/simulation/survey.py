@@ -13,6 +13,7 @@ from tests.simulation.options import GROUP
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
+    from hafailover.election.reasons import Reason
     from hafailover.emulator.values import Change
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
@@ -27,21 +28,28 @@ class Survey(Invariant):
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
-        self.pairs: set[tuple[str, str]] = set()  # (state, event) in which the core was called
         self.reasons: set[str] = set()
         self.failovers: list[tuple[str, int]] = []  # (reason, from the last sign of life to the cloud's "done")
         self.vacant: list[tuple[int, int]] = []  # when nobody had an address
-        self._states: dict[int, str] = {}
+        self._last: dict[int, tuple[State, Reason | None]] = {}
+        self._pairs: set[tuple[int, type]] = set()
         self._vacant_since: dict[str, int] = {}
 
+    @property
+    def pairs(self) -> set[tuple[str, str]]:
+        """The pairs of state and event in which the core was called."""
+        names = {id(state): state.value for state in State}
+        return {(names[state], event.__name__) for state, event in self._pairs}
+
     def on_turn(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
-        before = self._states.get(process.boot, State.INIT.value)
-        self.pairs.add((before, type(event).__name__))
+        state, reason = self._last.get(process.boot, (State.INIT, None))
+        self._pairs.add((id(state), type(event)))  # an enum's hash is slow, and there are many events
         if not effects and type(event) is ev.AdvertReceived:
             return  # most are
         group = process.node.groups[GROUP]
-        self.reasons.add(group.verdict_reason.name)
-        self._states[process.boot] = group.state.value
+        if group.state is not state or group.verdict_reason is not reason:
+            self._last[process.boot] = (group.state, group.verdict_reason)
+            self.reasons.add(group.verdict_reason.name)
         for effect in effects:
             if isinstance(effect, TELLING):
                 self.reasons.add(effect.reason.name)
