@@ -61,7 +61,7 @@ PARTS = (
         module="benchmarks.failover",
         full=("--runs", "10"),
         full_s=3_600,
-        quick=("--runs", "1", "--event", "crash", "--idle", "0"),
+        quick=("--runs", "1", "--event", "host lost", "--idle", "0"),
         quick_s=180,
         needs_root=True,
     ),
