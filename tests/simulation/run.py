@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.simulation.faults import KINDS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from tests.simulation.life import Outcome
 
+OPEN = Path(__file__).parent / "open.txt"
 REPLAY_EVERY = 20
 REPLAY_TIMEOUT_S = 300
 MOST_LIVES_AN_HOUR = 40  # the shortest take some minutes
@@ -33,6 +35,12 @@ MOST_LIVES_AN_HOUR = 40  # the shortest take some minutes
 def live_seed(seed: int) -> Outcome:
     """Live the life of a seed, with every kind of fault to choose from."""
     return live(expand(seed, kinds_of(seed, KINDS)))
+
+
+def known_finds() -> dict[int, str]:
+    """Return the seeds that are known to break, each with the invariant that says so."""
+    lines = [line.split() for line in OPEN.read_text().splitlines() if line and line[0] != "#"]
+    return {int(seed): name for seed, name, *_ in lines}
 
 
 def replay_elsewhere(seed: int) -> str:

@@ -11,28 +11,23 @@ from tests.simulation.ablations import ABLATIONS, Ablation, seeds_to_find, witho
 from tests.simulation.faults import KINDS
 from tests.simulation.figures import Figures
 from tests.simulation.invariants import ALL
+from tests.simulation.invariants.model_allows import ModelAllows
 from tests.simulation.life import live
 from tests.simulation.options import Options, Wave, expand
-from tests.simulation.run import live_seed, replay_elsewhere
+from tests.simulation.run import known_finds, live_seed, replay_elsewhere
 from tests.simulation.shrink import report, shrink
 
 NOTES = (Path(__file__).parent / "seeds.txt").read_text().splitlines()
 FOUND = [int(line.split()[0]) for line in NOTES if line[0] != "#"]
 SEEDS = (*FOUND, *range(1_001, 1_011))
-CHEAP = (
-    "the cloud checks the expected holder",
-    "a term is on disk before it is told",
-    "nothing is taken back from a node that lives unheard",
-    "a guard's word counts",
-    "the guest is silent before the word is out",
-    "pre-emption waits",
-)
 PAIR = (("a", 100), ("b", 90))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_life(seed: int) -> None:
     outcome = live_seed(seed)
+    if outcome.broken is not None and outcome.broken.name == known_finds().get(seed):
+        pytest.xfail(str(outcome.broken))
     assert outcome.broken is None, report(outcome)
     assert outcome.events > 500
 
@@ -67,10 +62,9 @@ def test_leaving_a_kind_out_changes_no_other() -> None:
     assert set(drawn.waves[1:]) < set(drawn.waves)
 
 
-@pytest.mark.parametrize("rule", CHEAP)
-def test_a_rule_that_is_off_is_noticed(rule: str) -> None:
-    ablation = next(each for each in ABLATIONS if each.rule == rule)
-    count, outcome = seeds_to_find(ablation, range(1, 12))
+@pytest.mark.parametrize("ablation", ABLATIONS, ids=lambda each: each.rule.replace(" ", "-"))
+def test_a_rule_that_is_off_is_noticed(ablation: Ablation) -> None:
+    count, outcome = seeds_to_find(ablation, range(1, 61))
     assert count is not None
     assert outcome is not None
 
@@ -90,6 +84,8 @@ def test_every_ablation_names_invariants_that_exist() -> None:
 
 def test_a_failing_life_is_made_small_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ablation = next(each for each in ABLATIONS if each.rule == "the guest is silent before the word is out")
+    kinds = [kind for kind in ALL if kind is not ModelAllows]  # which would see it first
+    monkeypatch.setattr("tests.simulation.shrink.live", lambda options: live(options, kinds))
     with without(ablation):
         _, outcome = seeds_to_find(ablation, range(1, 12))
         assert outcome is not None
