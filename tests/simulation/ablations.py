@@ -138,6 +138,12 @@ def _forgets_term(remember: Any, self: Context, group: Any, term: int, **kwargs:
 
 CLOUDY = ("late-effect", "request-lost", "reply-lost", "error-before", "error-after", "power-off", "service-down")
 THREE = (("a", 100), ("b", 100), ("c", 100))
+# One hand-over after the other, most of whose calls arrive when nobody waits for them any more.
+BUSY = (
+    Wave("failover", 1_000, 3_000, 500, 2_500),
+    Wave("stop", 1_000, 3_000, 500, 2_500),
+    Wave("late-effect", 20_000, 60_000, 500, 1_000),
+)
 SPLIT = ("cut", "wall", "isolate", "isolate-host", "partition", "host-dark", "one-way-cut")
 
 ABLATIONS = (
@@ -293,9 +299,17 @@ ABLATIONS = (
     Ablation(
         "what one had is not taken again while others' moves of that time may arrive",
         ((Returns, "wait", _constant(None)), (Returns, "pending", _constant(None))),
-        ("failover", "late-effect", "freeze", "cut", "stop"),
-        ("same-tenure", "model-allows"),
-        (("priorities", THREE), ("hold_down_ms", 5_000), ("guards", ())),
+        ("failover", "late-effect", "stop"),
+        ("same-tenure",),
+        (
+            ("priorities", THREE),
+            ("hold_down_ms", 5_000),
+            ("guards", ()),
+            ("strategy", "migrate"),
+            ("preempt", False),
+            ("api_ms", 30),
+            ("waves", BUSY),
+        ),
     ),
     Ablation(
         "a late arming is taken back",
@@ -332,7 +346,7 @@ def options_for(ablation: Ablation, seed: int) -> Options:
     """Return a life with the faults and settings that bring the rule out."""
     drawn = expand(seed, ablation.kinds)
     waves = drawn.waves if len(drawn.waves) > 1 else tuple(_wave(kind) for kind in ablation.kinds)
-    return replace(drawn, waves=waves, paused=False, **dict(ablation.settings))
+    return replace(drawn, **{"waves": waves, "paused": False, **dict(ablation.settings)})
 
 
 def _wave(kind: str) -> Wave:
