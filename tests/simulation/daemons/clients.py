@@ -96,7 +96,7 @@ class Clients:
         writer.write(SCRAPE)
         text = await reader.read(-1)
         writer.close()
-        if text and (b"200 OK" not in text[:40] or b"hafailover_" not in text):
+        if text and (b" 200 " not in text[:16] or b"hafailover_" not in text):
             raise Broken("sane-answers", f"{name} shows {text[:200]!r}")
 
     async def _slow(self, name: str) -> None:

@@ -41,6 +41,7 @@ class End(asyncio.Transport):
         self.owner = owner
         self._context = loop._slot(self._pump, (), None).context
         self.peer: End | None = None
+        self._early: list[bytes | None] = []  # what was sent before anybody accepted
         self._inbox: deque[bytes | None] = deque()  # None: the end of the stream
         self._waiting_bytes = 0
         self._pumping = self._paused = self._closing = self.lost = self._writing_paused = False
@@ -98,9 +99,22 @@ class End(asyncio.Transport):
         """Send."""
         if self._wrote_eof:
             raise RuntimeError("write after the end")
-        if self.peer is not None and not self._closing and data:
-            self.peer.take(bytes(data))
+        if not self._closing and data:
+            self._give(bytes(data))
             self._room()
+
+    def _give(self, data: bytes | None) -> None:
+        if self.peer is None:
+            self._early.append(data)
+        else:
+            self.peer.take(data)
+
+    def join(self, peer: End) -> None:
+        """Be connected at last; what was sent before arrives now."""
+        self.peer = peer
+        early, self._early = self._early, []
+        for data in early:
+            peer.take(data)
 
     def can_write_eof(self) -> bool:
         """Return that half a connection may end."""
@@ -108,9 +122,9 @@ class End(asyncio.Transport):
 
     def write_eof(self) -> None:
         """End one direction."""
-        if not self._wrote_eof and not self._closing and self.peer is not None:
+        if not self._wrote_eof and not self._closing:
             self._wrote_eof = True
-            self.peer.take(None)
+            self._give(None)
 
     def close(self) -> None:
         """End the connection once all is sent."""
@@ -182,12 +196,13 @@ class Doors:
             there.lose(ConnectionResetError("nobody accepts"))
             return
         here = End(self._loop, self._make(), self.owner)
-        here.peer, there.peer = there, here
         self.owner.ends.append(here)
         protocol: Any = here.get_protocol()
         protocol.connection_made(here)
-        for end in (here, there):
-            end._wake()
+        here.join(there)
+        there.join(here)
+        if there.lost:
+            here.lose(ConnectionResetError("the client is gone already"))
 
     def knock(self, there: End) -> None:
         """Have a client let in when the process runs."""

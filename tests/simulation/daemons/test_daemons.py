@@ -32,6 +32,19 @@ def test_each_kind_of_its_own_happens_and_is_survived(kind: str) -> None:
     assert outcome.counts[f"fault:{kind}"] > 0
 
 
+def test_commands_come_through_the_control_socket_and_are_carried_out() -> None:
+    waves = (Wave("failover", 1_000, 1_000, 20_000, 20_000), Wave("drain", 5_000, 9_000, 20_000, 20_000))
+    outcome = live(replace(options_of(2), priorities=PAIR, waves=waves, checked=True, paused=False, preempt=False))
+    assert outcome.broken is None, report(outcome, 0)
+    told = "\n".join(outcome.trace)
+    assert "answers failover: True" in told
+    assert "answers failover: False" in told
+    assert "answers drain: True" in told
+    assert "answers undrain: True" in told
+    assert "failover asked" in told
+    assert outcome.moves > 2
+
+
 def test_a_seed_is_the_same_life_everywhere() -> None:
     here = live_seed(1_002).sha256
     assert here == live_seed(1_002).sha256
