@@ -21,6 +21,7 @@ from hafailover.election.events import (
     PeerRefused,
     ReadFailed,
     StopAsked,
+    TimerExpired,
 )
 from hafailover.election.group import Group
 from hafailover.election.peers import Liveness
@@ -75,6 +76,8 @@ class Node:
             if remembered.held or memory.lost:
                 group.returns.had(group.policy.resources, now)
         self.deadline: Instant = now
+        self._own_deadline: Instant = now  # when something is due even if the peers go on as they do
+        self._quiet_until: Instant = now  # the same, or when a peer's silence is noticed
         self.config_digest = config_digest
         self._next_advert: Instant = now
         self._next_audit: Instant = now
@@ -88,9 +91,8 @@ class Node:
         Raises InvariantError where the core contradicts itself; the process must end then.
         """
         now = max(now, self.context.now)
-        if now < self.deadline and isinstance(event, AdvertReceived) and self.context.peers.repeats(event, now):
-            self.context.begin_turn(now)
-            return ()  # nothing new, nothing due: a silence begins anew, and that is all
+        if now < self._quiet_until and self._is_routine(event, now):
+            return self._go_on(now)
         self._notice_sleep(now)
         self.context.begin_turn(now)
         effects: list[Effect] = []
@@ -107,7 +109,8 @@ class Node:
         effects.extend(leave[:-1])
         effects.extend(self._speak(now, news=bool(due or leave)))
         effects.extend(leave[-1:])
-        self.deadline = self._next_deadline(now)
+        self._own_deadline = self._next_deadline()
+        self._set_deadline(now)
         invariants.check(due, terms, effects)
         return tuple(effects)
 
@@ -245,10 +248,34 @@ class Node:
         self._left = True
         return [*effects, Leave()]
 
-    def _next_deadline(self, now: Instant) -> Instant:
+    def _is_routine(self, event: Event, now: Instant) -> bool:
+        """Whether an event brings nothing to review: a peer says what it said before, or this node is to do so.
+
+        Nearly all events are such. A peer's advert is taken in.
+        """
+        if isinstance(event, AdvertReceived):
+            return now < self._next_advert and self.context.peers.repeats(event, now)
+        awake = now - self._next_advert <= self.context.timing.dead_interval_ms // 2
+        return isinstance(event, TimerExpired) and awake and self._last_advert is not None
+
+    def _go_on(self, now: Instant) -> tuple[Effect, ...]:
+        """Do what a routine event asks for: at most to repeat the advert."""
+        self.context.begin_turn(now)
+        speaks = now >= self._next_advert
+        if speaks:
+            self._next_advert = now + self.context.timing.interval_ms
+        self._set_deadline(now)
+        return (SendAdverts(self._last_advert),) if speaks and self._last_advert is not None else ()
+
+    def _set_deadline(self, now: Instant) -> None:
+        edge = self.context.peers.next_change(now)
+        self._quiet_until = self._own_deadline if edge is None else min(edge, self._own_deadline)
+        self.deadline = min(self._quiet_until, self._next_advert)
+
+    def _next_deadline(self) -> Instant:
         context = self.context
-        waits = [context.holders.deadline, context.peers.next_change(now)]
+        waits = [self._next_audit, context.holders.deadline]
         if context.leaving is not Leaving.NO and not self._left:
             waits.append(self._stop_by)
         waits.extend([group.deadline for group in self.groups.values()])
-        return min(self._next_advert, self._next_audit, *[wait for wait in waits if wait is not None])
+        return min([wait for wait in waits if wait is not None])

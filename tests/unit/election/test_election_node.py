@@ -141,6 +141,7 @@ def test_while_it_watches_it_reads_every_second_and_then_no_longer() -> None:
     bench = Bench().as_master()
     bench.now += 1
     bench.node.context.watch(bench.now)
+    bench.hear(C)
     assert reads_while(bench, 30_000, 50) == 30
     bench.clear()
     assert reads_while(bench, 29_000, 50) == 0
@@ -312,3 +313,32 @@ def test_a_refusal_is_taken_in() -> None:
 def test_a_run_that_ended_in_mid_claim_may_have_a_request_under_way(*, moving: bool) -> None:
     bench = Bench(memory=Memory(groups=(GroupMemory(GROUP, term=3, moving=moving),)))
     assert (bench.group.ledger.open_until(bench.now) is not None) is moving
+
+
+# -- what is routine ---------------------------------------------------------------------------------------------
+
+
+def test_what_says_nothing_new_only_puts_off_the_silence() -> None:
+    bench = Bench().as_backup()
+    bench.run(1_000, A)
+    bench.clear()
+    bench.run(3_000, A)
+    assert {type(effect) for effect in bench.told} == {fx.SendAdverts}
+    assert len(bench.all(fx.SendAdverts)) == 30
+
+
+@pytest.mark.parametrize(("late_ms", "distrusts"), [(200, False), (201, True)])
+def test_being_late_with_routine_is_noticed(late_ms: int, *, distrusts: bool) -> None:
+    bench = Bench().as_master()
+    bench.run(1_000)
+    bench.now = bench.node.deadline + late_ms
+    bench.give(ev.TimerExpired())
+    assert (bench.node.context.distrust_until > bench.now) is distrusts
+
+
+def test_a_tick_is_not_put_off_by_what_peers_repeat() -> None:
+    bench = Bench().as_backup()
+    bench.clear()
+    bench.now = bench.node.deadline
+    bench.repeat(A)
+    assert len(bench.all(fx.SendAdverts)) == 1
