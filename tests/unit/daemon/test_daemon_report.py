@@ -204,7 +204,7 @@ def test_weights_and_guest_show() -> None:
 
 def test_a_reason_comes_with_what_makes_it_concrete() -> None:
     at = Bench().as_backup()
-    at.node.groups[GROUP].guest_error = "there is no interface eth9"
+    at.node.groups[GROUP].guest.error = "there is no interface eth9"
     (group,) = report.as_json(seen(at), facts())["groups"]
     assert group["why"] == f"{group_why(at)}: there is no interface eth9"
 
