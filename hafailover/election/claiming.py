@@ -58,8 +58,7 @@ def _fencing(group: Group, reason: Reason, now: Instant) -> Fencing | None:
         holder = None if sighting is None else sighting.holder
         if holder is None or holder == group.context.me.holder_id(resource):
             continue
-        name = group.context.node_holding(resource, holder)
-        said = next((voice for voice in group.voices(now) if voice.peer.name == name), None)
+        said = group.voice_of(group.context.node_holding(resource, holder), now)
         out = said is not None and said.peer.confirmed and said.advert.state is State.FAULT
         if not (out and group.policy.handover is Handover.STRICT):
             return Fencing(group.name, resource, holder)

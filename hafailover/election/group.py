@@ -271,6 +271,10 @@ class Group:
         """Return what the peers that count as there say of this group."""
         return self.context.voices(self.name, now)
 
+    def voice_of(self, name: NodeName | None, now: Instant) -> Voice | None:
+        """Return what one peer says of this group, None where it does not count as there."""
+        return next((voice for voice in self.voices(now) if voice.peer.name == name), None)
+
     @property
     def highest_told_term(self) -> int:
         """The highest term that any peer has told since this daemon started, 0 at first."""

@@ -98,12 +98,10 @@ class Peer:
 
     def hear(self, advert: Advert, now: Instant, *, confirmed: bool, said_after: Instant | None = None) -> bool:
         """Take in an advert, not said before `said_after`; return whether it differs from the one before."""
-        self.last_heard = now
-        self._refused_since = None
-        self._holds_until = UNKNOWN_SINCE
-        if confirmed and said_after is not None:
-            self._said_after.update((group.group, said_after) for group in advert.groups)
-        if (self.confirmed and not confirmed) or self.repeats(advert, confirmed=confirmed):
+        if self.hear_again(advert, now, confirmed=confirmed, said_after=said_after):
+            return False
+        self._note(advert, now, confirmed=confirmed, said_after=said_after)
+        if self.confirmed and not confirmed:
             return False
         self._last_told = advert
         # With many groups an advert is told in parts, so each part updates only the groups that it names.
@@ -114,10 +112,21 @@ class Peer:
         self._groups.update((group.group, group) for group in news)
         return changed
 
-    def repeats(self, advert: Advert, *, confirmed: bool) -> bool:
-        """Return whether an advert says what the one before said, word for word and with the same trust."""
+    def hear_again(self, advert: Advert, now: Instant, *, confirmed: bool, said_after: Instant | None) -> bool:
+        """Take in an advert if it repeats the one before, word for word and with the same trust; return whether."""
         told = self._last_told
-        return confirmed is self.confirmed and (advert is told or advert == told)
+        if confirmed is not self.confirmed or not (advert is told or advert == told):
+            return False
+        self._note(advert, now, confirmed=confirmed, said_after=said_after)
+        return True
+
+    def _note(self, advert: Advert, now: Instant, *, confirmed: bool, said_after: Instant | None) -> None:
+        """Take in that the peer lives, and how old at most what it says is."""
+        self.last_heard = now
+        self._refused_since = None
+        self._holds_until = UNKNOWN_SINCE
+        if confirmed and said_after is not None:
+            self._said_after.update((group.group, said_after) for group in advert.groups)
 
     def refuse(self, now: Instant) -> None:
         """Take in a refusal by the peer's kernel."""
@@ -236,10 +245,7 @@ class PeerTable:
         peer = self._peers.get(event.advert.node)
         if peer is None or self._believed[peer.name] is not Liveness.ALIVE:
             return False
-        if not peer.repeats(event.advert, confirmed=event.confirmed):
-            return False
-        peer.hear(event.advert, now, confirmed=event.confirmed, said_after=event.said_after)
-        return True
+        return peer.hear_again(event.advert, now, confirmed=event.confirmed, said_after=event.said_after)
 
     def heard(self, now: Instant) -> tuple[NodeName, ...]:
         """Return the peers whose own datagrams this node hears now."""

@@ -221,8 +221,7 @@ def _holder_voice(group: Group, now: Instant) -> tuple[bool, Voice | None]:
     for sighting in group.sightings(group.trust_after) or ():
         name = context.node_holding(sighting.resource, sighting.holder)
         if name is not None and name != context.me.name:
-            voices = (voice for voice in group.voices(now) if voice.peer.name == name)
-            return True, next(voices, None)
+            return True, group.voice_of(name, now)
     return False, None
 
 

@@ -81,8 +81,7 @@ def _arrived(group: Group, now: Instant) -> bool:
     release = group.release
     if release is None or release.successor is None:
         return False
-    heard = (voice for voice in group.voices(now) if voice.peer.name == release.successor)
-    voice = next(heard, None)
+    voice = group.voice_of(release.successor, now)
     if voice is None or not voice.peer.confirmed or not voice.advert.state.serves:
         return False
     member = voice.peer.member
@@ -228,8 +227,7 @@ def review_releasing(group: Group, now: Instant) -> None:
 
 
 def _await_successor(group: Group, release: Release, now: Instant) -> None:
-    voices = (voice for voice in group.voices(now) if voice.peer.name == release.successor)
-    successor = next(voices, None)
+    successor = group.voice_of(release.successor, now)
     if successor is not None and successor.advert.state is State.CLAIMING:
         release.claimed = True
     gone = successor is None or successor.liveness not in AUDIBLE
@@ -312,7 +310,7 @@ def _judge_target(group: Group, wanted: NodeName | None, master: NodeName, now: 
         return None if able else Reason.NO_CANDIDATE
     if wanted in able:
         return None
-    there = wanted == group.context.me.name or any(voice.peer.name == wanted for voice in group.voices(now))
+    there = wanted == group.context.me.name or group.voice_of(wanted, now) is not None
     return Reason.TARGET_NOT_READY if there else Reason.TARGET_UNREACHABLE
 
 
@@ -325,5 +323,5 @@ def _choose(group: Group, wanted: NodeName | None, now: Instant) -> tuple[NodeNa
         return None, Reason.ALREADY_MASTER
     if any(candidate.name == wanted for candidate in candidates):
         return wanted, None
-    heard = any(voice.peer.name == wanted for voice in group.voices(now))
+    heard = group.voice_of(wanted, now) is not None
     return None, Reason.TARGET_NOT_READY if heard else Reason.TARGET_UNREACHABLE
