@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hafailover.election.backoff import doubled_ms
 from hafailover.election.effects import Arm, Effect, StopAnswering
 
 if TYPE_CHECKING:
@@ -76,5 +77,4 @@ class Answering:
         """Wait ever longer: with a strict hand-over it takes a move to find this out, and one more to undo it."""
         self._failures += not self.error  # several addresses that fail together count once
         self.error = error
-        wait_ms = RETRY_MS << min(self._failures - 1, 10)
-        self.retry_at = now + min(wait_ms, RETRY_CAP_MS)
+        self.retry_at = now + doubled_ms(RETRY_MS, self._failures, RETRY_CAP_MS)

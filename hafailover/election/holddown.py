@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hafailover.election.backoff import doubled_ms
+
 if TYPE_CHECKING:
     from hafailover.election.values import Instant
 
@@ -44,7 +46,7 @@ class HoldDown:
     @property
     def length_ms(self) -> int:
         """How long the hold-down of the latest loss lasts in all."""
-        return min(self._first_ms << min(max(self.losses - 1, 0), 10), CAP_MS)
+        return doubled_ms(self._first_ms, max(self.losses, 1), CAP_MS)
 
     def _count(self, now: Instant) -> None:
         self.losses = 1 if now - self._lost_at >= FORGOTTEN_MS else self.losses + 1
