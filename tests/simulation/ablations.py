@@ -9,8 +9,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hafailover.election import claiming, invariants, ranking, standby, tenure
@@ -27,29 +26,17 @@ from hafailover.election.takeover import Takeovers
 from hafailover.election.values import Handover
 from hafailover.election.values import Outcome as Ending
 from hafailover.emulator.writes import MigrateIp
+from tests.simulation.ablation import Ablation, without
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.model_allows import ModelAllows
 from tests.simulation.life import live
 from tests.simulation.options import Wave, expand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.simulation.life import Outcome
     from tests.simulation.options import Options
-
-    Patches = tuple[tuple[object, str, object], ...]
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """One rule: what replaces what, the faults that bring it out, and the invariants of which one must break."""
-
-    rule: str
-    patches: Patches
-    kinds: tuple[str, ...]
-    breaks: tuple[str, ...]
-    settings: tuple[tuple[str, Any], ...] = ()
 
 
 def _constant(value: object) -> Callable[..., object]:
@@ -324,22 +311,6 @@ ABLATIONS = (
 def _armed_blindly(self: Answering, event: Any) -> bool:
     self.error = event.error
     return not event.error
-
-
-@contextmanager
-def without(ablation: Ablation) -> Iterator[None]:
-    """Switch a rule off for a while."""
-    before = [(owner, name, vars(owner).get(name)) for owner, name, _ in ablation.patches]
-    try:
-        for owner, name, value in ablation.patches:
-            setattr(owner, name, value)
-        yield
-    finally:
-        for owner, name, value in before:
-            if value is None:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, value)
 
 
 def options_for(ablation: Ablation, seed: int) -> Options:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.ablations import ABLATIONS, Ablation, seeds_to_find, without
+from tests.simulation.ablation import Ablation, in_place, without
+from tests.simulation.ablations import ABLATIONS, seeds_to_find
 from tests.simulation.faults import KINDS
 from tests.simulation.figures import Figures
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.model_allows import ModelAllows
 from tests.simulation.life import live
 from tests.simulation.options import Options, Wave, expand
-from tests.simulation.run import known_finds, live_seed, replay_elsewhere
+from tests.simulation.run import TIER, known_finds, live_seed
 from tests.simulation.shrink import report, shrink
 
 NOTES = (Path(__file__).parent / "seeds.txt").read_text().splitlines()
@@ -45,7 +46,7 @@ def test_each_kind_of_fault_happens_and_is_survived(kind: str) -> None:
 def test_a_seed_is_the_same_life_everywhere() -> None:
     here = live_seed(1_002).sha256
     assert here == live_seed(1_002).sha256
-    assert here == replay_elsewhere(1_002)
+    assert here == TIER.replay_elsewhere(1_002)
     assert here != live_seed(1_003).sha256
 
 
@@ -70,11 +71,11 @@ def test_a_rule_that_is_off_is_noticed(ablation: Ablation) -> None:
 
 
 def test_a_rule_is_on_again_afterwards() -> None:
-    before = [vars(owner).get(name) for each in ABLATIONS for owner, name, _ in each.patches]
+    before = in_place(ABLATIONS)
     for ablation in ABLATIONS:
         with without(ablation):
             pass
-    assert before == [vars(owner).get(name) for each in ABLATIONS for owner, name, _ in each.patches]
+    assert before == in_place(ABLATIONS)
 
 
 def test_every_ablation_names_invariants_that_exist() -> None:

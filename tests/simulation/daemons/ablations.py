@@ -9,10 +9,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from hafailover.control.server import ControlServer
 from hafailover.daemon import clock
@@ -21,25 +19,13 @@ from hafailover.daemon.runner import Runner
 from hafailover.daemon.supervisor import Daemon
 from hafailover.election.effects import Leave, Persist, StopAnswering
 from hafailover.heartbeat.endpoint import Endpoint
+from tests.simulation.ablation import Ablation, without
 from tests.simulation.daemons.life import live, options_of
 from tests.simulation.options import Wave
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hafailover.election.events import Event
     from tests.simulation.life import Outcome
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """One rule: what replaces what, the faults that bring it out, and which findings count as noticed."""
-
-    rule: str
-    patches: tuple[tuple[object, str, object], ...]
-    kinds: tuple[str, ...]
-    breaks: tuple[str, ...]
-    settings: tuple[tuple[str, Any], ...] = ()
 
 
 async def _handle_without_barriers(self: Runner, event: Event) -> None:
@@ -119,15 +105,6 @@ ABLATIONS = (
         ("loop", "daemon-lives"),
     ),
 )
-
-
-@contextmanager
-def without(ablation: Ablation) -> Iterator[None]:
-    """Switch a rule off for a while."""
-    with ExitStack() as stack:
-        for owner, name, value in ablation.patches:
-            stack.enter_context(patch.object(owner, name, value))
-        yield
 
 
 def seeds_to_find(ablation: Ablation, seeds: range) -> tuple[int | None, Outcome | None]:

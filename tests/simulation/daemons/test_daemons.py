@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from tests.simulation.ablation import Ablation, in_place, without
 from tests.simulation.daemons import faults
-from tests.simulation.daemons.ablations import ABLATIONS, Ablation, seeds_to_find, without
+from tests.simulation.daemons.ablations import ABLATIONS, seeds_to_find
 from tests.simulation.daemons.compare import both, certain
 from tests.simulation.daemons.life import live, options_of
-from tests.simulation.daemons.run import live_seed, replay_elsewhere, report
+from tests.simulation.daemons.run import TIER, live_seed, report
 from tests.simulation.options import Options, Wave, expand
 
 PAIR = (("a", 100), ("b", 90))
@@ -48,7 +49,7 @@ def test_commands_come_through_the_control_socket_and_are_carried_out() -> None:
 def test_a_seed_is_the_same_life_everywhere() -> None:
     here = live_seed(1_002).sha256
     assert here == live_seed(1_002).sha256
-    assert here == replay_elsewhere(1_002)
+    assert here == TIER.replay_elsewhere(1_002)
     assert here != live_seed(1_003).sha256
 
 
@@ -73,8 +74,8 @@ def test_a_rule_that_is_off_is_noticed(ablation: Ablation) -> None:
 
 
 def test_a_rule_is_on_again_afterwards() -> None:
-    before = [vars(owner).get(name) for each in ABLATIONS for owner, name, _ in each.patches]
+    before = in_place(ABLATIONS)
     for ablation in ABLATIONS:
         with without(ablation):
             pass
-    assert before == [vars(owner).get(name) for each in ABLATIONS for owner, name, _ in each.patches]
+    assert before == in_place(ABLATIONS)
