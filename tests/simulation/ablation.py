@@ -29,7 +29,8 @@ def without(ablation: Ablation) -> Iterator[None]:
     """Switch a rule off for a while."""
     with ExitStack() as stack:
         for owner, name, value in ablation.patches:
-            stack.enter_context(patch.object(owner, name, value))
+            # Some are attributes that only instances have: these are shadowed by their class.
+            stack.enter_context(patch.object(owner, name, value, create=True))
         yield
 
 

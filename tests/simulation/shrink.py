@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.life import live
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.simulation.life import Outcome
     from tests.simulation.options import Options
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 MOST_LIVES = 24
 
 
-def shrink(outcome: Outcome, most_lives: int | None = None) -> Outcome:
+def shrink(outcome: Outcome, most_lives: int = MOST_LIVES, live: Callable[[Options], Outcome] = live) -> Outcome:
     """Return a life as small as could be found that breaks the same invariant, by trying at most so many."""
     assert outcome.broken is not None
     name, best, lives = outcome.broken.name, outcome, 0
-    most_lives = MOST_LIVES if most_lives is None else most_lives
     progress = True
     while progress and lives < most_lives:
         progress = False
@@ -49,14 +48,19 @@ def _smaller(options: Options) -> Iterator[Options]:
             yield replace(options, **{name: value})  # type: ignore[arg-type]
 
 
-def report(outcome: Outcome) -> str:
+def report(
+    outcome: Outcome,
+    most_lives: int = MOST_LIVES,
+    live: Callable[[Options], Outcome] = live,
+    module: str = "tests.simulation.run",
+) -> str:
     """Return what to know of a failed life: seed, options, the last lines of its trace, how to live it again."""
-    smallest = shrink(outcome)
+    smallest = shrink(outcome, most_lives, live)
     lines = "\n    ".join(smallest.trace[-30:])
     return (
         f"seed {outcome.options.seed} breaks {outcome.broken}\n"
         f"options: {outcome.options.told()}\n"
         f"smallest: {smallest.options.told()}\n"
         f"  {smallest.broken}\n    {lines}\n"
-        f"again: python -m tests.simulation.run --start {outcome.options.seed} --seeds 1 --trace 200\n"
+        f"again: python -m {module} --start {outcome.options.seed} --seeds 1 --trace 200\n"
     )

@@ -83,21 +83,18 @@ def test_every_ablation_names_invariants_that_exist() -> None:
     assert [each.rule for each in ABLATIONS if not set(each.breaks) <= known] == []
 
 
-def test_a_failing_life_is_made_small_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_life_is_made_small_and_told() -> None:
     ablation = next(each for each in ABLATIONS if each.rule == "the guest is silent before the word is out")
     kinds = [kind for kind in ALL if kind is not ModelAllows]  # which would see it first
-    monkeypatch.setattr("tests.simulation.shrink.live", lambda options: live(options, kinds))
     with without(ablation):
         _, outcome = seeds_to_find(ablation, range(1, 12))
         assert outcome is not None
         assert outcome.broken is not None
-        smallest = shrink(outcome, most_lives=8)
+        smallest = shrink(outcome, most_lives=8, live=lambda options: live(options, kinds))
         assert smallest.broken is not None
         assert smallest.broken.name == outcome.broken.name
         assert len(smallest.options.waves) < len(outcome.options.waves)
-    with monkeypatch.context() as patch:
-        patch.setattr("tests.simulation.shrink.MOST_LIVES", 0)
-        told = report(outcome)
+    told = report(outcome, most_lives=0)
     assert f"seed {outcome.options.seed} breaks silent-before-word" in told
     assert outcome.trace[-1] in told
 

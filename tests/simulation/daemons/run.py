@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
-from unittest.mock import patch
 
 from tests.simulation import shrink, tier
 from tests.simulation.daemons.life import live, options_of
@@ -26,10 +25,7 @@ def live_seed(seed: int) -> Outcome:
 
 def report(outcome: Outcome, most_lives: int = 12) -> str:
     """Return what to know of a failed life, made small first."""
-    seed = outcome.options.seed
-    with patch.object(shrink, "live", live), patch.object(shrink, "MOST_LIVES", most_lives):
-        told = shrink.report(outcome)
-    return f"{told}(here: python -m {MODULE} --start {seed} --seeds 1 --trace 200)\n"
+    return shrink.report(outcome, most_lives, live, MODULE)
 
 
 TIER = tier.Tier(MODULE, live_seed)
