@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from hafailover.checks.connect import connect
+from hafailover.cloud import fencing
 from hafailover.election.values import GuardVerdict
 from hafailover.errors import CloudError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 # What the hypervisor says of an instance that can serve nobody (CVM API, InstanceState). RUNNING proves nothing: a
 # kernel that has panicked runs too.
-OFF = frozenset({"STOPPED", "SHUTDOWN", "TERMINATING", "LAUNCH_FAILED"})
+OFF = fencing.OFF | {"TERMINATING"}
 
 
 async def ask_vip(addresses: Sequence[str], port: int, timeout_s: float) -> GuardVerdict:
