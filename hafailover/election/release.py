@@ -1,8 +1,8 @@
 """A hand-over as the giving side sees it: who is to take over, and until when that is waited for.
 
 With `handover = "strict"` the giver goes quiet first: the guest answers no longer and the hook has ended before the
-successor is named, for nobody claims before being named. `successor` None: there is nobody to hand over to, and the
-group goes quiet because its service is at fault.
+successor is named, for nobody claims before being named. `successor` None: the group goes quiet for nobody, because
+its service is at fault, or the daemon stops while nobody could take over.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def _fail(group: Group, now: Instant) -> None:
     """Go out of service; with a strict hand-over only after the hook, for the peers claim when they hear of it."""
     reason = Reason.CHECK_FAILED if group.tracking.fault else Reason.GUEST_FAILED
     if group.policy.handover is Handover.STRICT:
-        _go_quiet(group, None, reason, now)
+        _go_quiet(group, None, reason, now, hook="fault")
     else:
         group.become(State.FAULT, reason, now)
 
@@ -168,13 +168,21 @@ def _hand_over_if_due(group: Group, now: Instant) -> None:
     candidates = ranked(group.candidates(now))
     leaving = group.context.leaving is Leaving.STOPPING
     if leaving and not candidates:
-        step_down(group, Reason.STOPPING, now)
+        _stop_alone(group, now)
     elif not candidates or group.wait_until(group.release_not_before, now):
         group.preempt_since = None
     elif leaving or group.context.drained:
         _release(group, candidates[0].name, Reason.STOPPING if leaving else Reason.DRAINED, now)
     elif _preempted(group, candidates[0], now):
         _release(group, candidates[0].name, Reason.PREEMPTED, now)
+
+
+def _stop_alone(group: Group, now: Instant) -> None:
+    """Stop with nobody to hand over to; who is master next may be there in a moment all the same."""
+    if group.policy.handover is Handover.STRICT:
+        _go_quiet(group, None, Reason.STOPPING, now, hook="backup")
+    else:
+        step_down(group, Reason.STOPPING, now)
 
 
 def _preempted(group: Group, best: Candidate, now: Instant) -> bool:
@@ -188,15 +196,14 @@ def _preempted(group: Group, best: Candidate, now: Instant) -> bool:
 
 def _release(group: Group, successor: NodeName, reason: Reason, now: Instant) -> None:
     if group.policy.handover is Handover.STRICT:
-        _go_quiet(group, successor, reason, now)
+        _go_quiet(group, successor, reason, now, hook="backup")
         return
     group.become(State.RELEASING, reason, now)
     group.release = release_to(successor, reason, now, group.context.timing.dead_interval_ms)
 
 
-def _go_quiet(group: Group, successor: NodeName | None, reason: Reason, now: Instant) -> None:
+def _go_quiet(group: Group, successor: NodeName | None, reason: Reason, now: Instant, *, hook: str) -> None:
     """Begin a strict hand-over: off the guest, and the hook has to end, before anybody is named."""
-    hook = "backup" if successor is not None else "fault"
     group.guest.disarm_all()
     group.become(State.RELEASING, reason, now)
     group.release = release_quietly(
@@ -219,7 +226,7 @@ def review_releasing(group: Group, now: Instant) -> None:
     if release.hook is None and group.fault:
         group.become(State.FAULT, Reason.CHECK_FAILED, now)
     elif release.successor is None and (release.quiet or release.overdue(now)):
-        group.become(State.FAULT, release.reason, now)
+        group.become(State.BACKUP if release.hook == "backup" else State.FAULT, release.reason, now)
     elif release.quiet or release.overdue(now):
         _await_successor(group, release, now)
     else:

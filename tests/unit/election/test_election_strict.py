@@ -89,6 +89,24 @@ def test_who_stops_puts_nothing_back_when_the_successor_does_not_come() -> None:
     assert [hook for hook, _ in hooks(bench)] == ["backup", "stop"]
 
 
+def test_who_stops_alone_says_nothing_before_its_hook_has_ended() -> None:
+    bench = Bench(policy=STRICT)
+    bench.check(CheckState.UP)
+    bench.as_master()
+    bench.give(ev.StopAsked(restarting=False))
+    assert bench.state() is State.RELEASING
+    assert (bench.group.guest.carries, hooks(bench)) == ([], [("backup", True)])
+    bench.hear(A)
+    bench.run(500, A)
+    assert successor(bench) is None
+    assert not bench.all(fx.Leave)
+    bench.give(ENDED)
+    assert reasons(bench.all(fx.RoleChanged)) == ["stopping", "stopping"]
+    assert [hook for hook, _ in hooks(bench)] == ["backup", "stop"]
+    assert bench.all(fx.SendAdverts)[-1].advert.leaving is Leaving.STOPPING
+    assert bench.all(fx.Leave)
+
+
 def test_a_fault_is_told_when_its_hook_has_ended() -> None:
     bench = Bench(policy=STRICT)
     bench.check(CheckState.UP)
