@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 from benchmarks.events import EVENTS, Event
 from benchmarks.footprint import measure_footprint
 from benchmarks.reference import keepalived
-from benchmarks.systems import Hafailover, Keepalived, System
-from tests.lab.fabric import LabError, sweep, why_not
+from benchmarks.systems import Hafailover, Keepalived, System, ready
+from tests.lab.fabric import LabError
 from tests.lab.lab import Lab, pause
 from tests.lab.pair import PairSettings
 
@@ -209,11 +209,8 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run the benchmark; exit code 1 where a target is missed, 2 where it cannot run here."""
     arguments = _arguments()
-    reason = why_not() or ("" if keepalived.version() else "keepalived is not installed")
-    if reason:
-        print(f"the benchmark cannot run: {reason}", file=sys.stderr)
+    if not ready():
         return 2
-    sweep()
     names = (arguments.only,) if arguments.only else SYSTEMS
     events = [event for event in EVENTS if not arguments.event or event.name in arguments.event]
     try:

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 from benchmarks.failover import SYSTEMS, Run, reached, run_once
 from benchmarks.faults import BY_NAME, FAULTS, LONG, LONG_S
 from benchmarks.reference import keepalived
-from benchmarks.systems import Hafailover, Keepalived
-from tests.lab.fabric import LabError, sweep, why_not
+from benchmarks.systems import Hafailover, Keepalived, ready
+from tests.lab.fabric import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -257,11 +257,8 @@ def _counts(arguments: argparse.Namespace) -> dict[str, tuple[int, int]]:
 def main() -> int:
     """Run the benchmark; exit code 1 where a promise is not kept or a run failed, 2 where it cannot run here."""
     arguments = _arguments()
-    reason = why_not() or ("" if keepalived.version() else "keepalived is not installed")
-    if reason:
-        print(f"the benchmark cannot run: {reason}", file=sys.stderr)
+    if not ready():
         return 2
-    sweep()
     faults = [fault for fault in FAULTS if not arguments.fault or fault.name in arguments.fault]
     tasks = tasks_for(faults, _counts(arguments), arguments.seed)
     phases = phases_of(tasks, arguments.lanes)

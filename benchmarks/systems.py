@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from benchmarks.reference import keepalived
 from hafailover.emulator.world import REGION
 from tests.lab.cloud import API_PORT
-from tests.lab.fabric import API, LabError
+from tests.lab.fabric import API, LabError, sweep, why_not
 from tests.lab.lab import ADDRESS, ENI, SERVICE_PORT, pause
 from tests.lab.pair import GROUP, Pair, PairSettings
 
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 
 FIRST, SECOND = "web-a", "web-b"
 SETTLE_S = 2.5  # the recipe's own script takes about a second and a half after a start
+
+
+def ready() -> bool:
+    """Return whether both can be put into a lab here, with what an earlier run left swept away; say why not."""
+    reason = why_not() or ("" if keepalived.version() else "keepalived is not installed")
+    if reason:
+        print(f"the benchmark cannot run: {reason}", file=sys.stderr)
+        return False
+    sweep()
+    return True
 
 
 class System(Protocol):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -101,8 +102,30 @@ class Host:
             subprocess.run(["umount", "-l", str(self.disks.pop())], check=False, capture_output=True, timeout=10)
 
 
-class Probe:
-    """A running prober. Use as a context manager; `report` is there afterwards."""
+class Watch(ABC):
+    """What watches in processes of its own until it is finished. Use as a context manager."""
+
+    @abstractmethod
+    def finish(self) -> object:
+        """Stop watching and return what was seen."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End the processes, whatever they are at."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self.kill()
+
+
+class Probe(Watch):
+    """A running prober; `report` is there afterwards."""
 
     def __init__(self, namespace: str, log: Path) -> None:
         arguments = (ADDRESS, SERVICE_PORT, PROBE_MS, PROBE_MAX_S)
@@ -118,19 +141,13 @@ class Probe:
         self.report = ProbeReport(**raw)
         return self.report
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self.finish()
-        finally:
-            self._process.kill()
+    def kill(self) -> None:
+        """End the prober."""
+        self._process.kill()
 
 
-class GuestWatch:
-    """Watches the guests of all hosts. Use as a context manager; `report` is there afterwards."""
+class GuestWatch(Watch):
+    """Watches the guests of all hosts; `report` is there afterwards."""
 
     def __init__(self, lab: Lab) -> None:
         self._watchers: dict[str, Process] = {}
@@ -150,16 +167,10 @@ class GuestWatch:
         self.report = GuestReport(carried, overlap_ms(list(carried.values())))
         return self.report
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self.finish()
-        finally:
-            for watcher in self._watchers.values():
-                watcher.kill()
+    def kill(self) -> None:
+        """End the watchers."""
+        for watcher in self._watchers.values():
+            watcher.kill()
 
 
 class Lab:

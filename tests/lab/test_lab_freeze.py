@@ -42,6 +42,14 @@ def _assert_stepped_down_for_good(lab: Lab, pair: Pair) -> None:
     assert not pair.said("web-a", "role", new="CLAIMING")
 
 
+def _freeze_and_wake(pair: Pair, name: str) -> None:
+    """Stop a daemon for a while, and wait until both hear each other again."""
+    pair.daemon(name).signal(signal.SIGSTOP)
+    pause(FREEZE_S)
+    pair.daemon(name).signal(signal.SIGCONT)
+    pair.wait_peers_alive()
+
+
 @pytest.mark.parametrize("settings", [GUARDED, UNGUARDED], ids=["guarded", "unguarded"])
 def test_frozen_host_costs_one_move_and_never_steals_back(lab: Lab, pair: Pair) -> None:
     lab.freeze("web-a")
@@ -67,10 +75,7 @@ def test_frozen_daemon_costs_one_move_and_no_lost_probe(lab: Lab, pair: Pair) ->
 @pytest.mark.parametrize("settings", [VIP_GUARDED], ids=["vip"])
 def test_frozen_daemon_moves_nothing_while_a_guard_finds_the_service(lab: Lab, pair: Pair) -> None:
     with lab.probe() as probe:
-        pair.daemon("web-a").signal(signal.SIGSTOP)
-        pause(FREEZE_S)
-        pair.daemon("web-a").signal(signal.SIGCONT)
-        pair.wait_peers_alive()
+        _freeze_and_wake(pair, "web-a")
         pause(1)
     assert probe.report.lost == 0
     assert lab.cloud.writes() == 0
@@ -82,10 +87,7 @@ def test_frozen_daemon_moves_nothing_while_a_guard_finds_the_service(lab: Lab, p
 @pytest.mark.parametrize("settings", [UNGUARDED], ids=["unguarded"])
 def test_frozen_backup_accuses_nobody_when_it_wakes(lab: Lab, pair: Pair) -> None:
     with lab.probe() as probe:
-        pair.daemon("web-b").signal(signal.SIGSTOP)
-        pause(FREEZE_S)
-        pair.daemon("web-b").signal(signal.SIGCONT)
-        pair.wait_peers_alive()
+        _freeze_and_wake(pair, "web-b")
         pause(2)
     assert probe.report.lost == 0
     assert lab.cloud.writes() == 0

@@ -41,14 +41,20 @@ def _assert_one_after_the_other(lab: Lab, pair: Pair, guests: GuestReport, last_
     assert lab.cloud.moves() == ["web-b"]
 
 
-@strict
-def test_planned_hand_over_waits_for_the_old_ones_hook(lab: Lab, pair: Pair) -> None:
+def _hand_over(lab: Lab, pair: Pair) -> GuestReport:
+    """Have web-a hand over to web-b, and return which guest carried the address when."""
     with lab.watch_guests() as guests:
         done = pair.run("web-a", "failover", GROUP, "--wait")
         pair.wait_state("web-b", "MASTER")
         pause(0.3)
     assert done.returncode == 0, done.stderr
-    _assert_one_after_the_other(lab, pair, guests.report, "backup")
+    return guests.report
+
+
+@strict
+def test_planned_hand_over_waits_for_the_old_ones_hook(lab: Lab, pair: Pair) -> None:
+    guests = _hand_over(lab, pair)
+    _assert_one_after_the_other(lab, pair, guests, "backup")
 
 
 @strict
@@ -126,10 +132,6 @@ def test_nothing_moves_while_the_power_off_is_refused(lab: Lab, pair: Pair) -> N
 
 @fenced
 def test_planned_hand_over_powers_nobody_off(lab: Lab, pair: Pair) -> None:
-    with lab.watch_guests() as guests:
-        done = pair.run("web-a", "failover", GROUP, "--wait")
-        pair.wait_state("web-b", "MASTER")
-        pause(0.3)
-    assert done.returncode == 0, done.stderr
+    guests = _hand_over(lab, pair)
     assert lab.cloud.power() == []
-    _assert_one_after_the_other(lab, pair, guests.report, "backup")
+    _assert_one_after_the_other(lab, pair, guests, "backup")
