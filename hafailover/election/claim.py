@@ -236,9 +236,9 @@ class Claim:
     @staticmethod
     def _inherited(task: Task, sighting: Sighting, now: Instant, orphaned: Orphaned) -> bool:
         assert sighting.holder is not None  # noqa: S101 - nobody is not another
-        if not orphaned(task.resource, sighting.holder, now):
-            return False
-        task.started_from, task.given_at = sighting.holder, None
+        if task.given_at is not None or not orphaned(task.resource, sighting.holder, now):
+            return False  # where this claim had it already, somebody lived to take it
+        task.started_from = sighting.holder
         return True
 
     def finished(self, event: MoveFinished, holders: Holders, now: Instant) -> None:

@@ -235,6 +235,14 @@ def test_a_claimant_that_died_is_inherited_from(attempt: Attempt) -> None:
     assert not attempt.lost()
 
 
+def test_but_not_where_this_claim_had_it_already(attempt: Attempt) -> None:
+    attempt.orphans = ("eni-c",)
+    attempt.finish(1_500, APPLIED)
+    attempt.read(1_500 + LAG_MS, Sighting(VIP, "eni-c"))
+    assert attempt.drive(1_500 + LAG_MS, 2) == ()
+    assert attempt.lost()
+
+
 def test_the_end_of_an_earlier_claims_move_is_ignored(attempt: Attempt) -> None:
     attempt.finish(1_500, APPLIED, move_id=99)
     assert not attempt.idle()
