@@ -168,7 +168,7 @@ class Pair:
         path.write_text(key + "\n", encoding="ascii")
 
     def start(self) -> None:
-        """Start all daemons and wait until the first is master and the others are its backups."""
+        """Start all daemons and wait until the first is master and the others could take over."""
         first, *others = self.lab.hosts
         self.start_daemon(first)
         self.wait_state(first, "MASTER")
@@ -177,6 +177,8 @@ class Pair:
             self.start_daemon(name)
         for name in others:
             self.wait_state(name, "BACKUP")
+        members = [name for name in others if name not in self.settings.witnesses]
+        wait_for("the backups could take over", lambda: all(self.group(name)["eligible"] for name in members))
         self.wait_peers_alive()
 
     def start_daemon(self, name: str) -> Process:

@@ -31,7 +31,7 @@ async def pair(emulator: Emulator, tmp_path: Path) -> AsyncIterator[list[Daemon]
             daemon.config.write_text(daemon.config.read_text().replace('guards = ["cloud"]', STRICT))
             await daemon.start()
         await made[0].until("MASTER", master="web-a")
-        await made[1].until("BACKUP", master="web-a")
+        await made[1].until("BACKUP", master="web-a", eligible=True)
         yield made
     finally:
         for daemon in made:

@@ -34,7 +34,7 @@ async def make_pair(emulator: Emulator, tmp_path: Path) -> AsyncIterator[MakePai
         for daemon in made:
             await daemon.start()
         await made[0].until("MASTER", master="web-a")
-        await made[1].until("BACKUP", master="web-a")
+        await made[1].until("BACKUP", master="web-a", eligible=True)
         return made
 
     try:
