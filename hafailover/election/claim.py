@@ -57,6 +57,7 @@ class Task:
     fresh_after: Instant
     started_from: str | None = None
     seen: bool = False
+    vacant_at: Instant | None = None  # when it was first seen with nobody, who had it when the claim began
     given_at: Instant | None = None
     move_id: int | None = None
     retry_at: Instant = 0
@@ -166,8 +167,7 @@ class Claim:
 
     @property
     def _at_rest(self) -> bool:
-        fenced = self.fencing is None or self.fencing.stopped_at is not None
-        return self.lost or bool(self._unarmed) or not fenced
+        return self.lost or bool(self._unarmed)
 
     def _withhold(self, ids: set[int]) -> None:
         for task in self._tasks:
@@ -193,14 +193,23 @@ class Claim:
         if back is not None:
             task.retry_at = back
             return None
+        if self._fenceless(task, sighting, now):
+            return None
         task.move_id = move_id
         return Move(self._group, move_id, task.resource, sighting.holder, target)
 
+    def _fenceless(self, task: Task, sighting: Sighting, now: Instant) -> bool:
+        """Return whether the holder has to be powered off first."""
+        if self.fencing is None or sighting.holder is None:
+            return False
+        return not self.fencing.clears(task.resource, sighting.holder, now)
+
     def _gone(self, task: Task, sighting: Sighting, now: Instant, orphaned: Orphaned) -> bool:
         """Return whether somebody else has taken it, which ends the claim once it is certain."""
-        if not self._taken_by_another(task, sighting.holder):
+        if not self._taken_by_another(task, sighting.holder, now):
             return False
-        if task.given_at is not None and now < task.given_at + LAG_MS:
+        left_at = task.vacant_at if task.given_at is None else task.given_at
+        if left_at is not None and now < left_at + LAG_MS:
             task.retry_at = task.fresh_after = now + SETTLE_MS
             return True
         self.lost = not self._inherited(task, sighting, now, orphaned)
@@ -224,22 +233,24 @@ class Claim:
         self._ledger.arrived(task.resource)
         return False
 
-    def _taken_by_another(self, task: Task, holder: str | None) -> bool:
+    @staticmethod
+    def _taken_by_another(task: Task, holder: str | None, now: Instant) -> bool:
         """Return whether it is with somebody who did not have it when this claim began, or from whom it was taken.
 
         The latter is believed only after a while: right after a move a replica may still tell of the time before.
+        So it is with who had it and was seen to have it no longer.
         """
         if not task.seen:
             task.seen, task.started_from = True, holder
+        elif holder is None and task.started_from is not None:
+            task.started_from, task.vacant_at = None, now
         return holder is not None and (task.given_at is not None or holder != task.started_from)
 
     @staticmethod
     def _inherited(task: Task, sighting: Sighting, now: Instant, orphaned: Orphaned) -> bool:
         assert sighting.holder is not None  # noqa: S101 - nobody is not another
-        if task.given_at is not None or not orphaned(task.resource, sighting.holder, now):
-            return False  # where this claim had it already, somebody lived to take it
-        task.started_from = sighting.holder
-        return True
+        # Where this claim had it already, somebody lived to take it; and one that fell silent may be heard again.
+        return task.given_at is None and orphaned(task.resource, sighting.holder, now)
 
     def finished(self, event: MoveFinished, holders: Holders, now: Instant) -> None:
         """Take in the end of a move; the end of a move of an earlier claim is ignored."""

@@ -9,7 +9,7 @@ from hafailover.election.effects import FailoverFinished
 from hafailover.election.fencing import Fencing
 from hafailover.election.peers import AUDIBLE, Liveness
 from hafailover.election.reasons import Reason
-from hafailover.election.values import Handover, Instant, Leaving, NodeName, State
+from hafailover.election.values import Handover, Instant, Leaving, NodeName, Resource, State
 
 if TYPE_CHECKING:
     from hafailover.election.context import Voice
@@ -38,7 +38,7 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
         rng=group.context.rng,
         ledger=group.ledger,
         returns=group.returns,
-        fencing=_fencing(group, reason, now),
+        fencing=_fencing(group, reason),
     )
     group.become(State.CLAIMING, reason, now)
     group.claim = claim
@@ -46,23 +46,20 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
         claim.arming(group.guest.addresses)
 
 
-def _fencing(group: Group, reason: Reason, now: Instant) -> Fencing | None:
-    """Return the power-off that has to come first, None where the group asks for none, or nobody is to be feared.
+def _fencing(group: Group, reason: Reason) -> Fencing | None:
+    """Return the power-offs that have to come first, None where the group asks for none or is handed over.
 
     A holder that is heard at fault with a strict hand-over has ended its hook before it said so.
     """
     if not group.policy.fence or reason is Reason.HANDED_OVER:
         return None
-    for resource in group.policy.resources:
-        sighting = group.context.holders.sighting(resource)
-        holder = None if sighting is None else sighting.holder
-        if holder is None or holder == group.context.me.holder_id(resource):
-            continue
+
+    def needless(resource: Resource, holder: str, now: Instant) -> bool:
         said = group.voice_of(group.context.node_holding(resource, holder), now)
         out = said is not None and said.peer.confirmed and said.advert.state is State.FAULT
-        if not (out and group.policy.handover is Handover.STRICT):
-            return Fencing(group.name, resource, holder)
-    return None
+        return out and group.policy.handover is Handover.STRICT
+
+    return Fencing(group.name, needless)
 
 
 def _cause(group: Group, reason: Reason, now: Instant) -> Cause:
@@ -93,10 +90,10 @@ def review(group: Group, now: Instant) -> None:
     claim.trust(group.context.trust_after)
     void = _void(group, claim, now)
     if void is None:
-        _fence(group, claim, now)
         ids = group.context.next_ids(len(group.policy.resources))
         for move in claim.drive(group.context.holders, now, ids, group.takeovers.orphaned):
             group.emit(move)
+        _fence(group, claim, now)
     if not claim.idle:
         _wait(group, claim, now)
     elif claim.lost:

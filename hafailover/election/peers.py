@@ -73,6 +73,7 @@ class Peer:
         self.confirmed = False
         self.last_heard: Instant | None = None
         self.present_since: Instant = 0  # when its daemon was heard after an absence
+        self.unsure_since: Instant | None = None  # since when another daemon of it may speak, that is not confirmed
         self._timing = timing
         self._suspicion_ms = timing.dead_interval_ms // 2  # the silence from which the peer is suspected
         self._refusal_fresh_ms = max(REFUSAL_FRESH_MS, 3 * timing.interval_ms)
@@ -101,9 +102,10 @@ class Peer:
         if self.hear_again(advert, now, confirmed=confirmed, said_after=said_after):
             return False
         self._note(advert, now, confirmed=confirmed, said_after=said_after)
-        if self.confirmed and not confirmed:
-            return False
-        self._last_told = advert
+        if self.confirmed and not confirmed and not self._says(Leaving.STOPPING):
+            self.unsure_since = now if self.unsure_since is None else self.unsure_since
+            return False  # but after a goodbye nothing that is confirmed is left to go by
+        self._last_told, self.unsure_since = advert, None
         # With many groups an advert is told in parts, so each part updates only the groups that it names.
         head = replace(advert, groups=())
         news = [group for group in advert.groups if self._groups.get(group.group) != group]

@@ -20,13 +20,13 @@ class Candidate:
     order: int
 
 
-def outranks(one: Candidate, other: Candidate) -> bool:
-    """Return whether `one` ranks before `other`: higher priority, ties by the earlier place in the file."""
-    return (-one.priority, one.order) < (-other.priority, other.order)
+def preempts(one: Candidate, other: Candidate) -> bool:
+    """Return whether `one` may take over from a healthy `other`: never at a tie (RFC 9568 section 6.4.2)."""
+    return one.priority > other.priority
 
 
 def ranked(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Return the candidates, best first."""
+    """Return the candidates, best first: by priority, and at a tie by the earlier place in the file."""
     return tuple(sorted(candidates, key=lambda each: (-each.priority, each.order)))
 
 

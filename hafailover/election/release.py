@@ -31,6 +31,7 @@ class Release:
     hook: str | None = None
     quiet_at: Instant | None = None
     claimed: bool = False
+    given_up_at: Instant | None = None  # from when on a reading tells whether the successor got anything
 
     @property
     def quiet(self) -> bool:

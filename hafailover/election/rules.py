@@ -20,7 +20,8 @@ class Situation:
     `master` is the liveness of the peer last known as master that has not stepped down, None where there is none;
     `loss` is why there is no master to wait for. For `taken_unheard` see `takeover`. `rank` counts the candidates
     before this node and `absent_ms` the time without a master; `turn_ms` is what each of those before is given.
-    `votes_due`: the other voters may just be about to miss the master too.
+    `votes_due`: the other voters may just be about to miss the master too. `listening`: a peer that was not heard
+    since the start may still be.
     """
 
     witness: bool = False
@@ -29,6 +30,7 @@ class Situation:
     guest_failed: bool = False
     drained: bool = False
     stopping: bool = False
+    listening: bool = False
     paused: bool = False
     distrust: bool = False
     offered: bool = False
@@ -95,6 +97,7 @@ def _not_now(situation: Situation) -> Reason | None:
     rules = (
         (situation.paused, Reason.PAUSED),
         (not situation.holder_known, Reason.HOLDER_UNKNOWN),
+        (situation.listening, Reason.STARTING),
         (situation.held_by_me and not situation.rival_claims, None),
         (situation.stranger, Reason.HELD_BY_STRANGER),
         (situation.hold_down, Reason.HOLD_DOWN),

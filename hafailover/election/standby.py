@@ -162,6 +162,7 @@ def situation(group: Group, now: Instant) -> Situation:
         guest_failed=bool(group.guest.error),
         drained=context.drained,
         stopping=context.leaving is not Leaving.NO,
+        listening=_listening(group, now),
         paused=group.paused,
         distrust=group.wait_until(context.distrust_until, now),
         offered=_offered(group, master),
@@ -184,6 +185,14 @@ def situation(group: Group, now: Instant) -> Situation:
         votes_due=absent_ms < context.timing.interval_ms,
         guards=GuardStatus.NONE if group.guards is None else group.guards.status(now),
     )
+
+
+def _listening(group: Group, now: Instant) -> bool:
+    """Return whether a peer may just not have been heard yet: a daemon can leave INIT before that, at fault say."""
+    context = group.context
+    if all(peer.confirmed for peer in context.peers if not peer.member.witness):
+        return False
+    return group.wait_until(context.started_at + context.timing.dead_interval_ms, now)
 
 
 def _offered(group: Group, master: Voice | None) -> bool:
@@ -269,12 +278,13 @@ def _holder_may_go_on(group: Group, now: Instant) -> bool:
     _, voice = _holder_voice(group, now)
     if voice is None or voice.peer.advert is None or group.absent_since is None:
         return False
-    sure = voice.peer.confirmed
+    unsure_since = voice.peer.unsure_since
+    sure = voice.peer.confirmed and unsure_since is None
     if sure and voice.peer.advert.drained:
         return False
     coming = voice.advert.state is State.INIT or (voice.advert.state is State.BACKUP and voice.advert.eligible)
     returning = coming or not sure
-    since = max(group.absent_since, voice.peer.present_since)
+    since = max(group.absent_since, voice.peer.present_since, unsure_since or 0)
     return returning and group.wait_until(since + group.context.timing.restart_grace_ms, now)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hafailover.election import claiming
 from hafailover.election.effects import Answer, RunHook
 from hafailover.election.peers import AUDIBLE
-from hafailover.election.ranking import Candidate, outranks, ranked
+from hafailover.election.ranking import Candidate, preempts, ranked
 from hafailover.election.reasons import Reason
 from hafailover.election.release import release_quietly, release_to
 from hafailover.election.values import Handover, Instant, Leaving, NodeName, Sighting, State, Wish
@@ -65,10 +65,12 @@ def _deposed(group: Group, now: Instant) -> bool:
     _question_rival(group, now)
     if not _contradicted(group, now):
         return False
-    if all(sighting.holder is None for sighting in _elsewhere(group, group.since)):
+    vacant = all(sighting.holder is None for sighting in _elsewhere(group, group.since, now))
+    if vacant and group.sure_master(now) is None:
         claiming.begin(group, Reason.ADDRESS_LOST, now)
         return True
-    group.hold_down.lost(now)
+    if not vacant and group.release is None:
+        group.hold_down.lost(now)
     step_down(group, Reason.DEPOSED_BY_CLOUD, now)
     return True
 
@@ -96,13 +98,15 @@ def step_down(group: Group, reason: Reason, now: Instant) -> None:
     group.become(State.BACKUP, reason, now)
 
 
-def _elsewhere(group: Group, after: Instant) -> list[Sighting]:
+def _elsewhere(group: Group, after: Instant, now: Instant) -> list[Sighting]:
     """Return what the cloud says is not here, save what is on its way to the successor in a hand-over.
 
-    With the strategy "reassign" that leads by way of nobody.
+    With the strategy "reassign" that leads by way of nobody. What a successor got that has fallen silent since is
+    not here either.
     """
-    name = None if group.release is None else group.release.successor
-    successor = None if name is None else group.context.member(name)
+    release, successor = group.release, None
+    if release is not None and release.successor is not None and _awaited(group, release, now):
+        successor = group.context.member(release.successor)
     return [
         sighting
         for sighting in group.sightings(after) or ()
@@ -118,7 +122,7 @@ def _contradicted(group: Group, now: Instant) -> bool:
     One alone may come from a replica that lags behind.
     """
     asked_at = group.context.holders.asked_at
-    if asked_at is None or not _elsewhere(group, group.since):
+    if asked_at is None or not _elsewhere(group, group.since, now):
         group.doubted_at = None
         return False
     if group.doubted_at is None:
@@ -186,7 +190,7 @@ def _stop_alone(group: Group, now: Instant) -> None:
 
 
 def _preempted(group: Group, best: Candidate, now: Instant) -> bool:
-    if not group.policy.preempt or group.paused or not outranks(best, group.candidate):
+    if not group.policy.preempt or group.paused or not preempts(best, group.candidate):
         group.preempt_since = None
         return False
     if group.preempt_since is None:
@@ -233,22 +237,42 @@ def review_releasing(group: Group, now: Instant) -> None:
         group.wait_until(release.deadline, now)
 
 
+def _awaited(group: Group, release: Release, now: Instant) -> bool:
+    """Return whether the hand-over may still come about: its hook or its successor has time left, and that is heard."""
+    successor = group.voice_of(release.successor, now)
+    there = not release.quiet or (successor is not None and successor.liveness in AUDIBLE)
+    return there and not release.overdue(now)
+
+
 def _await_successor(group: Group, release: Release, now: Instant) -> None:
     successor = group.voice_of(release.successor, now)
     if successor is not None and successor.advert.state is State.CLAIMING:
         release.claimed = True
-    gone = successor is None or successor.liveness not in AUDIBLE
-    if gone or release.overdue(now):
+    if not _awaited(group, release, now):
         group.release_not_before = now + RELEASE_RETRY_MS
         group.context.watch(now)
         if group.context.leaving is Leaving.STOPPING:
             step_down(group, Reason.STOPPING, now)
+            return
+        if group.doubted_at is not None or not _may_take_back(group, release, now):
             return
         if release.hook is not None:
             group.guest.arm()
         group.become(State.MASTER, Reason.HANDOVER_FAILED, now)
         return
     group.wait_until(release.deadline, now)
+
+
+def _may_take_back(group: Group, release: Release, now: Instant) -> bool:
+    """Return whether a giver may answer again: one that went quiet only by the cloud's word, for the successor may."""
+    if release.hook is None or not release.quiet:
+        return True  # it has answered all the time, or nobody was named
+    holders = group.context.holders
+    if release.given_up_at is None:
+        release.given_up_at = holders.after(now)
+    holders.need(release.given_up_at)
+    seen = group.sightings(release.given_up_at)
+    return seen is not None and all(group.mine(each) for each in seen)
 
 
 # -- being asked for it ------------------------------------------------------------------------------------------

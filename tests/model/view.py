@@ -125,6 +125,8 @@ class View:
 
     def _hear(self, event: ev.AdvertReceived, now: Instant) -> None:
         heard = self.heard.setdefault(event.advert.node, Heard(now))
+        if now - heard.at >= self._patience_ms:
+            heard.sure = None  # what it said before it fell silent is history
         heard.at = now
         word = next((each for each in event.advert.groups if each.group == self.group.name), None)
         if word is None:

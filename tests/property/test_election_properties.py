@@ -253,7 +253,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(error=st.sampled_from(("", "", "", "no such interface")))
     def arm(self, error: str) -> None:
         if self.arming:
-            self.give(ev.GuestArmed(GROUP, self.arming.pop(0), error))
+            resource = self.arming.pop(0)
+            if not error:
+                self.guest.add(resource)  # also where it was let go while the guest was at work
+            self.give(ev.GuestArmed(GROUP, resource, error))
 
     @rule(verdict=st.sampled_from(GuardVerdict), late=st.booleans())
     def answer_guard(self, verdict: GuardVerdict, *, late: bool) -> None:

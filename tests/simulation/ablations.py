@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hafailover.election import claiming, invariants, ranking, standby, tenure
+from hafailover.election import claiming, invariants, standby, tenure
 from hafailover.election.answering import Answering
 from hafailover.election.claim import Claim
 from hafailover.election.context import Context
@@ -217,8 +217,7 @@ ABLATIONS = (
     Ablation(
         "a tie is broken",
         (
-            (ranking, "outranks", lambda one, other: one.priority >= other.priority and one.name != other.name),
-            (tenure, "outranks", lambda one, other: one.priority >= other.priority and one.name != other.name),
+            (tenure, "preempts", lambda one, other: one.priority >= other.priority and one.name != other.name),
         ),
         ("failover", "power-off"),
         ("no-storm", "quiet", "recovers", "elects"),

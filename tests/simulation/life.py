@@ -208,9 +208,10 @@ def _term(host: Host) -> int:
 def _rank(universe: Universe, master: Host) -> str:
     if not universe.options.preempt:
         return ""
-    ready = [host for host in universe.hosts.values() if not host.member.witness]
-    best = min(ready, key=lambda host: (-host.member.priority, host.member.order))
-    return "" if best is master else f"{master.member.name} is master and {best.member.name} ranks higher"
+    ready = [host.member for host in universe.hosts.values() if not host.member.witness]
+    best = max(ready, key=lambda member: member.priority)
+    higher = best.priority > master.member.priority
+    return f"{master.member.name} is master and {best.name} has a higher priority" if higher else ""
 
 
 def _rest(universe: Universe, _master: Host) -> str:

@@ -181,9 +181,10 @@ class Bench:
     # -- ways to begin -------------------------------------------------------------------------------------------
 
     def as_backup(self, term: int = 1) -> Bench:
-        """Make it a backup of master `a`, which the cloud names as the holder."""
+        """Make it a backup of master `a`, which the cloud names as the holder; `c` has been missed."""
         self.read("eni-a")
         self.hear(A, State.MASTER, term)
+        self.run(TIMING.dead_interval_ms, A)
         self.now += 1
         self.read("eni-a")
         self.clear()
@@ -191,7 +192,9 @@ class Bench:
         return self
 
     def as_master(self) -> Bench:
-        """Make it the master that the cloud names, with `a` and `c` as backups."""
+        """Make it the master that the cloud names; `a` and `c` have been missed."""
+        self.read(self.node.context.me.eni_id)
+        self.run(TIMING.dead_interval_ms)
         self.read(self.node.context.me.eni_id)
         self.clear()
         assert self.state() is State.MASTER

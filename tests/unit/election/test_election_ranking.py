@@ -2,18 +2,17 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from hafailover.election.ranking import Candidate, outranks, rank_of, ranked
+from hafailover.election.ranking import Candidate, preempts, rank_of, ranked
 from tests.unit.election.bench import A, B, C
 
 HIGH, LOW, LATE = Candidate(A, 100, 0), Candidate(B, 90, 1), Candidate(C, 90, 2)
 
 
-def test_higher_priority_and_then_the_earlier_place_rank_first() -> None:
-    assert outranks(HIGH, LOW)
-    assert not outranks(LOW, HIGH)
-    assert outranks(LOW, LATE)
-    assert not outranks(LATE, LOW)
-    assert not outranks(LOW, LOW)
+def test_only_a_higher_priority_preempts_and_no_place_in_the_file() -> None:
+    assert preempts(HIGH, LOW)
+    assert not preempts(LOW, HIGH)
+    assert not preempts(LOW, LATE)
+    assert not preempts(LATE, LOW)
 
 
 def test_every_order_of_asking_gives_the_same_ranking() -> None:

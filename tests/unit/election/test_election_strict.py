@@ -62,6 +62,9 @@ def test_a_successor_that_does_not_come_leaves_it_as_it_was() -> None:
     bench = asked()
     bench.give(ENDED)
     bench.run(1_200, A)
+    assert bench.state() is State.RELEASING
+    assert bench.all(fx.Arm) == [], "it may be the successor's by now"
+    bench.read("eni-b")
     assert reasons(bench.all(fx.RoleChanged))[-1] == "handover_failed"
     assert hooks(bench) == [("backup", True), ("master", False)]
     assert bench.group.guest.carries == [VIP]

@@ -14,6 +14,7 @@ from hafailover.election.tenure import RELEASE_RETRY_MS, RIVAL_READ_MS
 from hafailover.election.values import (
     CheckState,
     GroupMemory,
+    Handover,
     Leaving,
     Memory,
     NodeName,
@@ -272,12 +273,12 @@ def test_the_delay_begins_anew_when_the_better_node_is_gone_for_a_moment(interru
     assert bench.state() is State.MASTER
 
 
-@pytest.mark.parametrize("kept", ["not preempting", "paused", "lower"])
+@pytest.mark.parametrize("kept", ["not preempting", "paused", "lower", "equal"])
 def test_a_better_node_waits_where_it_must(kept: str) -> None:
     memory = Memory(groups=(GroupMemory(GROUP, term=1, paused=kept == "paused"),))
     policy = POLICY if kept == "not preempting" else PREEMPT
     bench = Bench(policy=policy, memory=memory).as_master()
-    bench.hear(A, priority=89 if kept == "lower" else 100)
+    bench.hear(A, priority={"lower": 89, "equal": 90}.get(kept, 100))
     bench.run(20_000, A)
     assert bench.state() is State.MASTER
 
@@ -301,7 +302,34 @@ def test_nor_what_is_nobodys_on_its_way_there() -> None:
     bench.run(30_000, A)
     later_read(bench, None)
     later_read(bench, None)
-    assert changes(bench) == ["handover_failed", "address_lost"]
+    assert changes(bench) == ["address_lost"]
+
+
+@pytest.mark.parametrize("handover", list(Handover))
+def test_what_the_successor_got_before_it_fell_silent_is_not_taken_back_unasked(handover: Handover) -> None:
+    bench = release(Bench(policy=replace(POLICY, handover=handover)).as_master())
+    bench.give(ev.HookFinished(GROUP, "backup"))
+    bench.hear(A, State.CLAIMING, 2)
+    bench.run(300)
+    bench.clear()
+    later_read(bench, "eni-a")
+    bench.run(400)
+    assert bench.state() is State.RELEASING, "one reading may be of another time"
+    later_read(bench, "eni-a")
+    assert changes(bench) == ["deposed_by_cloud"]
+    assert bench.all(fx.Arm) == []
+    assert bench.group.guest.carries == []
+    assert bench.group.hold_down.until <= bench.now, "it has given it, and lost nothing"
+
+
+def test_of_two_masters_of_what_nobody_has_none_claims() -> None:
+    bench = Bench().as_master()
+    bench.hear(A, State.MASTER, 1)
+    later_read(bench, None)
+    later_read(bench, None)
+    assert changes(bench) == ["deposed_by_cloud"]
+    kinds = [type(effect) for effect in bench.told if isinstance(effect, fx.StopAnswering | fx.RoleChanged)]
+    assert kinds == [fx.StopAnswering, fx.RoleChanged]
 
 
 def test_what_the_successor_has_already_does_not_depose() -> None:
