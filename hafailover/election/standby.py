@@ -8,7 +8,7 @@ from hafailover.election import claiming
 from hafailover.election.effects import AskGuard, Refrained
 from hafailover.election.guards import QUORUM, GuardRound, GuardStatus, majority
 from hafailover.election.peers import AUDIBLE, Liveness
-from hafailover.election.ranking import rank_of
+from hafailover.election.ranking import Candidate, rank_of
 from hafailover.election.reasons import Reason
 from hafailover.election.rules import Situation, may_claim
 from hafailover.election.values import Instant, Leaving, State
@@ -169,7 +169,7 @@ def situation(group: Group, now: Instant) -> Situation:
         master=None if master is None else master.liveness,
         silent_for_dead_interval=_silent(group, master, now),
         loss=_loss(group, now),
-        hold_down=group.wait_until(group.hold_down.until, now),
+        hold_down=group.wait_until(group.hold_down.until, now) and not _nobody_else(group, now),
         taken_unheard=group.takeovers.forbid,
         holder_known=sightings is not None,
         held_by_me=sightings is not None and all(group.mine(sighting) for sighting in sightings),
@@ -193,6 +193,30 @@ def _listening(group: Group, now: Instant) -> bool:
     if all(peer.confirmed for peer in context.peers if not peer.member.witness):
         return False
     return group.wait_until(context.started_at + context.timing.dead_interval_ms, now)
+
+
+def _nobody_else(group: Group, now: Instant) -> bool:
+    """Return whether a hold-down keeps the address from everybody: there is nobody then to take it back and forth with.
+
+    All other members are heard, none has it or could take it, and that has been so for this node's turn and one more,
+    for who holds everything needs a moment to see it.
+    """
+    others = [peer.member for peer in group.context.peers if not peer.member.witness]
+    voices = {voice.peer.name: voice for voice in group.voices(now) if voice.peer.confirmed}
+    heard = [voices[member.name] for member in others if member.name in voices]
+    if group.absent_since is None or len(heard) < len(others):
+        return False
+    for voice in heard:
+        busy = voice.advert.eligible or voice.advert.state is State.CLAIMING or voice.advert.state.serves
+        if busy or voice.liveness not in AUDIBLE:
+            return False
+    rivals = [
+        Candidate(voice.peer.name, voice.advert.priority, voice.peer.member.order)
+        for voice in heard
+        if voice.advert.state is not State.FAULT
+    ]
+    rank = rank_of(group.context.me.name, (*rivals, group.candidate))
+    return not group.wait_until(group.absent_since + (rank + 1) * group.context.timing.dead_interval_ms, now)
 
 
 def _offered(group: Group, master: Voice | None) -> bool:
@@ -224,14 +248,12 @@ def _loss(group: Group, now: Instant) -> Reason:
     return Reason.MASTER_FAULT if at_fault else Reason.MASTER_ABSENT
 
 
-def _holder_voice(group: Group, now: Instant) -> tuple[bool, Voice | None]:
-    """Return whether another configured node holds a resource, and what it says if it is there."""
+def _holders(group: Group, now: Instant) -> list[Voice | None]:
+    """Return what the other nodes that hold a resource say, None for each that is not there."""
     context = group.context
-    for sighting in group.sightings(group.trust_after) or ():
-        name = context.node_holding(sighting.resource, sighting.holder)
-        if name is not None and name != context.me.name:
-            return True, group.voice_of(name, now)
-    return False, None
+    seen = group.sightings(group.trust_after) or ()
+    names = dict.fromkeys(context.node_holding(each.resource, each.holder) for each in seen)
+    return [group.voice_of(name, now) for name in names if name not in (None, context.me.name)]
 
 
 def _needs_guards(group: Group, now: Instant) -> bool:
@@ -240,9 +262,10 @@ def _needs_guards(group: Group, now: Instant) -> bool:
     That it is no master is not enough of a word where it holds everything and cannot become one: the service may
     go on under a daemon that has just started and has not reached the API yet.
     """
-    held_elsewhere, voice = _holder_voice(group, now)
-    if not held_elsewhere:
-        return False
+    return any(_is_silent_or_silenced(group, voice) for voice in _holders(group, now))
+
+
+def _is_silent_or_silenced(group: Group, voice: Voice | None) -> bool:
     if voice is None or voice.liveness is not Liveness.ALIVE or not voice.peer.confirmed:
         return True
     out = voice.advert.eligible or voice.advert.state is State.FAULT
@@ -271,12 +294,15 @@ def _quorum(group: Group, now: Instant) -> bool:
 
 
 def _holder_may_go_on(group: Group, now: Instant) -> bool:
-    """Return whether the holder is there and about to call itself master again, after a restart say.
+    """Return whether a holder is there and about to call itself master again, after a restart say.
 
     So may one whose words are not confirmed yet: that it is at fault, or drained, may be a recording.
     """
-    _, voice = _holder_voice(group, now)
-    if voice is None or voice.peer.advert is None or group.absent_since is None:
+    return any(voice is not None and _may_go_on(group, voice, now) for voice in _holders(group, now))
+
+
+def _may_go_on(group: Group, voice: Voice, now: Instant) -> bool:
+    if voice.peer.advert is None or group.absent_since is None:
         return False
     unsure_since = voice.peer.unsure_since
     sure = voice.peer.confirmed and unsure_since is None

@@ -29,6 +29,7 @@ class Host:
     service: bool = True
     crippled: bool = False  # the guest's network cannot be configured
     guest: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)  # what the guest put there after it was let go: it goes at once
     slowness: int = 1  # how many times longer than it should a hook takes
     dark: int = 0  # how many faults keep its network card from everything, the gateway included
     on_since: int = -1  # when it was last powered on

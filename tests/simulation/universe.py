@@ -256,6 +256,7 @@ class Universe:
             self.kill(name)
             host.suspended = False
             host.guest.clear()
+            host.late.clear()
         if on and not host.powered:
             host.on_since = self.now
         host.powered = on
@@ -313,6 +314,7 @@ class Universe:
 
     def _disarm(self, process: Process, effect: fx.StopAnswering) -> int:
         process.host.guest.discard(effect.resource.id)
+        process.host.late.discard(effect.resource.id)
         self.truth_changed()
         return self.options.guest_ms
 
@@ -330,6 +332,10 @@ class Universe:
         crippled = process.host.crippled
         if not crippled:
             process.host.guest.add(effect.resource.id)
+            if effect.resource not in process.node.groups[effect.group].guest.carries:
+                process.host.late.add(effect.resource.id)
+            else:
+                process.host.late.discard(effect.resource.id)
             self.truth_changed()
         error = "no such interface" if crippled else ""
         process.post(ev.GuestArmed(effect.group, effect.resource, error))

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 class SilentBeforeWord(Invariant):
-    """A node that was master tells of its stepping down only when its guest answers no more (S8)."""
+    """A node that was master tells of its stepping down only when its guest answers no more (S8).
+
+    What a slow guest puts there after it was told to take it off goes at once; how long it is there, the bound of
+    double answers says.
+    """
 
     name = "silent-before-word"
     effects = (fx.SendAdverts,)
@@ -28,5 +32,5 @@ class SilentBeforeWord(Invariant):
         assert isinstance(effect, fx.SendAdverts)
         state, before = effect.advert.groups[0].state, self._told.get(process.boot, State.INIT)
         self._told[process.boot] = state
-        if before.serves and state is State.BACKUP and process.host.guest:
+        if before.serves and state is State.BACKUP and process.host.guest - process.host.late:
             self.broken(f"{process.name} says that it is not master and carries {sorted(process.host.guest)}")
