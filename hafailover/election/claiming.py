@@ -119,13 +119,21 @@ def _wait(group: Group, claim: Claim, now: Instant) -> None:
         group.wait_until(deadline, now)
 
 
-def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
-    """Return why the claim must not go on, None where it may. A call under way is waited for either way."""
+def bars(group: Group) -> Reason | None:
+    """Return what on this node itself forbids a claim from beginning or going on, None where nothing does."""
     context = group.context
     if group.fault:
         return Reason.CHECK_FAILED if group.tracking.fault else Reason.GUEST_FAILED
     if context.drained or context.leaving is not Leaving.NO:
         return Reason.DRAINED if context.drained else Reason.STOPPING
+    return None
+
+
+def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
+    """Return why the claim must not go on, None where it may. A call under way is waited for either way."""
+    barred = bars(group)
+    if barred is not None:
+        return barred
     master = group.sure_master(now)
     if master is None:
         return None

@@ -306,7 +306,7 @@ class Group:
         return tuple(
             Candidate(voice.peer.name, voice.advert.priority, voice.peer.member.order)
             for voice in self.voices(now)
-            if voice.liveness is Liveness.ALIVE and voice.peer.confirmed and voice.advert.eligible
+            if voice.liveness is Liveness.ALIVE and voice.peer.sure and voice.advert.eligible
         )
 
     def sightings(self, after: Instant) -> tuple[Sighting, ...] | None:

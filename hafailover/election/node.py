@@ -190,11 +190,11 @@ class Node:
         Only a review or leaving can change what there is to say; without them the last advert still holds.
         """
         effects: list[Effect] = []
+        last = self._last_advert
+        advert = self.advert(now) if news or last is None else last  # which may show that a reading is needed
         self._audit(now)
         if self.context.holders.want(now):
             effects.append(ReadHolders())
-        last = self._last_advert
-        advert = self.advert(now) if news or last is None else last
         if advert != last or now >= self._next_advert:
             self._last_advert = advert
             self._next_advert = now + self.context.timing.interval_ms

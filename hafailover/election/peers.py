@@ -93,6 +93,11 @@ class Peer:
         return self.member.name
 
     @property
+    def sure(self) -> bool:
+        """Whether what the peer says is its own, and its present daemon's."""
+        return self.confirmed and self.unsure_since is None
+
+    @property
     def refused(self) -> bool:
         """Whether the peer's kernel has refused a datagram since the peer was last heard."""
         return self._refused_since is not None
@@ -105,7 +110,7 @@ class Peer:
         if self.confirmed and not confirmed and not self._says(Leaving.STOPPING):
             self.unsure_since = now if self.unsure_since is None else self.unsure_since
             return False  # but after a goodbye nothing that is confirmed is left to go by
-        self._last_told, self.unsure_since = advert, None
+        self._last_told = advert
         # With many groups an advert is told in parts, so each part updates only the groups that it names.
         head = replace(advert, groups=())
         news = [group for group in advert.groups if self._groups.get(group.group) != group]
@@ -127,6 +132,8 @@ class Peer:
         self.last_heard = now
         self._refused_since = None
         self._holds_until = UNKNOWN_SINCE
+        if confirmed:
+            self.unsure_since = None
         if confirmed and said_after is not None:
             self._said_after.update((group.group, said_after) for group in advert.groups)
 

@@ -296,7 +296,7 @@ def _quorum(group: Group, now: Instant) -> bool:
 def _holder_may_go_on(group: Group, now: Instant) -> bool:
     """Return whether a holder is there and about to call itself master again, after a restart say.
 
-    So may one whose words are not confirmed yet: that it is at fault, or drained, may be a recording.
+    It may not have reached the API yet. So may one whose words are not confirmed yet: that it is at fault, or drained, may be a recording.
     """
     return any(voice is not None and _may_go_on(group, voice, now) for voice in _holders(group, now))
 
@@ -304,13 +304,11 @@ def _holder_may_go_on(group: Group, now: Instant) -> bool:
 def _may_go_on(group: Group, voice: Voice, now: Instant) -> bool:
     if voice.peer.advert is None or group.absent_since is None:
         return False
-    unsure_since = voice.peer.unsure_since
-    sure = voice.peer.confirmed and unsure_since is None
+    sure = voice.peer.sure
     if sure and voice.peer.advert.drained:
         return False
-    coming = voice.advert.state is State.INIT or (voice.advert.state is State.BACKUP and voice.advert.eligible)
-    returning = coming or not sure
-    since = max(group.absent_since, voice.peer.present_since, unsure_since or 0)
+    returning = voice.advert.state in (State.INIT, State.BACKUP) or not sure
+    since = max(group.absent_since, voice.peer.present_since, voice.peer.unsure_since or 0)
     return returning and group.wait_until(since + group.context.timing.restart_grace_ms, now)
 
 

@@ -66,7 +66,7 @@ def _deposed(group: Group, now: Instant) -> bool:
     if not _contradicted(group, now):
         return False
     vacant = all(sighting.holder is None for sighting in _elsewhere(group, group.since, now))
-    if vacant and group.sure_master(now) is None:
+    if vacant and group.sure_master(now) is None and claiming.bars(group) is None:
         claiming.begin(group, Reason.ADDRESS_LOST, now)
         return True
     if not vacant and group.release is None:

@@ -216,9 +216,7 @@ ABLATIONS = (
     ),
     Ablation(
         "a tie is broken",
-        (
-            (tenure, "preempts", lambda one, other: one.priority >= other.priority and one.name != other.name),
-        ),
+        ((tenure, "preempts", lambda one, other: one.priority >= other.priority and one.name != other.name),),
         ("failover", "power-off"),
         ("no-storm", "quiet", "recovers", "elects"),
         (("preempt", True), ("preempt_delay_ms", 0), ("priorities", (("a", 100), ("b", 100)))),

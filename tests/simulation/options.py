@@ -21,6 +21,7 @@ ADDRESSES = ("10.0.1.100", "10.0.1.101")
 CALM_MS = 120_000
 TROUBLE_MS = 480_000
 NAMES = "abcde"
+FENCED_MS = 120_000  # within which a host that was powered off is back, and has what is its own by rank
 
 # (interval, dead interval, restart grace)
 TIMINGS = ((1_000, 3_000, 6_000), (1_000, 4_000, 4_000), (500, 1_500, 3_000), (200, 1_000, 3_000))
@@ -138,16 +139,17 @@ def _newer(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> Options:
     nodes = drawn.priorities
     watched = len(nodes) > 2 and rng.random() < 0.4
     strict = drawn.handover is Handover.STRICT or rng.random() < 0.1
+    fence = rng.random() < 0.1
     return replace(
         drawn,
         timing=timing,
         guards=guards if len(nodes) > 2 else tuple(each for each in guards if each != "quorum"),
         witnesses=(nodes[-1][0],) if watched else (),
         handover=Handover.STRICT if strict else Handover.OVERLAP,
-        fence=rng.random() < 0.1,
+        fence=fence,
         hook_ms=rng.choice((0, 200, 3_000, 20_000)) if strict else 200,
         hook_timeout_ms=rng.choice((5_000, 30_000)),
-        calm_ms=max(30_000, drawn.calm_ms // haste) + drawn.preempt_delay_ms,
+        calm_ms=max(30_000, drawn.calm_ms // haste) + drawn.preempt_delay_ms + (FENCED_MS if fence else 0),
         trouble_ms=drawn.trouble_ms // haste,
     )
 

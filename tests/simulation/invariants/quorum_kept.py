@@ -20,7 +20,7 @@ class QuorumKept(Invariant):
     """With the guard "quorum" nobody takes an address from a silent master unless it hears most of the nodes.
 
     Itself and the witnesses count; heard is who was heard within the dead interval. What nobody has, by the node's
-    last reading, is taken from nobody.
+    last reading, is taken from nobody; and who is heard to be no master gives it by its own word.
     """
 
     name = "quorum-kept"
@@ -33,8 +33,17 @@ class QuorumKept(Invariant):
             return
         dead_ms = options.timing.dead_interval_ms
         seen = [process.node.context.holders.sighting(resource) for resource in options.resources]
-        if all(each is not None and each.holder in (None, process.host.member.eni_id) for each in seen):
+        if all(each is not None and self._given(process, each.holder) for each in seen):
             return
         heard = 1 + sum(process.clock - each.at < dead_ms for each in process.heard.values())
         if 2 * heard <= len(options.priorities):
             self.broken(f"{process.name} claims ({effect.reason.name}) and hears {heard - 1} others")
+
+    def _given(self, process: Process, holder: str | None) -> bool:
+        owner = None if holder is None else self.universe.by_eni.get(holder)
+        if holder is None or owner is process.host:
+            return True
+        heard = None if owner is None else process.heard.get(owner.member.name)
+        if heard is None or process.clock - heard.at >= self.universe.options.timing.dead_interval_ms:
+            return False
+        return heard.sure is not None and not heard.sure.groups[0].state.serves

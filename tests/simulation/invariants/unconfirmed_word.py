@@ -22,6 +22,7 @@ HARMLESS = (
     Reason.CLAIM_DONE,
     Reason.CHECK_PASSED,
     Reason.LISTENED,
+    Reason.CLAIM_LOST,  # what another claimant has that turns out to live is left to it
 )
 
 
