@@ -189,17 +189,17 @@ class Claim:
             return None
         if self._gone(task, sighting, now, orphaned) or self._unresolved(task, holders, now):
             return None
-        back = self._returns.wait(task.resource, now)
-        if back is not None:
-            task.retry_at = back
-            return None
-        if self._fenceless(task, sighting, now):
+        if self._waits_for_others(task, sighting, now):
             return None
         task.move_id = move_id
         return Move(self._group, move_id, task.resource, sighting.holder, target)
 
-    def _fenceless(self, task: Task, sighting: Sighting, now: Instant) -> bool:
-        """Return whether the holder has to be powered off first."""
+    def _waits_for_others(self, task: Task, sighting: Sighting, now: Instant) -> bool:
+        """Return whether a request of earlier may still be under way, or the holder is to be off first."""
+        back = self._returns.wait(task.resource, now)
+        if back is not None:
+            task.retry_at = back
+            return True
         if self.fencing is None or sighting.holder is None:
             return False
         return not self.fencing.clears(task.resource, sighting.holder, now)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hafailover.election import claiming, standby, tenure
+from hafailover.election import claiming, standby, tenure, wishes
 from hafailover.election.answering import Answering
 from hafailover.election.effects import Effect, RoleChanged, RunHook
 from hafailover.election.events import (
@@ -186,7 +186,7 @@ class Group:
         if self.wish is not None and not self.wait_until(self.wish_until, now):
             self.wish = None
         if self.state is not State.MASTER:
-            tenure.new_wishes(self, now)
+            wishes.new_wishes(self, now)
 
     def _notice_holders(self, now: Instant) -> None:
         for resource in self.policy.resources:

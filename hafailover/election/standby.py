@@ -196,10 +196,10 @@ def _listening(group: Group, now: Instant) -> bool:
 
 
 def _nobody_else(group: Group, now: Instant) -> bool:
-    """Return whether a hold-down keeps the address from everybody: there is nobody then to take it back and forth with.
+    """Return whether a hold-down keeps the address from everybody: then there is nobody to be at odds with.
 
-    All other members are heard, none has it or could take it, and that has been so for this node's turn and one more,
-    for who holds everything needs a moment to see it.
+    All other members are heard, none has it or could take it, and that has been so for this node's turn and one
+    more, for who holds everything needs a moment to see it.
     """
     others = [peer.member for peer in group.context.peers if not peer.member.witness]
     voices = {voice.peer.name: voice for voice in group.voices(now) if voice.peer.confirmed}
@@ -296,7 +296,8 @@ def _quorum(group: Group, now: Instant) -> bool:
 def _holder_may_go_on(group: Group, now: Instant) -> bool:
     """Return whether a holder is there and about to call itself master again, after a restart say.
 
-    It may not have reached the API yet. So may one whose words are not confirmed yet: that it is at fault, or drained, may be a recording.
+    It may not have reached the API yet. So may one whose words are not confirmed yet: that it is at fault, or
+    drained, may be a recording.
     """
     return any(voice is not None and _may_go_on(group, voice, now) for voice in _holders(group, now))
 

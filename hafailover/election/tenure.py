@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hafailover.election import claiming
+from hafailover.election import claiming, wishes
 from hafailover.election.effects import Answer, RunHook
 from hafailover.election.peers import AUDIBLE
 from hafailover.election.ranking import Candidate, preempts, ranked
 from hafailover.election.reasons import Reason
 from hafailover.election.release import release_quietly, release_to
-from hafailover.election.values import Handover, Instant, Leaving, NodeName, Sighting, State, Wish
+from hafailover.election.values import Handover, Instant, Leaving, NodeName, Sighting, State
 
 if TYPE_CHECKING:
     from hafailover.election.events import FailoverAsked
     from hafailover.election.group import Group
     from hafailover.election.release import Release
 
-WISH_MS = 5_000  # for how long a wish is repeated to the master
 RELEASE_RETRY_MS = 5_000  # after a hand-over that failed
 RIVAL_READ_MS = 1_000  # between readings while another master of the same term is heard
 
@@ -238,7 +237,7 @@ def review_releasing(group: Group, now: Instant) -> None:
 
 
 def _awaited(group: Group, release: Release, now: Instant) -> bool:
-    """Return whether the hand-over may still come about: its hook or its successor has time left, and that is heard."""
+    """Return whether the hand-over may still come about: in time, and its successor, once named, is heard."""
     successor = group.voice_of(release.successor, now)
     there = not release.quiet or (successor is not None and successor.liveness in AUDIBLE)
     return there and not release.overdue(now)
@@ -264,7 +263,7 @@ def _await_successor(group: Group, release: Release, now: Instant) -> None:
 
 
 def _may_take_back(group: Group, release: Release, now: Instant) -> bool:
-    """Return whether a giver may answer again: one that went quiet only by the cloud's word, for the successor may."""
+    """Return whether a giver may answer again: after going quiet, only by the cloud's word that it holds all."""
     if release.hook is None or not release.quiet:
         return True  # it has answered all the time, or nobody was named
     holders = group.context.holders
@@ -279,22 +278,9 @@ def _may_take_back(group: Group, release: Release, now: Instant) -> bool:
 
 
 def _hear_wishes(group: Group, now: Instant) -> None:
-    for wish in new_wishes(group, now):
-        target, refusal = _choose(group, wish.target, now)
-        if target is not None and refusal is None:
-            _release(group, target, Reason.OPERATOR, now)
-            return
-
-
-def new_wishes(group: Group, now: Instant) -> list[Wish]:
-    """Return the peers' new wishes. Noted in any state, for each is meant for who is master when it is told."""
-    new = []
-    for voice in group.voices(now):
-        wish, name = voice.advert.wish, voice.peer.name
-        if wish is not None and voice.peer.confirmed and group.wishes_seen.get(name) != wish.serial:
-            group.wishes_seen[name] = wish.serial
-            new.append(wish)
-    return new
+    target = wishes.heard(group, now)
+    if target is not None:
+        _release(group, target, Reason.OPERATOR, now)
 
 
 def answer_operator(group: Group, asked: FailoverAsked, now: Instant) -> None:
@@ -310,49 +296,8 @@ def _begin_asked(group: Group, wanted: NodeName | None, now: Instant) -> Reason 
     if group.state in (State.CLAIMING, State.RELEASING):
         return Reason.BUSY
     if group.state is State.MASTER:
-        target, refusal = _choose(group, wanted, now)
+        target, refusal = wishes.choose(group, wanted, now)
         if target is not None and refusal is None:
             _release(group, target, Reason.OPERATOR, now)
         return refusal
-    return _pass_on(group, wanted, now)
-
-
-def _pass_on(group: Group, wanted: NodeName | None, now: Instant) -> Reason | None:
-    master = group.heard_master(now)
-    if master is None or not master.peer.confirmed:
-        return Reason.NO_MASTER
-    if wanted == master.peer.name:
-        return Reason.ALREADY_MASTER
-    refusal = _judge_target(group, wanted, master.peer.name, now)
-    if refusal is not None:
-        return refusal
-    serial = now if group.wish is None else max(group.wish.serial + 1, now)
-    group.wish = Wish(serial=serial % 2**32, target=wanted)
-    group.wish_until = now + WISH_MS
-    return None
-
-
-def _judge_target(group: Group, wanted: NodeName | None, master: NodeName, now: Instant) -> Reason | None:
-    """Return why, as far as this node can tell, the master will find nobody to hand over to."""
-    able = [candidate.name for candidate in group.candidates(now) if candidate.name != master]
-    if group.advert().eligible:
-        able.append(group.context.me.name)
-    if wanted is None:
-        return None if able else Reason.NO_CANDIDATE
-    if wanted in able:
-        return None
-    there = wanted == group.context.me.name or group.voice_of(wanted, now) is not None
-    return Reason.TARGET_NOT_READY if there else Reason.TARGET_UNREACHABLE
-
-
-def _choose(group: Group, wanted: NodeName | None, now: Instant) -> tuple[NodeName | None, Reason | None]:
-    """Return who is to take over, or why nobody can."""
-    candidates = ranked(group.candidates(now))
-    if wanted is None:
-        return (candidates[0].name, None) if candidates else (None, Reason.NO_CANDIDATE)
-    if wanted == group.context.me.name:
-        return None, Reason.ALREADY_MASTER
-    if any(candidate.name == wanted for candidate in candidates):
-        return wanted, None
-    heard = group.voice_of(wanted, now) is not None
-    return None, Reason.TARGET_NOT_READY if heard else Reason.TARGET_UNREACHABLE
+    return wishes.pass_on(group, wanted, now)

@@ -114,8 +114,7 @@ def _quiet_at_once(
 
 
 def _contradicted_at_once(_contradicted: Any, group: Group, now: int) -> bool:
-    del now
-    return group.context.holders.asked_at is not None and bool(tenure._elsewhere(group, group.since))
+    return group.context.holders.asked_at is not None and bool(tenure._elsewhere(group, group.since, now))
 
 
 def _forgets_term(remember: Any, self: Context, group: Any, term: int, **kwargs: object) -> object:

@@ -9,7 +9,6 @@ from hafailover.election import events as ev
 from hafailover.election.answering import RETRY_MS as GUEST_RETRY_MS
 from hafailover.election.group import REVIEWS, REVIEWS_LIMIT
 from hafailover.election.reasons import Reason
-from hafailover.election.tenure import WISH_MS
 from hafailover.election.values import (
     CheckState,
     GroupMemory,
@@ -20,6 +19,7 @@ from hafailover.election.values import (
     State,
     Wish,
 )
+from hafailover.election.wishes import WISH_MS
 from tests.unit.election.bench import (
     APPLIED,
     ENI,
