@@ -19,7 +19,7 @@ class Situation:
 
     `master` is the liveness of the peer last known as master that has not stepped down, None where there is none;
     `loss` is why there is no master to wait for. For `taken_unheard` see `takeover`. `rank` counts the candidates
-    before this node and `absent_ms` the time without a master; `turn_ms` is what each of those before is given.
+    before this node, `turn_ms` is what each of those is given, and `waited_ms` the time since it can be one's turn.
     `votes_due`: the other voters may just be about to miss the master too. `listening`: a peer that was not heard
     since the start may still be.
     """
@@ -46,7 +46,7 @@ class Situation:
     holder_may_go_on: bool = False
     rival_claims: bool = False
     rank: int = 0
-    absent_ms: int = 0
+    waited_ms: int = 0
     turn_ms: int = 0
     guarded: bool = False
     quorum: bool = True
@@ -93,7 +93,7 @@ def _not_now(situation: Situation) -> Reason | None:
     waiting = _master_awaited(situation)
     if waiting is not None:
         return waiting
-    waited_for_turn = situation.absent_ms >= situation.rank * situation.turn_ms
+    waited_for_turn = situation.waited_ms >= situation.rank * situation.turn_ms
     rules = (
         (situation.paused, Reason.PAUSED),
         (not situation.holder_known, Reason.HOLDER_UNKNOWN),

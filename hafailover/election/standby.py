@@ -148,11 +148,12 @@ def situation(group: Group, now: Instant) -> Situation:
     context = group.context
     master = group.heard_master(now)
     sightings = group.sightings(group.trust_after)
-    absent_ms = 0 if group.absent_since is None else now - group.absent_since
+    absent_since, left_until = group.absent_since, _left_to_holders_until(group, now)
     rank = rank_of(context.me.name, (*group.candidates(now), group.candidate))
-    if group.absent_since is not None:
-        group.wait_until(group.absent_since + context.timing.interval_ms, now)
-        group.wait_until(group.absent_since + rank * context.timing.dead_interval_ms, now)
+    waited_ms = 0
+    if absent_since is not None:  # the turns begin when it is anybody's turn
+        waited_ms = max(0, now - max(absent_since, left_until))
+        group.wait_until(max(absent_since, left_until) + rank * context.timing.dead_interval_ms, now)
     if group.guards is not None:
         group.wait_until(group.guards.expires_at, now)
     return Situation(
@@ -175,14 +176,14 @@ def situation(group: Group, now: Instant) -> Situation:
         held_by_me=sightings is not None and all(group.mine(sighting) for sighting in sightings),
         stranger=any(context.is_stranger(sighting) for sighting in sightings or ()),
         returning=group.returns.pending(group.policy.resources, now) is not None,
-        holder_may_go_on=_holder_may_go_on(group, now),
+        holder_may_go_on=group.wait_until(left_until, now),
         rival_claims=_rival_claims(group, now),
         rank=rank,
-        absent_ms=absent_ms,
+        waited_ms=waited_ms,
         turn_ms=context.timing.dead_interval_ms,
         guarded=_needs_guards(group, now),
         quorum=_quorum(group, now),
-        votes_due=absent_ms < context.timing.interval_ms,
+        votes_due=absent_since is None or group.wait_until(absent_since + context.timing.interval_ms, now),
         guards=GuardStatus.NONE if group.guards is None else group.guards.status(now),
     )
 
@@ -293,24 +294,27 @@ def _quorum(group: Group, now: Instant) -> bool:
     return majority(1 + agree, context.size)
 
 
-def _holder_may_go_on(group: Group, now: Instant) -> bool:
-    """Return whether a holder is there and about to call itself master again, after a restart say.
+def _left_to_holders_until(group: Group, now: Instant) -> Instant:
+    """Return until when holders that are there are given to go on as master, after a restart say."""
+    ends = [_may_go_on_until(group, voice) for voice in _holders(group, now) if voice is not None]
+    return max((end for end in ends if end is not None), default=0)
 
-    It may not have reached the API yet. So may one whose words are not confirmed yet: that it is at fault, or
-    drained, may be a recording.
+
+def _may_go_on_until(group: Group, voice: Voice) -> Instant | None:
+    """Return until when one holder is waited for, None where it has said that it will not.
+
+    So is one whose words are not confirmed yet: that it is at fault, or drained, may be a recording. One that has
+    not been there for long and is not able to yet may just not have reached the API.
     """
-    return any(voice is not None and _may_go_on(group, voice, now) for voice in _holders(group, now))
-
-
-def _may_go_on(group: Group, voice: Voice, now: Instant) -> bool:
-    if voice.peer.advert is None or group.absent_since is None:
-        return False
-    sure = voice.peer.sure
-    if sure and voice.peer.advert.drained:
-        return False
-    returning = voice.advert.state in (State.INIT, State.BACKUP) or not sure
-    since = max(group.absent_since, voice.peer.present_since, voice.peer.unsure_since or 0)
-    return returning and group.wait_until(since + group.context.timing.restart_grace_ms, now)
+    peer, grace_ms = voice.peer, group.context.timing.restart_grace_ms
+    if peer.advert is None or group.absent_since is None or (peer.sure and peer.advert.drained):
+        return None
+    since = max(group.absent_since, peer.present_since, peer.unsure_since or 0)
+    if not peer.sure or voice.advert.state is State.INIT:
+        return since + grace_ms
+    if voice.advert.state is State.BACKUP:
+        return (since if voice.advert.eligible else peer.present_since) + grace_ms
+    return None
 
 
 def _rival_claims(group: Group, now: Instant) -> bool:

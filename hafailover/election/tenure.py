@@ -143,8 +143,13 @@ def _question_rival(group: Group, now: Instant) -> None:
 
 def _watch_claimants(group: Group, now: Instant) -> None:
     """Where a peer asks the cloud for what this node has, not hearing it perhaps, see soon what came of that."""
-    claimed = any(voice.advert.state is State.CLAIMING for voice in group.voices(now))
-    if claimed and not group.wait_until(group.context.watch_until, now):
+    if any(voice.advert.state is State.CLAIMING for voice in group.voices(now)):
+        _watch(group, now)
+
+
+def _watch(group: Group, now: Instant) -> None:
+    """Read ownership often for a while, once it is time for that again."""
+    if not group.wait_until(group.context.watch_until, now):
         group.context.watch(now)
 
 
@@ -189,7 +194,8 @@ def _stop_alone(group: Group, now: Instant) -> None:
 
 
 def _preempted(group: Group, best: Candidate, now: Instant) -> bool:
-    if not group.policy.preempt or group.paused or not preempts(best, group.candidate):
+    unsure = group.wait_until(group.context.distrust_until, now)  # what it knew before it slept may be over
+    if unsure or not group.policy.preempt or group.paused or not preempts(best, group.candidate):
         group.preempt_since = None
         return False
     if group.preempt_since is None:
@@ -249,7 +255,7 @@ def _await_successor(group: Group, release: Release, now: Instant) -> None:
         release.claimed = True
     if not _awaited(group, release, now):
         group.release_not_before = now + RELEASE_RETRY_MS
-        group.context.watch(now)
+        _watch(group, now)
         if group.context.leaving is Leaving.STOPPING:
             step_down(group, Reason.STOPPING, now)
             return

@@ -171,9 +171,12 @@ class AssignIps:
         return _mark(network, self.eni, self.touches, IpState.AVAILABLE)
 
     def cancel(self, network: Network) -> Network:
-        """Let them go again."""
+        """Let go again what is still PENDING: somebody may have moved it by hand meanwhile."""
         eni = network.enis.get(self.eni)
-        return network if eni is None else network.with_enis(eni.without_ips(*self.touches))
+        if eni is None:
+            return network
+        pending = {ip.address for ip in eni.ips if ip.state is IpState.PENDING}
+        return network.with_enis(eni.without_ips(*pending.intersection(self.touches)))
 
     def reply(self, network: Network) -> dict[str, Any]:
         """Return the addresses, PENDING."""

@@ -23,6 +23,7 @@ HARMLESS = (
     Reason.CHECK_PASSED,
     Reason.LISTENED,
     Reason.CLAIM_LOST,  # what another claimant has that turns out to live is left to it
+    Reason.CLAIM_VOID,  # and what a master has that comes back, before anything was asked of the cloud
 )
 
 

@@ -33,7 +33,7 @@ TABLE: tuple[tuple[dict[str, object], Reason], ...] = (
     ({"returning": True}, Reason.RETURNING),
     ({"holder_may_go_on": True}, Reason.HOLDER_ALIVE),
     ({"rival_claims": True}, Reason.OUTRANKED),
-    ({"rank": 1, "absent_ms": 399, "turn_ms": 400}, Reason.OUTRANKED),
+    ({"rank": 1, "waited_ms": 399, "turn_ms": 400}, Reason.OUTRANKED),
     ({"guarded": True, "quorum": False, "votes_due": True}, Reason.GUARD_PENDING),
     ({"guarded": True, "quorum": False, "votes_due": False}, Reason.NO_QUORUM),
     ({"guarded": True, "guards": GuardStatus.PENDING}, Reason.GUARD_PENDING),
@@ -86,9 +86,9 @@ def test_but_a_rival_that_is_asking_for_it_already_is_waited_for() -> None:
     assert may_claim(replace(CLEAR, held_by_me=True, rival_claims=True)).reason is Reason.OUTRANKED
 
 
-@pytest.mark.parametrize(("absent_ms", "allowed"), [(799, False), (800, True), (801, True)])
-def test_each_before_this_node_has_one_turn(absent_ms: int, *, allowed: bool) -> None:
-    assert may_claim(replace(CLEAR, rank=2, absent_ms=absent_ms, turn_ms=400)).allowed is allowed
+@pytest.mark.parametrize(("waited_ms", "allowed"), [(799, False), (800, True), (801, True)])
+def test_each_before_this_node_has_one_turn(waited_ms: int, *, allowed: bool) -> None:
+    assert may_claim(replace(CLEAR, rank=2, waited_ms=waited_ms, turn_ms=400)).allowed is allowed
 
 
 @pytest.mark.parametrize("silence", [Liveness.DOWN, Liveness.LEFT, Liveness.NEVER, None])

@@ -279,22 +279,31 @@ def test_a_silent_master_is_dead_after_the_dead_interval(silence: int, state: St
     [
         ({"state": State.FAULT, "eligible": False}, "master_fault"),
         ({"state": State.BACKUP, "leaving": Leaving.STOPPING}, "master_absent"),
+        ({"state": State.BACKUP, "eligible": False}, "master_absent"),
         ({"state": State.BACKUP, "drained": True}, "master_absent"),
     ],
 )
 def test_a_master_that_steps_down_is_followed_at_once(said: dict[str, object], reason: str) -> None:
     bench = Bench().as_backup()
+    bench.run(3_000, A)
     bench.hear(A, term=1, **said)  # type: ignore[arg-type]
     assert reasons(bench.all(fx.RoleChanged)) == [reason]
 
 
-@pytest.mark.parametrize(("state", "eligible"), [(State.INIT, True), (State.BACKUP, True), (State.BACKUP, False)])
 @pytest.mark.parametrize(("after", "claims"), [(2_999, False), (3_000, True)])
-def test_a_holder_that_comes_back_is_given_restart_grace(
-    state: State, after: int, *, eligible: bool, claims: bool
-) -> None:
+def test_so_is_one_that_starts_and_has_not_reached_the_api(after: int, *, claims: bool) -> None:
+    bench = Bench()
+    bench.read("eni-a")
+    bench.hear(A, eligible=False)
+    bench.run(after, A)
+    assert (bench.state() is State.CLAIMING) is claims
+
+
+@pytest.mark.parametrize("state", [State.INIT, State.BACKUP])
+@pytest.mark.parametrize(("after", "claims"), [(2_999, False), (3_000, True)])
+def test_a_holder_that_comes_back_is_given_restart_grace(state: State, after: int, *, claims: bool) -> None:
     bench = Bench().as_backup()
-    bench.hear(A, state, 1, eligible=eligible)
+    bench.hear(A, state, 1)
     bench.run(after, A)
     assert (bench.state() is State.CLAIMING) is claims
     if not claims:

@@ -273,6 +273,18 @@ def test_the_delay_begins_anew_when_the_better_node_is_gone_for_a_moment(interru
     assert bench.state() is State.MASTER
 
 
+def test_who_has_slept_gives_nothing_by_what_it_knew_before() -> None:
+    bench = Bench(policy=PREEMPT).as_master()
+    bench.hear(A, priority=100)
+    bench.run(4_900, A)
+    bench.now += 10_000
+    bench.repeat(A)
+    bench.run(5_000, A)
+    assert bench.state() is State.MASTER
+    bench.run(500, A)
+    assert bench.state() is State.RELEASING
+
+
 @pytest.mark.parametrize("kept", ["not preempting", "paused", "lower", "equal"])
 def test_a_better_node_waits_where_it_must(kept: str) -> None:
     memory = Memory(groups=(GroupMemory(GROUP, term=1, paused=kept == "paused"),))

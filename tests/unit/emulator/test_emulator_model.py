@@ -261,6 +261,15 @@ def test_an_assignment_that_is_taken_away_meanwhile_fails() -> None:
     assert model.network.holder_of("10.0.1.50") == A
 
 
+def test_a_failed_assignment_leaves_what_was_given_by_hand_meanwhile() -> None:
+    model = cloud()
+    fields = {"NetworkInterfaceId": B, "PrivateIpAddresses": addresses("10.0.1.50")}
+    model.request("AssignPrivateIpAddresses", fields, "x", 0, Handling(fate=Fate.FAIL))
+    model.move("10.0.1.50", B, 1)
+    model.advance(TASK_MS)
+    assert model.network.holder_of("10.0.1.50") == B
+
+
 @pytest.mark.parametrize("action", ["migrate", "assign", "unassign"])
 def test_tasks_made_to_fail_leave_things_as_they_were(action: str) -> None:
     model = cloud()
