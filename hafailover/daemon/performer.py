@@ -77,6 +77,8 @@ class Performer:
             case fx.Arm():
                 self._armed.add(effect.resource)
                 self._spawn(self._arm(effect))
+            case fx.ProbeGuest():
+                self._spawn(self._probe(effect))
             case fx.ReadHolders():
                 self._spawn(self._read())
             case fx.Move():
@@ -152,6 +154,14 @@ class Performer:
             error, self._link = str(failure), None
             log.error("arm_failed", group=effect.group, address=effect.resource.id, error=error)  # noqa: TRY400 - as above
         self._post(ev.GuestArmed(effect.group, effect.resource, error))
+
+    async def _probe(self, effect: fx.ProbeGuest) -> None:
+        self._link, error = None, ""  # what was found before the failure may be gone
+        try:
+            await self._find_link(self._guest(effect.group))
+        except GuestError as failure:
+            error = str(failure)
+        self._post(ev.GuestProbed(effect.group, error))
 
     async def _find_link(self, guest: GuestNetwork) -> Link:
         if guest is not self._parts.guest:

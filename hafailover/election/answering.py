@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.election.backoff import doubled_ms
-from hafailover.election.effects import Arm, Effect, StopAnswering
+from hafailover.election.effects import Arm, Effect, ProbeGuest, StopAnswering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hafailover.election.events import GuestArmed
+    from hafailover.election.events import GuestArmed, GuestProbed
     from hafailover.election.values import GroupName, Instant, Resource
 
 RETRY_MS = 10_000  # after a guest that failed; doubled by each failure in a row
@@ -38,6 +38,7 @@ class Answering:
         self._group = group
         self._emit = emit
         self._failures = 0
+        self._probing = False
 
     def arm(self) -> None:
         """Have the guest answer for all addresses."""
@@ -67,6 +68,19 @@ class Answering:
             # It was let go while the guest was at work on it, and may have been put there after it was taken off.
             self._emit(StopAnswering(self._group, event.resource))
         return True
+
+    def probe(self) -> None:
+        """Have a guest that has failed looked at, before it counts as one that answers again."""
+        if not self._probing:
+            self._probing = True
+            self._emit(ProbeGuest(self._group))
+
+    def probed(self, event: GuestProbed, now: Instant) -> None:
+        """Take in what came of that."""
+        self._probing = False
+        self.error = ""
+        if event.error:
+            self._fail(event.error, now)
 
     def vanished(self, resource: Resource) -> None:
         """Put an address back that somebody else took off the guest."""

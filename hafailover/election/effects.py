@@ -38,6 +38,13 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeGuest:
+    """See whether the guest could answer for the group's addresses, touching nothing; ends in `GuestProbed`."""
+
+    group: GroupName
+
+
+@dataclass(frozen=True, slots=True)
 class SendAdverts:
     """Tell all peers, now."""
 
@@ -152,6 +159,7 @@ Effect = (
     Persist
     | StopAnswering
     | Arm
+    | ProbeGuest
     | SendAdverts
     | ReadHolders
     | Move

@@ -119,6 +119,14 @@ class GuestArmed:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestProbed:
+    """Whether the guest could answer for the group's addresses; `error` is empty where it could."""
+
+    group: GroupName
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AddressVanished:
     """Somebody else took an address off this node's guest."""
 
@@ -169,6 +177,7 @@ Event = (
     | FenceFinished
     | HookFinished
     | GuestArmed
+    | GuestProbed
     | AddressVanished
     | LoopLagged
     | FailoverAsked

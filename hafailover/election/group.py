@@ -30,6 +30,7 @@ from hafailover.election.events import (
     FenceFinished,
     GuardAnswered,
     GuestArmed,
+    GuestProbed,
     HookFinished,
     MoveFinished,
 )
@@ -132,6 +133,8 @@ class Group:
                 self._absorb_move(event, now)
             case GuestArmed():
                 self._absorb_armed(event, now)
+            case GuestProbed():
+                self.guest.probed(event, now)
             case AddressVanished():
                 if self.state.serves or self.state is State.CLAIMING:
                     self.guest.vanished(event.resource)
@@ -182,7 +185,7 @@ class Group:
 
     def _forget_stale(self, now: Instant) -> None:
         if self.guest.error and not self.wait_until(self.guest.retry_at, now):
-            self.guest.error = ""
+            self.guest.probe()
         if self.wish is not None and not self.wait_until(self.wish_until, now):
             self.wish = None
         if self.state is not State.MASTER:

@@ -203,7 +203,7 @@ def _nobody_else(group: Group, now: Instant) -> bool:
     more, for who holds everything needs a moment to see it.
     """
     others = [peer.member for peer in group.context.peers if not peer.member.witness]
-    voices = {voice.peer.name: voice for voice in group.voices(now) if voice.peer.confirmed}
+    voices = {voice.peer.name: voice for voice in group.voices(now) if voice.peer.sure}
     heard = [voices[member.name] for member in others if member.name in voices]
     if group.absent_since is None or len(heard) < len(others):
         return False

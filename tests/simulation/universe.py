@@ -107,6 +107,7 @@ class Universe:
             fx.Persist: self._persist,
             fx.StopAnswering: self._disarm,
             fx.Arm: self._arm,
+            fx.ProbeGuest: self._probe_guest,
             fx.Move: self._move,
             fx.AskGuard: self._guard,
             fx.RunHook: self._run_hook,
@@ -325,6 +326,10 @@ class Universe:
 
     def _arm(self, process: Process, effect: fx.Arm) -> None:
         self.at(self.now + self.options.guest_ms, self._armed, process, effect)
+
+    def _probe_guest(self, process: Process, effect: fx.ProbeGuest) -> None:
+        error = "no such interface" if process.host.crippled else ""
+        self.at(self.now + self.options.guest_ms, process.post, ev.GuestProbed(effect.group, error))
 
     def _armed(self, process: Process, effect: fx.Arm) -> None:
         if not process.alive:

@@ -231,7 +231,7 @@ class World:
         if due and not (self.hosts[name].frozen and ev.TimerExpired() in self.hosts[name].backlog):
             self.give(name, ev.TimerExpired(), run)
 
-    def _perform(self, name: str, host: Host, effect: Effect) -> None:  # noqa: C901 - one case per kind of effect
+    def _perform(self, name: str, host: Host, effect: Effect) -> None:  # noqa: C901, PLR0912 - one case per kind of effect
         match effect:
             case fx.Persist():
                 host.memory = effect.memory
@@ -239,6 +239,9 @@ class World:
                 host.guest.discard(effect.resource.id)
             case fx.Arm():
                 self._arm(name, host, effect)
+            case fx.ProbeGuest():
+                error = "no such interface" if host.crippled else ""
+                self.at(self.now, self._later(name, ev.GuestProbed(effect.group, error)))
             case fx.SendAdverts():
                 self._broadcast(name, effect)
             case fx.ReadHolders():

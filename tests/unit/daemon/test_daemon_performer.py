@@ -201,6 +201,22 @@ async def test_an_interface_that_is_missing_is_told_early_and_looked_for_again(m
     assert (await stage.event(ev.GuestArmed)).error == ""
 
 
+async def test_a_guest_is_looked_at_afresh_and_left_as_it_is(make_stage: MakeStage) -> None:
+    kernel = Kernel()
+    stage = make_stage(NETLINK, guest=kernel)
+    stage.performer.perform(ARM)
+    await stage.settle()
+    kernel.refuses = {"find_link"}
+    stage.performer.perform(fx.ProbeGuest(GROUP))
+    assert await stage.event(ev.GuestProbed) == ev.GuestProbed(GROUP, "find_link: refused")
+    kernel.refuses = set()
+    stage.posted.clear()
+    before = dict(kernel.carried)
+    stage.performer.perform(fx.ProbeGuest(GROUP))
+    assert await stage.event(ev.GuestProbed) == ev.GuestProbed(GROUP)
+    assert kernel.carried == before
+
+
 async def test_a_group_that_leaves_the_guest_alone_finds_no_interface_for_the_others(make_stage: MakeStage) -> None:
     kernel, other = Kernel(), replace(NONE, name="other")
     stage = make_stage(NETLINK, other, guest=kernel)

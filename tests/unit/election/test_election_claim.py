@@ -235,6 +235,30 @@ def test_a_claimant_that_died_is_inherited_from(attempt: Attempt) -> None:
     assert not attempt.lost()
 
 
+def test_and_no_longer_once_it_is_heard_again(attempt: Attempt) -> None:
+    attempt.orphans = ("eni-c",)
+    attempt.finish(1_500, CONFLICT)
+    attempt.read(1_600, Sighting(VIP, "eni-c"))
+    attempt.drive(1_700, 2)
+    attempt.finish(1_800, THROTTLED, move_id=2)
+    attempt.orphans = ()
+    attempt.read(9_000, Sighting(VIP, "eni-c"))
+    assert attempt.drive(9_000, 3) == ()
+    assert attempt.lost()
+
+
+@pytest.mark.parametrize(("after", "lost"), [(LAG_MS - 1, False), (LAG_MS, True)])
+def test_what_was_released_and_is_with_its_old_holder_again_is_left_there(
+    attempt: Attempt, after: int, *, lost: bool
+) -> None:
+    attempt.finish(1_500, replace(HALF_DONE, outcome=Outcome.THROTTLED))
+    assert attempt.drive(1_600, 2) == (Move(GROUP, 2, VIP, None, "eni-b"),)
+    attempt.finish(1_600, THROTTLED, move_id=2)
+    attempt.read(1_600 + after, Sighting(VIP, "eni-a"))
+    assert attempt.drive(1_600 + after, 3) == ()
+    assert attempt.claim.lost is lost
+
+
 def test_but_not_where_this_claim_had_it_already(attempt: Attempt) -> None:
     attempt.orphans = ("eni-c",)
     attempt.finish(1_500, APPLIED)

@@ -159,6 +159,27 @@ def test_an_unconfirmed_advert_of_a_confirmed_peer_is_a_sign_of_life_only() -> N
     assert group.state is State.BACKUP
 
 
+def test_but_after_a_goodbye_it_is_all_there_is_to_go_by() -> None:
+    peer = heard(leaving=Leaving.STOPPING)
+    assert peer.liveness(NOW + 1) is Liveness.LEFT
+    assert peer.hear(advert(State.MASTER), NOW + 1, confirmed=False)
+    assert peer.liveness(NOW + 1) is Liveness.ALIVE
+    group = peer.group(GROUP)
+    assert group is not None
+    assert group.state is State.MASTER
+    assert not peer.sure
+
+
+def test_another_daemon_that_may_speak_makes_a_peers_word_unsure_until_it_is_confirmed() -> None:
+    peer = heard()
+    assert peer.sure
+    peer.hear(advert(State.MASTER), NOW + 10, confirmed=False)
+    peer.hear(advert(State.MASTER), NOW + 20, confirmed=False)
+    assert (peer.sure, peer.unsure_since) == (False, NOW + 10)
+    peer.hear(advert(), NOW + 30, confirmed=True)
+    assert peer.sure
+
+
 def test_confirmation_is_news() -> None:
     peer = heard(confirmed=False)
     assert peer.hear(advert(), NOW + 1, confirmed=True)

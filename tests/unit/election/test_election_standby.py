@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -454,6 +455,63 @@ def test_hold_down_ends_by_itself(early: int, state: State) -> None:
     assert bench.state() is State.BACKUP
     bench.run(bench.group.hold_down.until - bench.now - early, A)
     assert bench.state() is state
+
+
+def held_down() -> Bench:
+    """Return a backup in a long hold-down that hears `a` and `c`; `a` has one address, and this node the other."""
+    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
+    bench.run(3_000, A)
+    bench.hear(C, eligible=False, priority=80)
+    bench.group.hold_down.until = bench.now + 600_000
+    bench.hear(A, State.BACKUP, 1, eligible=False, priority=100)
+    bench.read("eni-a", "eni-b")
+    bench.clear()
+    return bench
+
+
+def test_a_hold_down_does_not_keep_it_from_everybody() -> None:
+    bench = held_down()
+    bench.run(799, A, C)
+    assert why(bench) is Reason.HOLD_DOWN, "a has the first turn, and all a moment to see who holds what"
+    bench.run(1, A, C)
+    assert bench.state() is State.CLAIMING
+
+
+@pytest.mark.parametrize(
+    "said", [{"eligible": True}, {"state": State.CLAIMING, "eligible": False}, {"state": State.MASTER}]
+)
+def test_but_where_somebody_else_may_take_it(said: dict[str, Any]) -> None:
+    bench = held_down()
+    bench.hear(C, **{"state": State.BACKUP, **said})
+    bench.run(5_000, A, C)
+    assert bench.state() is State.BACKUP
+
+
+def test_nor_where_not_all_are_heard() -> None:
+    bench = held_down()
+    bench.run(5_000, A)
+    assert why(bench) is Reason.HOLD_DOWN
+
+
+def test_who_starts_at_fault_listens_before_it_claims() -> None:
+    bench = Bench(policy=CHECKED)
+    bench.check(CheckState.DOWN)
+    bench.read(None)
+    assert bench.state() is State.FAULT
+    bench.check(CheckState.UP)
+    assert why(bench) is Reason.STARTING
+    bench.run(399)
+    assert bench.state() is State.BACKUP
+    bench.run(1)
+    assert bench.state() is State.CLAIMING
+
+
+def test_of_several_holders_each_is_given_its_time() -> None:
+    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
+    bench.hear(C, State.INIT, eligible=False)
+    bench.read("eni-a", "eni-c")
+    bench.run(2_000, C)
+    assert why(bench) is Reason.HOLDER_ALIVE
 
 
 def test_paused_is_paused() -> None:
