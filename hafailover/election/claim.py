@@ -156,6 +156,7 @@ class Claim:
             return ()
         moves: list[Move] = []
         for task in self._tasks:
+            self._doubt(task, holders, now)
             if not task.done and task.move_id is None and now >= task.retry_at:
                 move = self._advance(task, holders, now, new_id + len(moves), orphaned)
                 moves.extend(() if move is None else (move,))
@@ -172,6 +173,12 @@ class Claim:
     def _withhold(self, ids: set[int]) -> None:
         for task in self._tasks:
             task.move_id = None if task.move_id in ids else task.move_id
+
+    def _doubt(self, task: Task, holders: Holders, now: Instant) -> None:
+        """Take what was confirmed for lost where a later reading names somebody else, while others are waited for."""
+        sighting = holders.sighting(task.resource, after=task.fresh_after) if task.done else None
+        if sighting is not None and sighting.settled and sighting.holder != self._me.holder_id(task.resource):
+            task.done, task.given_at = False, task.given_at or now
 
     def _advance(self, task: Task, holders: Holders, now: Instant, move_id: int, orphaned: Orphaned) -> Move | None:
         sighting = holders.sighting(task.resource, after=task.fresh_after)

@@ -36,6 +36,7 @@ class Returns:
         self._others = tuple(peer for peer in context.peers if not peer.member.witness)
         self._had_until: dict[Resource, Instant] = {}
         self._away_since: dict[Resource, Instant] = {}
+        self._seen_at: dict[Resource, Instant] = {}
 
     @property
     def needed(self) -> bool:
@@ -53,8 +54,9 @@ class Returns:
     def see(self, sighting: Sighting) -> None:
         """Take in the latest reading of a resource."""
         resource, asked_at = sighting.resource, self._context.holders.asked_at
-        if asked_at is None:
-            return
+        if asked_at is None or asked_at == self._seen_at.get(resource):
+            return  # what a call of this node's own has shown since is of no question
+        self._seen_at[resource] = asked_at
         if self._here(resource):
             self.had((resource,), asked_at - LAG_MS)  # whatever is asked later tells of later
             return

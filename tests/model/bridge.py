@@ -108,7 +108,9 @@ def _read(known: Known, asset: Asset, sighting: Sighting, asked_at: Instant) -> 
 
 def _ended(known: Known, asset: Asset, event: ev.MoveFinished, now: Instant) -> None:
     result = event.result
-    asset.open_move, asset.ended_at = None, now
+    asset.open_move = None
+    if result.outcome is not Outcome.THROTTLED:
+        asset.ended_at = now  # what was throttled was not done: it changed nothing that a reading could tell
     if result.outcome is Outcome.UNKNOWN:
         asset.told_unknown_at = now
         asset.open_until = now + result.open_ms

@@ -95,7 +95,7 @@ class Ears:
     def _confirm(self, ear: Ear, got: Datagram, now: int) -> None:
         if ear.boot:
             ear.retired.add(ear.boot)
-        del ear.candidates[got.boot]
+        ear.candidates.clear()  # they have to answer a later challenge, as in `heartbeat.session`
         ear.boot, ear.highest, ear.heard_at = got.boot, got.sequence, now
         self.heard[got.sender] = (got.boot, got.sequence, got.sent_at)
 
