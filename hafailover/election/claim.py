@@ -175,7 +175,7 @@ class Claim:
             task.move_id = None if task.move_id in ids else task.move_id
 
     def _doubt(self, task: Task, holders: Holders, now: Instant) -> None:
-        """Take what was confirmed for lost where a later reading names somebody else, while others are waited for."""
+        """Take back what was confirmed where a later reading names somebody else, while others are waited for."""
         sighting = holders.sighting(task.resource, after=task.fresh_after) if task.done else None
         if sighting is not None and sighting.settled and sighting.holder != self._me.holder_id(task.resource):
             task.done, task.given_at = False, task.given_at or now

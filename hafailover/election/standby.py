@@ -10,6 +10,7 @@ from hafailover.election.guards import QUORUM, GuardRound, GuardStatus, majority
 from hafailover.election.peers import AUDIBLE, Liveness
 from hafailover.election.ranking import Candidate, rank_of
 from hafailover.election.reasons import Reason
+from hafailover.election.release import RELEASE_MS
 from hafailover.election.rules import Situation, may_claim
 from hafailover.election.values import Instant, Leaving, State
 
@@ -320,11 +321,14 @@ def _may_go_on_until(group: Group, voice: Voice) -> Instant | None:
 def _rival_claims(group: Group, now: Instant) -> bool:
     """Return whether a peer is already asking the cloud, without failing at it.
 
-    One whose daemon has just died may have what it asked for: it is given the dead interval like any other.
+    One whose daemon has just died may have what it asked for: it is given the dead interval like any other. And one
+    to which this node has just lost a part may be failing at the rest only because this node had asked for it too.
     """
+    gave_way = group.reason is Reason.CLAIM_LOST and group.wait_until(group.since + RELEASE_MS, now)
+    winners = [voice.peer.name for voice in _holders(group, now) if voice is not None] if gave_way else []
     return any(
         voice.advert.state is State.CLAIMING
-        and voice.advert.eligible
+        and (voice.advert.eligible or voice.peer.name in winners)
         and (voice.liveness in AUDIBLE or not _silent(group, voice, now))
         for voice in group.voices(now)
     )
