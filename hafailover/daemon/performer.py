@@ -274,7 +274,9 @@ class Performer:
     def _run_hook(self, effect: fx.RunHook) -> None:
         group, role = self._groups[effect.group], self._roles.get(effect.group)
         argv = getattr(group.notify, effect.hook)
-        ended = partial(self._post, ev.HookFinished(effect.group, effect.hook)) if effect.awaited else None
+        ended = None
+        if effect.run_id is not None:
+            ended = partial(self._post, ev.HookFinished(effect.group, effect.run_id))
         if role is None:
             return  # nothing has changed that a hook could be told of
         context = HookContext(

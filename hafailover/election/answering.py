@@ -76,11 +76,10 @@ class Answering:
             self._emit(ProbeGuest(self._group))
 
     def probed(self, event: GuestProbed, now: Instant) -> None:
-        """Take in what came of that."""
+        """Take in what came of that; to look costs nothing, so it is done again soon."""
         self._probing = False
-        self.error = ""
-        if event.error:
-            self._fail(event.error, now)
+        self.error = event.error
+        self.retry_at = now + RETRY_MS
 
     def vanished(self, resource: Resource) -> None:
         """Put an address back that somebody else took off the guest."""

@@ -109,12 +109,12 @@ class Refrained:
 class RunHook:
     """Run the group's hook of this name ("master", "backup", "fault", "stop").
 
-    Nothing waits for it, unless `awaited`: then it ends in `HookFinished`, in any case.
+    Nothing waits for it, unless it has a `run_id`: then it ends in `HookFinished`, in any case.
     """
 
     group: GroupName
     hook: str
-    awaited: bool = False
+    run_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

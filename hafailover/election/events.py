@@ -103,10 +103,10 @@ class FenceFinished:
 
 @dataclass(frozen=True, slots=True)
 class HookFinished:
-    """A hook that was to be awaited has ended, well or not, or there was none."""
+    """The run of a hook that was to be awaited has ended, well or not, or there was no hook."""
 
     group: GroupName
-    hook: str
+    run_id: int
 
 
 @dataclass(frozen=True, slots=True)

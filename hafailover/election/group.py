@@ -152,7 +152,7 @@ class Group:
         if isinstance(event, FenceFinished) and fencing is not None:
             fencing.finished(event, now, self.context.rng)
         elif isinstance(event, HookFinished) and self.release is not None:
-            self.release.hook_ended(event.hook, now)
+            self.release.hook_ended(event.run_id, now)
 
     def _absorb_move(self, event: MoveFinished, now: Instant) -> None:
         if event.result.outcome in (Outcome.APPLIED, Outcome.UNKNOWN):

@@ -94,6 +94,8 @@ class Node:
         if now < self._quiet_until and self._is_routine(event, now):
             return self._go_on(now)
         self._notice_sleep(now)
+        if self._last_advert is None:
+            self.context.started_at = now  # nobody could be heard before
         self.context.begin_turn(now)
         effects: list[Effect] = []
         reviewed = self._absorb(event, now, effects)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hafailover.election.effects import RunHook
     from hafailover.election.reasons import Reason
     from hafailover.election.values import Instant, NodeName
 
@@ -21,7 +22,7 @@ HOOK_SLACK_MS = 5_000  # beyond the time limits of this hook and of one that may
 
 @dataclass(slots=True)
 class Release:
-    """One hand-over under way; `hook` is the hook that has to end first, None where nothing has to."""
+    """One hand-over under way; `hook` is the hook whose run has to end first, None where nothing has to."""
 
     successor: NodeName | None
     reason: Reason
@@ -29,6 +30,7 @@ class Release:
     began: Instant
     quiet_by: Instant
     hook: str | None = None
+    run_id: int | None = None
     quiet_at: Instant | None = None
     claimed: bool = False
     given_up_at: Instant | None = None  # from when on a reading tells whether the successor got anything
@@ -38,9 +40,9 @@ class Release:
         """Whether nothing has to end any more before the successor may claim."""
         return self.quiet_at is not None
 
-    def hook_ended(self, hook: str, now: Instant) -> None:
-        """Take in that a hook has ended."""
-        if hook == self.hook and self.quiet_at is None:
+    def hook_ended(self, run_id: int, now: Instant) -> None:
+        """Take in that a run of a hook has ended; one of an earlier hand-over may still have been going on."""
+        if run_id == self.run_id and self.quiet_at is None:
             self.quiet_at = now
 
     def overdue(self, now: Instant) -> bool:
@@ -61,8 +63,9 @@ def release_to(successor: NodeName, reason: Reason, now: Instant, dead_interval_
 
 
 def release_quietly(
-    successor: NodeName | None, reason: Reason, now: Instant, dead_interval_ms: int, *, hook: str, hook_ms: int
+    successor: NodeName | None, reason: Reason, now: Instant, dead_interval_ms: int, *, run: RunHook, hook_ms: int
 ) -> Release:
-    """Begin to go quiet, then to hand over; `hook_ms` is the time limit of a hook."""
+    """Begin to go quiet, then to hand over; `run` is the hook that is awaited, `hook_ms` the time limit of one."""
     quiet_by = now + 2 * hook_ms + HOOK_SLACK_MS
-    return Release(successor, reason, ANSWER_FACTOR * dead_interval_ms, began=now, quiet_by=quiet_by, hook=hook)
+    answer_ms = ANSWER_FACTOR * dead_interval_ms
+    return Release(successor, reason, answer_ms, began=now, quiet_by=quiet_by, hook=run.hook, run_id=run.run_id)

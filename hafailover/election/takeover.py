@@ -32,6 +32,7 @@ class Takeovers:
         self._context = context
         self._holders: dict[Resource, str | None] = {}
         self._taken: dict[Resource, str] = {}
+        self._mine_at: dict[Resource, Instant] = {}  # when a reading last named this node
         self._objected: set[str] = set()
         self._evidence = False
 
@@ -42,6 +43,8 @@ class Takeovers:
         resource, holder = sighting.resource, sighting.holder
         before = self._holders.get(resource, holder)
         self._holders[resource] = holder
+        if holder == self._context.me.holder_id(resource):
+            self._mine_at[resource] = now
         if holder is None or self._explained(resource, holder, now):
             self._taken.pop(resource, None)
         elif holder != before:
@@ -61,13 +64,18 @@ class Takeovers:
         return bool(self._taken) and not self._evidence
 
     def orphaned(self, resource: Resource, holder: str, now: Instant) -> bool:
-        """Return whether the holder is a peer that fell silent while it was claiming or serving."""
+        """Return whether the holder is a peer that fell silent while it was claiming or serving.
+
+        One that served has no call under way: where this node has had it since, it has lived to take it again.
+        """
         name = self._context.node_holding(resource, holder)
         peer = None if name is None else self._context.peers.get(name)
         if peer is None or peer.liveness(now).heard:
             return False
         advert = peer.group(self._group)
-        return advert is not None and (advert.state.serves or advert.state is State.CLAIMING)
+        if advert is None or advert.moving or advert.state is State.CLAIMING:
+            return advert is not None
+        return advert.state.serves and (peer.last_heard or 0) > self._mine_at.get(resource, -1)
 
     def _explained(self, resource: Resource, holder: str, now: Instant) -> bool:
         name = self._context.node_holding(resource, holder)

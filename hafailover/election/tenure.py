@@ -215,15 +215,10 @@ def _go_quiet(group: Group, successor: NodeName | None, reason: Reason, now: Ins
     """Begin a strict hand-over: off the guest, and the hook has to end, before anybody is named."""
     group.guest.disarm_all()
     group.become(State.RELEASING, reason, now)
-    group.release = release_quietly(
-        successor,
-        reason,
-        now,
-        group.context.timing.dead_interval_ms,
-        hook=hook,
-        hook_ms=group.policy.hook_timeout_ms,
-    )
-    group.emit(RunHook(group.name, hook, awaited=True))
+    run = RunHook(group.name, hook, run_id=group.context.next_ids())
+    dead_ms, hook_ms = group.context.timing.dead_interval_ms, group.policy.hook_timeout_ms
+    group.release = release_quietly(successor, reason, now, dead_ms, run=run, hook_ms=hook_ms)
+    group.emit(run)
 
 
 def review_releasing(group: Group, now: Instant) -> None:

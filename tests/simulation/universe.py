@@ -347,11 +347,11 @@ class Universe:
 
     def _run_hook(self, process: Process, effect: fx.RunHook) -> None:
         """Run a hook; one that takes too long is killed, and everything goes on all the same."""
-        if not effect.awaited:
+        if effect.run_id is None:
             return
         takes_ms = min(self.options.hook_ms * process.host.slowness, self.options.hook_timeout_ms)
         process.host.hook_until = self.now + takes_ms
-        ended = ev.HookFinished(effect.group, effect.hook)
+        ended = ev.HookFinished(effect.group, effect.run_id)
         self.at(process.host.hook_until, process.when_running, partial(process.post, ended))
 
     def _move(self, process: Process, effect: fx.Move) -> None:

@@ -250,8 +250,8 @@ class World:
                 Mover(self, name, effect).begin()
             case fx.AskGuard():
                 self._guard(name, effect)
-            case fx.RunHook() if effect.awaited:
-                self.at(self.now + self.hook_ms, self._later(name, ev.HookFinished(effect.group, effect.hook)))
+            case fx.RunHook(run_id=int(run_id)):
+                self.at(self.now + self.hook_ms, self._later(name, ev.HookFinished(effect.group, run_id)))
             case fx.Fence():
                 self.at(self.now + FENCE_MS, lambda: self._stop_instance(name, effect))
             case fx.Answer():

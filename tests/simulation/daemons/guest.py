@@ -31,6 +31,9 @@ def current() -> Incarnation:
     return found
 
 
+GATEWAY = "10.0.1.1"
+
+
 class SimulatedGuest:
     """The guest's network of the host: slow, at times out of order; one operation at a time, as the real one."""
 
@@ -135,6 +138,14 @@ async def run_hook(hook: str, _argv: object, _env: object, timeout_s: float) -> 
     took_s = current().rng.choice((0.0, 0.05, 2.0, 60.0))
     await asyncio.sleep(min(took_s, timeout_s))
     return HookResult(hook, 0 if took_s <= timeout_s else None, took_s > timeout_s, min(took_s, timeout_s))
+
+
+async def echo(_address: str, timeout_s: float) -> bool:
+    """Ask whether the gateway answers, which it does wherever the host's card works."""
+    process = current()
+    dark = process.host.dark > 0
+    await asyncio.sleep(timeout_s if dark else 2 * process.town.options.link_ms / 1000)
+    return not dark
 
 
 class Connection:

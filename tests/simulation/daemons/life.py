@@ -32,13 +32,25 @@ TIMINGS = ((2_000, 7_000, 12_000), (1_000, 3_000, 6_000), (500, 1_500, 3_000), (
 
 
 def options_of(seed: int) -> Options:
-    """Return tier 1's options of a seed, with every kind of fault of this tier too, and mostly of two nodes."""
+    """Return tier 1's options of a seed, with every kind of fault of this tier too, and mostly of two nodes.
+
+    Without fences: this tier's cloud powers nobody off.
+    """
     options = expand(seed, tuple(faults.ALL))
     most = 2 if seed % 10 < PAIRS_OF_TEN else 3
+    names = [name for name, _ in options.priorities[:most]]
+    guards = tuple(guard for guard in options.guards if guard != "quorum" or most > 2)
     rng = random.Random(f"{seed}:timing")  # noqa: S311 - to be repeated, not secret
     interval_ms, dead_ms, grace_ms = rng.choices(TIMINGS, (8, 5, 2, 1))[0]
     timing = replace(options.timing, interval_ms=interval_ms, dead_interval_ms=dead_ms, restart_grace_ms=grace_ms)
-    return replace(options, priorities=options.priorities[:most], timing=timing)
+    return replace(
+        options,
+        priorities=options.priorities[:most],
+        timing=timing,
+        guards=guards,
+        witnesses=tuple(name for name in options.witnesses if name in names),
+        fence=False,
+    )
 
 
 def live(options: Options, *, noise: bool = True) -> Outcome:

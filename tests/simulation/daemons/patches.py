@@ -19,6 +19,7 @@ from hafailover.checks.runner import CheckRunner
 from hafailover.cloud.dating import Dating
 from hafailover.control import server
 from hafailover.daemon import guards, statefile, supervisor
+from hafailover.daemon.gateway import Gateway
 from hafailover.guest import hooks
 from hafailover.heartbeat import udp
 from hafailover.observe.log import configure
@@ -94,6 +95,11 @@ class Listener:
         """Remove it."""
 
 
+def _gateway(interface: str | None) -> Gateway:
+    clock = time.monotonic  # as it is while the life is lived
+    return Gateway(interface, find=lambda _interface: guest.GATEWAY, ask=guest.echo, clock=clock)
+
+
 def _listen(_path: object, _group: object) -> Listener:
     return Listener()
 
@@ -134,6 +140,7 @@ def _parts() -> tuple[tuple[object, str, object], ...]:
         (statefile, "save", guest.save),
         (statefile, "load", guest.load),
         (supervisor, "Guest", guest.SimulatedGuest),
+        (supervisor, "Gateway", _gateway),
         (supervisor, "Node", WatchedNode),
         (supervisor, "Performer", WatchedPerformer),
         (udp, "_bind", net.bind),

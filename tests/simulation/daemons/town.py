@@ -211,7 +211,16 @@ def configuration(town: Town, *, noise: bool) -> model.Config:
     options = town.options
     timing = options.timing
     nodes = tuple(
-        model.Node(name, town.address(name), town.port, host.member.instance_id, host.member.eni_id, None, priority)
+        model.Node(
+            name,
+            town.address(name),
+            town.port,
+            host.member.instance_id,
+            host.member.eni_id,
+            None,
+            priority,
+            "witness" if name in options.witnesses else "member",
+        )
         for (name, priority), host in zip(options.priorities, town.hosts.values(), strict=True)
     )
     check = model.Check(

@@ -21,6 +21,7 @@ HARMLESS = (
     Reason.HELD,
     Reason.CLAIM_DONE,
     Reason.CHECK_PASSED,
+    Reason.CHECK_FAILED,  # its own, when the time for the hook was over
     Reason.LISTENED,
     Reason.CLAIM_LOST,  # what another claimant has that turns out to live is left to it
     Reason.CLAIM_VOID,  # and what a master has that comes back, before anything was asked of the cloud

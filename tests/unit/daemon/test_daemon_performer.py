@@ -472,8 +472,8 @@ async def test_a_hook_that_is_awaited_tells_when_it_has_ended(make_stage: MakeSt
     stage = make_stage(replace(NONE, notify=notify))
     stage.performer.perform(role(State.MASTER, State.RELEASING, Reason.OPERATOR))
     stage.performer.perform(fx.RunHook(GROUP, "backup"))
-    stage.performer.perform(fx.RunHook(GROUP, "backup", awaited=True))
-    await until(lambda: ev.HookFinished(GROUP, "backup") in stage.posted)
+    stage.performer.perform(fx.RunHook(GROUP, "backup", run_id=7))
+    await until(lambda: ev.HookFinished(GROUP, 7) in stage.posted)
     assert ran.exists()
     assert 'hook="backup",node="web-a",result="failed"} 2.0' in stage.metrics(), "not the earlier one"
 
@@ -481,8 +481,8 @@ async def test_a_hook_that_is_awaited_tells_when_it_has_ended(make_stage: MakeSt
 async def test_where_there_is_none_it_has_ended_at_once(make_stage: MakeStage) -> None:
     stage = make_stage(NONE)
     stage.performer.perform(role(State.MASTER, State.RELEASING, Reason.OPERATOR))
-    stage.performer.perform(fx.RunHook(GROUP, "backup", awaited=True))
-    await until(lambda: ev.HookFinished(GROUP, "backup") in stage.posted)
+    stage.performer.perform(fx.RunHook(GROUP, "backup", run_id=7))
+    await until(lambda: ev.HookFinished(GROUP, 7) in stage.posted)
 
 
 # -- fences ------------------------------------------------------------------------------------------------------

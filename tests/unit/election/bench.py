@@ -171,6 +171,12 @@ class Bench:
         self.now += 1
         return effects
 
+    def end_hook(self) -> tuple[Effect, ...]:
+        """End the run of the hook that is awaited."""
+        run = next(each for each in reversed(self.all(fx.RunHook)) if each.run_id is not None)
+        assert run.run_id is not None
+        return self.give(ev.HookFinished(GROUP, run.run_id))
+
     def all(self, kind: type[Kind]) -> list[Kind]:
         """Return the effects of a kind since the last `clear`."""
         return [effect for effect in self.told if isinstance(effect, kind)]

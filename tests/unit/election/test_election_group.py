@@ -130,7 +130,7 @@ def test_and_given_another_chance_where_nothing_speaks_against_it() -> None:
     bench.arm(VIP, "no such interface")
     bench.run(GUEST_RETRY_MS, A)
     bench.give(ev.GuestProbed(GROUP, "no such interface"))
-    bench.run(2 * GUEST_RETRY_MS - 1, A)
+    bench.run(GUEST_RETRY_MS - 1, A)
     assert bench.state() is State.FAULT
     assert len(bench.all(fx.ProbeGuest)) == 1
     bench.run(1, A)

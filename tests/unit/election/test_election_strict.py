@@ -15,7 +15,6 @@ from tests.unit.election.bench import GROUP, POLICY, VIP, A, B, Bench, C, reason
 
 HOOK_MS = 2_000
 STRICT = replace(POLICY, handover=Handover.STRICT, hook_timeout_ms=HOOK_MS, checks=(("web", 0),))
-ENDED = ev.HookFinished(GROUP, "backup")
 
 
 def asked() -> Bench:
@@ -35,7 +34,7 @@ def successor(bench: Bench) -> str | None:
 
 
 def hooks(bench: Bench) -> list[tuple[str, bool]]:
-    return [(effect.hook, effect.awaited) for effect in bench.all(fx.RunHook)]
+    return [(effect.hook, effect.run_id is not None) for effect in bench.all(fx.RunHook)]
 
 
 def test_the_guest_and_the_hook_come_before_the_name() -> None:
@@ -45,13 +44,13 @@ def test_the_guest_and_the_hook_come_before_the_name() -> None:
     assert [type(effect) for effect in order] == [fx.StopAnswering, fx.RunHook, fx.SendAdverts]
     assert hooks(bench) == [("backup", True)]
     assert successor(bench) is None
-    bench.give(ENDED)
+    bench.end_hook()
     assert successor(bench) == A
 
 
 def test_the_hook_runs_once() -> None:
     bench = asked()
-    bench.give(ENDED)
+    bench.end_hook()
     bench.hear(A, State.CLAIMING, 2)
     bench.hear(A, State.MASTER, 2)
     assert reasons(bench.all(fx.RoleChanged))[-1] == "handover_done"
@@ -60,7 +59,7 @@ def test_the_hook_runs_once() -> None:
 
 def test_a_successor_that_does_not_come_leaves_it_as_it_was() -> None:
     bench = asked()
-    bench.give(ENDED)
+    bench.end_hook()
     bench.run(1_200, A)
     assert bench.state() is State.RELEASING
     assert bench.all(fx.Arm) == [], "it may be the successor's by now"
@@ -85,7 +84,7 @@ def test_who_stops_puts_nothing_back_when_the_successor_does_not_come() -> None:
     bench.as_master()
     bench.hear(A)
     bench.give(ev.StopAsked(restarting=False))
-    bench.give(ENDED)
+    bench.end_hook()
     bench.run(1_200, A)
     assert bench.all(fx.Leave)
     assert bench.all(fx.Arm) == []
@@ -103,7 +102,7 @@ def test_who_stops_alone_says_nothing_before_its_hook_has_ended() -> None:
     bench.run(500, A)
     assert successor(bench) is None
     assert not bench.all(fx.Leave)
-    bench.give(ENDED)
+    bench.end_hook()
     assert reasons(bench.all(fx.RoleChanged)) == ["stopping", "stopping"]
     assert [hook for hook, _ in hooks(bench)] == ["backup", "stop"]
     assert bench.all(fx.SendAdverts)[-1].advert.leaving is Leaving.STOPPING
@@ -122,7 +121,7 @@ def test_a_fault_is_told_when_its_hook_has_ended() -> None:
     assert bench.group.guest.carries == []
     bench.run(500, A)
     assert bench.state() is State.RELEASING
-    bench.give(ev.HookFinished(GROUP, "fault"))
+    bench.end_hook()
     assert bench.state() is State.FAULT
     assert reasons(bench.all(fx.RoleChanged)) == ["check_failed", "check_failed"]
     assert hooks(bench) == [("fault", True)]
@@ -142,7 +141,7 @@ def test_a_fault_on_the_way_out_changes_nothing() -> None:
     bench = asked()
     bench.check(CheckState.DOWN)
     assert bench.state() is State.RELEASING
-    bench.give(ENDED)
+    bench.end_hook()
     assert successor(bench) == A
 
 

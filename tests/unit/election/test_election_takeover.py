@@ -93,6 +93,21 @@ def test_a_taker_that_fell_silent_while_it_claimed_may_have_died(
     assert not takeovers.orphaned(VIP, "eni-c", NOW + 399)
 
 
+def test_one_that_served_before_this_node_had_it_lives(takeovers: Takeovers, context: Context) -> None:
+    hear(context, A, State.MASTER, NOW)
+    takeovers.see(Sighting(VIP, "eni-b"), NOW + 500)
+    takeovers.see(Sighting(VIP, "eni-a"), NOW + 5_000)
+    assert takeovers.forbid
+    assert not takeovers.orphaned(VIP, "eni-a", NOW + 5_000)
+
+
+def test_but_a_move_of_one_that_claimed_may_come_late(takeovers: Takeovers, context: Context) -> None:
+    hear(context, A, State.CLAIMING, NOW)
+    takeovers.see(Sighting(VIP, "eni-b"), NOW + 500)
+    takeovers.see(Sighting(VIP, "eni-a"), NOW + 5_000)
+    assert not takeovers.forbid
+
+
 def test_nobody_inherits_from_strangers_or_the_never_heard(takeovers: Takeovers) -> None:
     assert not takeovers.orphaned(VIP, "eni-stranger", NOW)
     assert not takeovers.orphaned(VIP, "eni-a", NOW)

@@ -319,8 +319,11 @@ def test_nor_what_is_nobodys_on_its_way_there() -> None:
 
 @pytest.mark.parametrize("handover", list(Handover))
 def test_what_the_successor_got_before_it_fell_silent_is_not_taken_back_unasked(handover: Handover) -> None:
-    bench = release(Bench(policy=replace(POLICY, handover=handover)).as_master())
-    bench.give(ev.HookFinished(GROUP, "backup"))
+    bench = Bench(policy=replace(POLICY, handover=handover)).as_master()
+    bench.hear(A)
+    ask(bench, A)
+    if handover is Handover.STRICT:
+        bench.end_hook()
     bench.hear(A, State.CLAIMING, 2)
     bench.run(300)
     bench.clear()
