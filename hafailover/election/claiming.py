@@ -155,10 +155,12 @@ def _give_way(group: Group, now: Instant) -> None:
     """Somebody else was faster: leave it to them, and do not take it back at once.
 
     A loss to a node that is heard needs no waiting: should it not become master, the candidates settle by rank who
-    does. Where each had a part of what they claimed, they would all be waiting, and nobody serve.
+    does. Where each had a part of what they claimed, they would all be waiting, and nobody serve. Their turns begin
+    anew, or they would all claim again at once.
     """
     if group.heard_master(now) is None and not _with_a_heard_node(group, now):
         group.hold_down.lost(now)
+    group.absent_since = now
     group.outdate(now)
     group.become(State.BACKUP, Reason.CLAIM_LOST, now)
 

@@ -285,6 +285,25 @@ def test_nor_where_the_faster_one_is_heard_and_not_yet_done() -> None:
     assert bench.group.hold_down.losses == 0, "where each has a part of it, nobody would serve"
 
 
+def test_and_the_turns_begin_anew() -> None:
+    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
+    bench.run(800)
+    bench.arm(VIP)
+    bench.arm(OTHER)
+    bench.hear(C, State.BACKUP, 1, priority=100)
+    bench.run(5_000, C)
+    for resource in (VIP, OTHER):
+        bench.finish(CONFLICT, resource)
+    bench.read("eni-c", "eni-a")
+    assert bench.state() is State.BACKUP
+    bench.now += 1
+    bench.read("eni-c", "eni-a")
+    bench.run(3_398, C)
+    assert bench.state() is State.BACKUP, "the holder has its time, and then the turn before this node's"
+    bench.run(3, C)
+    assert bench.state() is State.CLAIMING
+
+
 def test_a_lost_claim_ends_when_the_last_of_its_calls_has() -> None:
     bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)))
     bench.as_backup()
