@@ -249,6 +249,8 @@ class Universe:
             host.process.die()
             self._errands.pop(host.process, None)
             host.process = None
+            host.guest -= host.late
+            host.late.clear()
 
     def power(self, name: str, *, on: bool) -> None:
         """Switch a host off, its guest's configuration with it, or on; the daemon starts with it."""

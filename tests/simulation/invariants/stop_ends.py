@@ -49,5 +49,5 @@ class StopEnds(Invariant):
         asked = self._asked.get(process.boot)
         if asked is None:
             self.broken(f"{process.name} leaves without having been asked to")
-        if not asked[1] and process.host.guest:
+        if not asked[1] and process.host.guest - process.host.late:
             self.broken(f"{process.name} leaves with {sorted(process.host.guest)} on its guest")
