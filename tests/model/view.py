@@ -48,9 +48,9 @@ class Heard:
 
     @property
     def active(self) -> bool:
-        """Whether it said last that it claims or serves: one that dies so may leave a move behind."""
-        words = (self.word, self.sure)
-        return any(word is not None and (word.state.serves or word.state is State.CLAIMING) for word in words)
+        """Whether it said last that it serves or may have a move unresolved, which it may leave behind when it dies."""
+        words = [word for word in (self.word, self.sure) if word is not None]
+        return any(word.state.serves or word.state is State.CLAIMING or word.moving for word in words)
 
 
 @dataclass(slots=True)

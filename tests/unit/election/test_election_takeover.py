@@ -25,10 +25,10 @@ def takeovers(context: Context) -> Takeovers:
     return takeovers
 
 
-def hear(context: Context, name: NodeName, state: State, at: int) -> None:
+def hear(context: Context, name: NodeName, state: State, at: int, *, moving: bool = False) -> None:
     peer = context.peers.get(name)
     assert peer is not None
-    said = GroupAdvert(GROUP, state, 1, 100, eligible=True)
+    said = GroupAdvert(GROUP, state, 1, 100, eligible=True, moving=moving)
     peer.hear(Advert(name, DIGEST, Leaving.NO, False, (), (said,)), at, confirmed=True)
 
 
@@ -101,8 +101,11 @@ def test_one_that_served_before_this_node_had_it_lives(takeovers: Takeovers, con
     assert not takeovers.orphaned(VIP, "eni-a", NOW + 5_000)
 
 
-def test_but_a_move_of_one_that_claimed_may_come_late(takeovers: Takeovers, context: Context) -> None:
-    hear(context, A, State.CLAIMING, NOW)
+@pytest.mark.parametrize(("state", "moving"), [(State.CLAIMING, False), (State.BACKUP, True)])
+def test_but_a_move_of_one_that_claimed_may_come_late(
+    takeovers: Takeovers, context: Context, state: State, *, moving: bool
+) -> None:
+    hear(context, A, state, NOW, moving=moving)
     takeovers.see(Sighting(VIP, "eni-b"), NOW + 500)
     takeovers.see(Sighting(VIP, "eni-a"), NOW + 5_000)
     assert not takeovers.forbid
