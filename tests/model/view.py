@@ -48,7 +48,7 @@ class Heard:
 
     @property
     def active(self) -> bool:
-        """Whether it said last that it serves or may have a move unresolved, which it may leave behind when it dies."""
+        """Whether it said last that it serves, or may have a move unresolved: one that dies so may leave it."""
         words = [word for word in (self.word, self.sure) if word is not None]
         return any(word.state.serves or word.state is State.CLAIMING or word.moving for word in words)
 
