@@ -290,7 +290,7 @@ def _quorum(group: Group, now: Instant) -> bool:
         return True
     seen = group.sightings(group.trust_after) or ()
     holders = {context.node_holding(each.resource, each.holder) for each in seen}
-    say = [peer for peer in context.peers if peer.confirmed and peer.liveness(now) in AUDIBLE]
+    say = [peer for peer in context.peers if peer.sure and peer.liveness(now) in AUDIBLE]
     agree = sum(peer.hears(context.me.name) and not peer.hears_any(holders) for peer in say)
     return majority(1 + agree, context.size)
 

@@ -55,6 +55,16 @@ def test_one_of_three_is_not(hears: tuple[NodeName, ...], *, heard: bool, confir
     assert [effect.reason for effect in bench.all(fx.Refrained)] == [Reason.NO_QUORUM]
 
 
+def test_the_word_of_a_daemon_is_not_its_successors() -> None:
+    bench = Bench(policy=QUORATE, members=WITNESSED).as_backup()
+    bench.hear(C, hears=(B,), eligible=False)
+    bench.run(300)
+    bench.hear(C, hears=(B,), confirmed=False, eligible=False)
+    bench.run(200)
+    assert bench.state() is State.BACKUP
+    assert why(bench) is Reason.NO_QUORUM
+
+
 def test_the_others_have_an_interval_to_miss_the_holder_too() -> None:
     bench = Bench(policy=QUORATE, members=WITNESSED).as_backup()
     bench.hear(C, hears=(A, B), eligible=False)
