@@ -10,6 +10,7 @@ from hafailover.cloud.outcome import classify
 from hafailover.daemon import clock, report
 from hafailover.election.status import status
 from hafailover.election.values import Outcome
+from hafailover.heartbeat.wire import Reject
 from hafailover.observe.history import History
 from hafailover.observe.metrics import Metrics
 from hafailover.observe.web import Web
@@ -50,6 +51,9 @@ class Observer:
         self.history = History()
         self.web = Web(self.metrics, self.status, self.alive, self.missing)
         self.metrics.config_loaded(clock.wall_ms() / 1000)
+        self.metrics.expect(config.groups)
+        for reason in Reject:
+            self.metrics.datagram_rejected(reason, 0)
 
     def attach(self, node: Node, runner: Runner, paths: Sequence[Path]) -> None:
         """Take the core, its runner and the heartbeat paths."""
@@ -65,7 +69,7 @@ class Observer:
     def checked(self, group: str, result: CheckResult) -> None:
         """Note a run of a check."""
         self._checks[group, result.name] = result
-        self.metrics.check_result(group, result.name, result.seconds)
+        self.metrics.check_result(group, result.name, result.seconds, passed=result.passed)
 
     def api_call(self, call: ApiCall) -> None:
         """Note a request to the cloud."""
@@ -98,7 +102,9 @@ class Observer:
             checks=self._checks,
             log_lines_lost=self._sink.lost,
         )
-        return report.as_json(status(self._node, clock.now_ms()), facts)
+        seen = report.as_json(status(self._node, clock.now_ms()), facts)
+        self.metrics.ready(is_ready=not self._missing(seen))
+        return seen
 
     def _count_rejected(self) -> None:
         for path in self._paths:
@@ -113,8 +119,13 @@ class Observer:
 
     def missing(self) -> Mapping[str, str]:
         """Return what keeps this node from taking over, or a witness from being one; empty where nothing does."""
-        seen = self.status()
+        return self._missing(self.status())
+
+    def _missing(self, seen: Mapping[str, Any]) -> Mapping[str, str]:
         missing: dict[str, str] = {}
+        expires_in_s = self._credentials.expires_in_s
+        if expires_in_s is not None and expires_in_s <= 0:
+            missing["credentials"] = "expired, and no new ones were to be had"
         if self._witness:
             pass  # it asks the cloud nothing
         elif seen["cloud"]["error"]:

@@ -114,6 +114,7 @@ class Performer:
                 await asyncio.shield(saving)  # one that is not waited for any longer still ends before the next
         except (OSError, TimeoutError) as error:
             text = str(error) or f"no answer within {PERSIST_DEADLINE_S} s"
+            self._parts.metrics.state_not_saved()
             log.error("state_not_saved", directory=str(folder), error=text)  # noqa: TRY400 - not a fault of the code
 
     async def _stop_answering(self, effect: fx.StopAnswering) -> None:
@@ -122,6 +123,7 @@ class Performer:
         try:
             await guest.disarm(address)
         except GuestError as error:
+            self._parts.metrics.guest_failed(effect.group, "disarm")
             log.error("disarm_failed", group=effect.group, address=address, error=str(error))  # noqa: TRY400 - as above
             self._spawn(self._disarm_later(guest, effect.resource))
 
@@ -152,6 +154,7 @@ class Performer:
             await guest.arm(effect.resource.id, link)
         except GuestError as failure:
             error, self._link = str(failure), None
+            self._parts.metrics.guest_failed(effect.group, "arm")
             log.error("arm_failed", group=effect.group, address=effect.resource.id, error=error)  # noqa: TRY400 - as above
         self._post(ev.GuestArmed(effect.group, effect.resource, error))
 
@@ -217,6 +220,7 @@ class Performer:
 
     async def _ask(self, effect: fx.AskGuard) -> None:
         verdict = await self._verdict(effect.guard, self._groups[effect.group])
+        self._parts.metrics.guard_verdict(effect.group, effect.guard, verdict.value)
         log.info("guard", group=effect.group, guard=effect.guard, verdict=verdict.value)
         self._post(ev.GuardAnswered(effect.group, effect.guard, effect.round_id, verdict))
 

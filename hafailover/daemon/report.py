@@ -82,6 +82,7 @@ def _path(stats: PeerPathStats, dead_interval_ms: int) -> Json:
         "received": stats.received,
         "refused": stats.refused,
         "send_errors": stats.send_errors,
+        "foreign_source": stats.foreign_source,
     }
 
 

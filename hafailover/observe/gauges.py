@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Labelled = tuple[list[str], Part]
 
 PREFIX = "hafailover_"
+MOVING = (State.CLAIMING.value, State.RELEASING.value)
 
 
 def _number(key: str) -> Callable[[Part], float | None]:
@@ -47,11 +48,19 @@ def _read_age(status: Part) -> float | None:
     return _number("read_age_s")(status.get("cloud") or {})
 
 
+def _read_ok(status: Part) -> float | None:
+    """Return whether the cloud answered when it was last asked; None where it never was."""
+    cloud = status.get("cloud") or {}
+    asked = cloud.get("error") or cloud.get("read_age_s") is not None
+    return float(not cloud.get("error")) if asked else None
+
+
 def _one(_part: Part) -> float:
     return 1.0
 
 
 NODE: Sequence[Row] = (
+    ("cloud_last_read_successful", "Whether the cloud answered when it was last asked who holds what.", _read_ok),
     ("node_drained", "Whether this node gives everything up and stays out.", _number("drained")),
     ("cloud_read_age_seconds", "Time since the cloud last said who holds what.", _read_age),
 )
@@ -80,11 +89,17 @@ PATH_COUNTS: Sequence[Row] = (
     ("heartbeat_datagrams_sent", "Datagrams sent to the peer.", _number("sent")),
     ("heartbeat_datagrams_received", "Valid datagrams received from the peer.", _number("received")),
     ("heartbeat_refusals", "Times that the peer's kernel said that nobody listens.", _number("refused")),
+    (
+        "heartbeat_foreign_source",
+        "Datagrams of the peer from another address than its own.",
+        _number("foreign_source"),
+    ),
     ("heartbeat_send_errors", "Datagrams that this node's kernel did not send.", _number("send_errors")),
 )
 CHECK: Sequence[Row] = (
     ("check_up", "Whether the check says that the service is up; no sample until it knows.", _check_up),
 )
+MASTER: Sequence[Row] = (("group_master_info", "The node that this node takes for the master.", _one),)
 ADDRESS: Sequence[Row] = (("address_holder_info", "The node that holds the address according to the cloud.", _one),)
 ADDRESS_GUEST: Sequence[Row] = (
     ("address_configured", "Whether this node's guest carries the address.", _number("configured")),
@@ -108,6 +123,8 @@ def families(status: Part) -> Iterator[Metric]:
     yield from _table(LOST, (), [([], status)], CounterMetricFamily)
     yield _states(groups)
     yield from _table(GROUP, ("group",), [([_text(group, "name")], group) for group in groups])
+    yield from _table(MASTER, ("group", "master"), _masters(groups))
+    yield _mismatches(status, groups)
     yield from _table(PEER, ("peer",), [([_text(peer, "node")], peer) for peer in peers])
     yield from _table(PATH, ("peer", "path"), _paths(peers))
     yield from _table(PATH_COUNTS, ("peer", "path"), _paths(peers), CounterMetricFamily)
@@ -143,6 +160,29 @@ def _states(groups: Iterable[Part]) -> GaugeMetricFamily:
         for state in State:
             family.add_metric([_text(group, "name"), state.value], float(group.get("state") == state.value))
     return family
+
+
+def _mismatches(status: Part, groups: Iterable[Part]) -> GaugeMetricFamily:
+    """Hold mastership against the cloud's word; no sample before it was given, 0 while a move is under way."""
+    family = GaugeMetricFamily(
+        f"{PREFIX}group_holder_mismatch",
+        "Whether this node is master of what it does not hold, or holds what it is not master of.",
+        labels=("group",),
+    )
+    if _read_age(status) is None:
+        return family
+    for group in groups:
+        holders = [part.get("holder") for key in ("addresses", "enis") for part in _parts(group, key)]
+        state, here = group.get("state"), [holder == status.get("node") for holder in holders]
+        wrong = not all(here) if state == State.MASTER.value else any(here) and state not in MOVING
+        family.add_metric([_text(group, "name")], float(wrong))
+    return family
+
+
+def _masters(groups: Iterable[Part]) -> Iterator[Labelled]:
+    for group in groups:
+        if group.get("master"):
+            yield [_text(group, "name"), _text(group, "master")], group
 
 
 def _paths(peers: Iterable[Part]) -> Iterator[Labelled]:

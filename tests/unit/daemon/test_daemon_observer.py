@@ -19,6 +19,7 @@ from hafailover.daemon.runner import Inbox, Runner
 from hafailover.election import events as ev
 from hafailover.election.node import Node
 from hafailover.election.values import Advert, Leaving, Memory, NodeName, Policy, Sighting
+from hafailover.heartbeat.wire import Reject
 from hafailover.http1 import Request
 from hafailover.observe.sink import Sink
 from tests.unit.daemon.stage import ADDRESS, GROUP, KEYS, NODES, NONE, Notebook, config
@@ -87,6 +88,7 @@ def test_a_run_of_a_check_shows_in_status_and_metrics(at: Seen) -> None:
     at.observer.checked("vip", CheckResult("web", passed=False, seconds=0.2, detail="refused"))
     assert at.observer.status()["groups"][0]["checks"][0]["detail"] == "refused"
     assert at.sample("hafailover_check_duration_seconds_sum{") == 0.2
+    assert at.sample("hafailover_check_failures_total{") == 1
 
 
 def test_calls_to_the_cloud_are_counted_and_failures_logged(at: Seen) -> None:
@@ -116,6 +118,15 @@ def test_rejected_datagrams_are_counted_once_however_often_they_are_asked_for(at
     at.path.rejected.update(bad_mac=1, replay=4)
     assert at.sample(f'{name}"bad_mac"') == 3
     assert at.sample(f'{name}"replay"') == 4
+
+
+def test_what_may_happen_is_shown_before_it_has(at: Seen) -> None:
+    text = at.observer.metrics.render(at.observer.status()).decode()
+    reasons = {
+        line for line in text.splitlines() if line.startswith("hafailover_heartbeat_datagrams_rejected_total")
+    }
+    assert {line.split('reason="')[1].partition('"')[0] for line in reasons} == set(Reject)
+    assert at.sample("hafailover_check_failures_total{") == 0
 
 
 def test_a_turn_is_measured_and_lets_the_log_be_written(at: Seen) -> None:
@@ -156,6 +167,14 @@ def test_the_end_of_temporary_keys_is_a_time_of_day(at: Seen) -> None:
     assert abs(told_s - (clock.wall_ms() / 1000 + 600)) < 30
 
 
+async def test_keys_that_have_ended_keep_a_node_from_being_ready(at: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    at.observer._credentials = Ending(KEYS)
+    assert "credentials" not in at.observer.missing()
+    monkeypatch.setattr(Ending, "expires_in_s", 0.0)
+    assert at.observer.missing()["credentials"] == "expired, and no new ones were to be had"
+    assert await at.get("/readyz") == 503
+
+
 async def test_it_is_alive_while_the_core_turns(at: Seen, tmp_path: Path) -> None:
     assert await at.get("/healthz") == 200
     at.runner.turned_at_ms -= STALLED_MS
@@ -172,7 +191,9 @@ async def test_what_keeps_a_node_from_being_ready(at: Seen) -> None:
     at.give(ev.HoldersRead((Sighting(ADDRESS, "eni-a"),), clock.now_ms()))
     assert at.observer.missing() == {"peer a": "another configuration"}
     assert await at.get("/readyz") == 503
+    assert at.sample("hafailover_node_ready{") == 0
     at.hear(A)
+    assert at.sample("hafailover_node_ready{") == 1
     assert at.observer.missing() == {}
     assert await at.get("/readyz") == 200
     at.hear(C)  # of another cluster's file: nobody waits for it

@@ -95,9 +95,11 @@ async def test_a_disk_that_cannot_be_written_is_reported_and_the_claim_goes_on(
     make_stage: MakeStage, tmp_path: Path
 ) -> None:
     gone = tmp_path / "gone"
+    stage = make_stage(state=model.State(gone))
     with capture_logs() as logs:
-        await barrier(make_stage(state=model.State(gone)), fx.Persist(MEMORY))
+        await barrier(stage, fx.Persist(MEMORY))
     (line,) = logs
+    assert 'hafailover_state_save_failures_total{cluster="web",node="web-a"} 1.0' in stage.metrics()
     assert (line["event"], line["log_level"], line["directory"]) == ("state_not_saved", "error", str(gone))
     assert "No such file" in line["error"]
 
@@ -235,6 +237,7 @@ async def test_a_guest_that_refuses_is_told_to_the_core(make_stage: MakeStage) -
         stage.performer.perform(ARM)
         assert await stage.event(ev.GuestArmed) == ev.GuestArmed(GROUP, ADDRESS, "arm: refused")
     assert [line["event"] for line in logs] == ["arm_failed"]
+    assert 'group="vip",node="web-a",operation="arm"} 1.0' in stage.metrics()
     stage.performer.perform(ARM)
     await stage.settle()
     assert len(kernel.wanted) == 2  # the interface may be another one by now
@@ -275,6 +278,7 @@ async def test_a_guest_that_keeps_an_address_is_asked_until_it_lets_go(
         await stage.settle()
     assert kernel.carried == {}
     assert [line["event"] for line in logs] == ["disarm_failed", "disarmed_late"]
+    assert 'group="vip",node="web-a",operation="disarm"} 1.0' in stage.metrics()
 
 
 async def test_an_address_that_is_wanted_again_stays(
@@ -340,6 +344,7 @@ async def test_the_cloud_guard_asks_for_the_holders_instance(stage: Stage, emula
 @pytest.mark.parametrize("guard", ["vip", "mqtt", "quorum"])
 async def test_a_guard_that_cannot_be_asked_knows_nothing(stage: Stage, guard: str) -> None:
     assert await ask(stage, guard) is GuardVerdict.UNKNOWN
+    assert f'guard="{guard}",node="web-a",verdict="unknown"}} 1.0' in stage.metrics()
 
 
 # -- telling -----------------------------------------------------------------------------------------------------

@@ -162,6 +162,7 @@ def test_what_is_said_of_peers_and_paths() -> None:
         "received": 9,
         "refused": 2,
         "send_errors": 1,
+        "foreign_source": 0,
     }
     assert heard["paths"]["mqtt"]["up"] is False  # silent for the whole dead interval
     assert (unheard["node"], unheard["alive"], unheard["config_match"]) == ("c", False, None)

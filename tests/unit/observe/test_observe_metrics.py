@@ -8,10 +8,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hafailover import __version__
+from hafailover.config import model
 from hafailover.election.reasons import Reason
 from hafailover.election.values import State
 from hafailover.observe import metrics
-from hafailover.observe.metrics import Metrics
+from hafailover.observe.metrics import CLAIM_REASONS, Metrics
 
 if TYPE_CHECKING:
     from prometheus_client.samples import Sample
@@ -36,6 +37,8 @@ STATUS: dict[str, Any] = {
                     "sent": 9,
                     "received": 8,
                     "refused": 1,
+                    "send_errors": 3,
+                    "foreign_source": 2,
                 },
                 "mqtt": {"up": False, "last_seen_s": None},
             },
@@ -45,6 +48,7 @@ STATUS: dict[str, Any] = {
         {
             "name": "vip",
             "state": "MASTER",
+            "master": "web-a",
             "term": 3,
             "since": "2026-01-01T00:00:00Z",
             "priority": 100,
@@ -80,8 +84,12 @@ def used() -> Metrics:
     made.datagram_rejected("bad_mac")
     made.datagram_rejected("bad_mac", 4)
     made.hook_result("vip", "master", "ok", 0.2)
-    made.check_result("vip", "nginx", 0.003)
-    made.check_result("vip", "nginx", 0.005)
+    made.check_result("vip", "nginx", 0.003, passed=True)
+    made.check_result("vip", "nginx", 0.005, passed=False)
+    made.guard_verdict("vip", "cloud", "allow")
+    made.guest_failed("vip", "arm")
+    made.state_not_saved()
+    made.ready(is_ready=True)
     made.loop_lag(0.002)
     made.config_loaded(1_767_225_601.0)
     made.config_refused()
@@ -127,6 +135,15 @@ def values(text: bytes, name: str) -> dict[tuple[str, ...], float]:
         ("hook_duration_seconds_sum", {("master",): 0.2}),
         ("check_duration_seconds_sum", {("nginx", "vip"): 0.008}),
         ("check_duration_seconds_count", {("nginx", "vip"): 2}),
+        ("check_failures_total", {("nginx", "vip"): 1}),
+        ("guard_verdicts_total", {("vip", "cloud", "allow"): 1}),
+        ("guest_failures_total", {("vip", "arm"): 1}),
+        ("failover_duration_seconds_sum", {("master_dead",): 1.6}),
+        ("state_save_failures_total", {(): 1}),
+        ("node_ready", {(): 1}),
+        ("cloud_last_read_successful", {(): 1}),
+        ("group_master_info", {("vip", "web-a"): 1}),
+        ("group_holder_mismatch", {("vip",): 1}),
         ("loop_lag_seconds_count", {(): 1}),
         ("config_last_reload_successful", {(): 0}),
         ("config_last_reload_success_timestamp_seconds", {(): 1_767_225_601}),
@@ -148,6 +165,8 @@ def values(text: bytes, name: str) -> dict[tuple[str, ...], float]:
         ("heartbeat_datagrams_sent_total", {("udp", "web-b"): 9}),
         ("heartbeat_datagrams_received_total", {("udp", "web-b"): 8}),
         ("heartbeat_refusals_total", {("udp", "web-b"): 1}),
+        ("heartbeat_send_errors_total", {("udp", "web-b"): 3}),
+        ("heartbeat_foreign_source_total", {("udp", "web-b"): 2}),
         ("peer_hears_this_node", {("web-b",): 1}),
         ("group_eligible", {("vip",): 0}),
         ("cloud_read_age_seconds", {(): 3.25}),
@@ -172,6 +191,60 @@ def test_a_group_is_in_one_state(state: State) -> None:
     found = values(Metrics("web", "web-a").render(status), "group_state")
 
     assert found == {("vip", other.value): float(other is state) for other in State}
+
+
+@pytest.mark.parametrize(
+    ("state", "holder", "expected"),
+    [
+        ("MASTER", "web-a", 0),
+        ("MASTER", "web-b", 1),
+        ("MASTER", None, 1),
+        ("BACKUP", "web-b", 0),
+        ("BACKUP", "web-a", 1),
+        ("FAULT", "web-a", 1),
+        ("INIT", None, 0),
+        ("CLAIMING", "web-a", 0),
+        ("RELEASING", "web-b", 0),
+    ],
+)
+def test_mastership_is_held_against_what_the_cloud_says(state: str, holder: str | None, expected: int) -> None:
+    group = {"name": "vip", "state": state, "addresses": [{"address": "10.0.1.100", "holder": holder}]}
+    status = {"node": "web-a", "cloud": {"error": "", "read_age_s": 1.0}, "groups": [group]}
+
+    assert values(Metrics("web", "web-a").render(status), "group_holder_mismatch") == {("vip",): expected}
+
+
+@pytest.mark.parametrize(
+    ("cloud", "expected"),
+    [
+        ({"error": "", "read_age_s": None}, {}),
+        ({"error": "ClientTimeout", "read_age_s": None}, {(): 0}),
+        ({"error": "ClientTimeout", "read_age_s": 9.0}, {(): 0}),
+        ({"error": "", "read_age_s": 9.0}, {(): 1}),
+    ],
+)
+def test_the_cloud_is_not_judged_before_it_was_asked(
+    cloud: dict[str, Any], expected: dict[tuple[str, ...], float]
+) -> None:
+    text = Metrics("web", "web-a").render({"cloud": cloud})
+
+    found = values(text, "cloud_last_read_successful") if expected else samples(text)
+    assert expected or "hafailover_cloud_last_read_successful" not in found
+    assert not expected or found == expected
+
+
+def test_what_may_be_counted_is_there_before_it_happens() -> None:
+    notify = model.Notify(master=("/etc/hafailover/on-master",))
+    group = model.Group("vip", checks=(model.Check("web", "tcp"),), notify=notify)
+    made = Metrics("web", "web-a")
+
+    made.expect([group])
+
+    text = made.render({})
+    assert values(text, "failovers_total") == {("vip", reason.label, "done"): 0 for reason in CLAIM_REASONS}
+    assert values(text, "hook_runs_total") == {("vip", "master", end): 0 for end in ("ok", "failed", "timeout")}
+    assert values(text, "check_failures_total") == {("web", "vip"): 0}
+    assert values(text, "guest_failures_total") == {("vip", "arm"): 0, ("vip", "disarm"): 0}
 
 
 def test_all_metrics_say_which_cluster_and_node_and_none_is_shown_twice() -> None:
