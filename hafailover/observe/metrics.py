@@ -251,7 +251,7 @@ class Metrics:
     def render(self, status: Mapping[str, Any]) -> bytes:
         """Return the text that Prometheus scrapes, of type `CONTENT_TYPE`; `status` is as in `status --json`.
 
-        Takes 1.5 ms with one group, 0.2 ms more for each further one, and may run in a thread of its own.
+        Takes 1 ms with one group and a quarter more for each further one, and may run in a thread of its own.
         """
         own = (self._label(family) for family in chain(self._own.collect(), gauges.families(status)))
         return generate_latest(_Families(chain(own, self._process.collect())))
