@@ -64,7 +64,7 @@ fall = 1
 rise = 1
 {notify}
 [metrics]
-listen = "127.0.0.1:{metrics_port}"
+listen = "{metrics_host}:{metrics_port}"
 
 [log]
 level = "debug"
@@ -109,6 +109,7 @@ class PairSettings:
     more: str = ""
     hooks: dict[str, float] = field(default_factory=dict)
     witnesses: tuple[str, ...] = ()
+    metrics_host: str = "127.0.0.1"
 
 
 class Pair:
@@ -147,6 +148,7 @@ class Pair:
             more_group=self.settings.more_group,
             more=self.settings.more,
             notify=self._notify(),
+            metrics_host=self.settings.metrics_host,
             metrics_port=METRICS_PORT,
         )
 
@@ -241,15 +243,22 @@ class Pair:
 
     def metrics(self, name: str) -> dict[str, float]:
         """Return a daemon's metrics: the sample's name with its labels, as the text format writes it."""
-        code = (
-            "import sys,urllib.request as u;"
-            f"sys.stdout.write(u.urlopen('http://127.0.0.1:{METRICS_PORT}/metrics',timeout=3).read().decode())"
-        )
-        done = run_program(self.lab.hosts[name], [sys.executable, "-c", code], 10.0)
-        if done.returncode != 0:
-            raise LabError(f"no metrics from {name}: {done.stderr[-300:]}")
-        samples = (line.rpartition(" ") for line in done.stdout.splitlines() if not line.startswith("#"))
+        _, text = self.page(name, "/metrics")
+        samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in samples if name}
+
+    def page(self, name: str, path: str) -> tuple[int, str]:
+        """Return the status and the text of a page at a daemon's metrics address."""
+        code = (
+            "import http.client as h,sys;"
+            f"c=h.HTTPConnection('127.0.0.1',{METRICS_PORT},timeout=3);c.request('GET',sys.argv[1]);"
+            "r=c.getresponse();sys.stdout.write(str(r.status)+chr(10)+r.read().decode())"
+        )
+        done = run_program(self.lab.hosts[name], [sys.executable, "-c", code, path], 10.0)
+        if done.returncode != 0:
+            raise LabError(f"no {path} from {name}: {done.stderr[-300:]}")
+        status, _, text = done.stdout.partition("\n")
+        return int(status), text
 
     def log(self, name: str) -> list[dict[str, Any]]:
         """Return what a daemon has logged, without a line that it has not ended yet."""

@@ -101,7 +101,8 @@ def test_calls_to_the_cloud_are_counted_and_failures_logged(at: Seen) -> None:
     prefix = 'hafailover_cloud_api_requests_total{action="DescribeNetworkInterfaces",cluster="web",code='
     assert at.sample(f'{prefix}""') == 1
     assert at.sample(f'{prefix}"UnauthorizedOperation"') == 1
-    assert at.sample("hafailover_cloud_api_throttled_total{") == 1
+    throttled = 'hafailover_cloud_api_throttled_total{action="DescribeNetworkInterfaces"'
+    assert at.sample(throttled) == 1
 
 
 def test_the_clock_offset_is_this_nodes_against_the_clouds(at: Seen) -> None:

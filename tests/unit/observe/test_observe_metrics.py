@@ -12,7 +12,9 @@ from hafailover.config import model
 from hafailover.election.reasons import Reason
 from hafailover.election.values import State
 from hafailover.observe import metrics
-from hafailover.observe.metrics import CLAIM_REASONS, Metrics
+from hafailover.observe.history import to_json
+from hafailover.observe.metrics import API_ACTIONS, CLAIM_REASONS, Metrics
+from tests.unit.observe.test_observe_history import finished
 
 if TYPE_CHECKING:
     from prometheus_client.samples import Sample
@@ -242,8 +244,14 @@ def test_what_may_be_counted_is_there_before_it_happens() -> None:
 
     text = made.render({})
     assert values(text, "failovers_total") == {("vip", reason.label, "done"): 0 for reason in CLAIM_REASONS}
+    assert set(values(text, "failover_phase_duration_seconds_count")) == {
+        (phase,) for phase in to_json(finished("vip"), 0)["phases_s"]
+    }
+    assert values(text, "failover_duration_seconds_count") == {(reason.label,): 0 for reason in CLAIM_REASONS}
+    assert values(text, "hook_duration_seconds_count") == {("master",): 0}
     assert values(text, "hook_runs_total") == {("vip", "master", end): 0 for end in ("ok", "failed", "timeout")}
     assert values(text, "check_failures_total") == {("web", "vip"): 0}
+    assert values(text, "cloud_api_throttled_total") == {(action,): 0 for action in API_ACTIONS}
     assert values(text, "guest_failures_total") == {("vip", "arm"): 0, ("vip", "disarm"): 0}
 
 
