@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election.backoff import Rng, backoff_ms
 from hafailover.election.effects import Move
-from hafailover.election.returns import LAG_MS
+from hafailover.election.returns import FRESH_MS, LAG_MS
 from hafailover.election.values import (
     GroupName,
     Instant,
@@ -107,6 +107,7 @@ class Claim:
         self._ledger = ledger
         self._returns = returns
         self._tasks = [Task(resource, trust_after) for resource in resources]
+        self._look_afresh(now)
         self._unarmed: set[Resource] = set()
 
     def arming(self, resources: Iterable[Resource]) -> None:
@@ -157,6 +158,8 @@ class Claim:
         moves: list[Move] = []
         for task in self._tasks:
             self._doubt(task, holders, now)
+            if self._returns.needed and not self.idle:
+                break  # one at a time: what waits for its turn would be sent on a reading of long ago
             if not task.done and task.move_id is None and now >= task.retry_at:
                 move = self._advance(task, holders, now, new_id + len(moves), orphaned)
                 moves.extend(() if move is None else (move,))
@@ -173,6 +176,11 @@ class Claim:
     def _withhold(self, ids: set[int]) -> None:
         for task in self._tasks:
             task.move_id = None if task.move_id in ids else task.move_id
+
+    def _look_afresh(self, now: Instant) -> None:
+        """With three members and more, ask for nothing by an old reading: see `returns`."""
+        if self._returns.needed:
+            self.trust(now - FRESH_MS)
 
     def _doubt(self, task: Task, holders: Holders, now: Instant) -> None:
         """Take back what was confirmed where a later reading names somebody else, while others are waited for."""
@@ -265,6 +273,7 @@ class Claim:
         if task is None:
             return
         task.move_id = None
+        self._look_afresh(now)
         result = event.result
         self._ledger.ended(task.resource, result, now)
         if result.half_done:

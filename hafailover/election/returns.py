@@ -6,8 +6,11 @@ So a node does not bring about a second tenure of its own while such a request m
 that it held the resource itself, and `LAG_MS` after a move of its own that may have been applied, it must have read
 that another holds it, and then either
 
-* a request's whole life and `LAG_MS` have passed since that question, or
-* every other member has said, `LAG_MS` or more after it, that no move by it is unresolved.
+* a request's whole life and `OLD_MS` have passed since that question, or
+* every other member has said, `OLD_MS` or more after it, that no move by it is unresolved.
+
+Both count on every move being sent on a reading asked for `FRESH_MS` ago at most, one move after the other:
+what rests on a reading of long ago may name a tenure that is over, however short its own life is.
 
 A move that had no effect changes nothing. Two members need none of this, for each has one move at most. The models
 behind each word of it: `dwell.pml`, docs/failure-model.md.
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from hafailover.election.values import GroupName, Instant, Resource, Sighting
 
 LAG_MS = 3_000  # so much older than its question a reading's answer may be
+FRESH_MS = 2_000  # so long ago at most was the question asked on whose answer a move is sent
+OLD_MS = LAG_MS + FRESH_MS  # so far behind at most is what a move rests on
 LOOK_MS = 500  # between two looks while a reading or a peer's word is on its way
 
 
@@ -74,8 +79,8 @@ class Returns:
         away_since = self._away_since.get(resource)
         if away_since is None:
             return self._read(had_until + LAG_MS, now)
-        over = away_since + LAG_MS + self._context.timing.request_life_ms
-        if now > over or self._all_at_rest(away_since + LAG_MS):
+        over = away_since + OLD_MS + self._context.timing.request_life_ms
+        if now > over or self._all_at_rest(away_since + OLD_MS):
             del self._had_until[resource], self._away_since[resource]
             return None
         return min(over, now + LOOK_MS) + 1

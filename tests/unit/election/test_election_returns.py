@@ -8,13 +8,13 @@ import pytest
 
 from hafailover.election.context import Context
 from hafailover.election.events import HoldersRead
-from hafailover.election.returns import LAG_MS, LOOK_MS, Returns
+from hafailover.election.returns import LAG_MS, LOOK_MS, OLD_MS, Returns
 from hafailover.election.values import Advert, GroupAdvert, Leaving, Member, NodeName, Sighting, State
 from tests.unit.election.bench import DIGEST, GROUP, MEMBERS, OTHER, TIMING, VIP, A, C
 
 LOST = 1_000
 READ = LOST + LAG_MS  # the earliest question whose answer counts
-OVER = READ + LAG_MS + TIMING.request_life_ms
+OVER = READ + OLD_MS + TIMING.request_life_ms
 WITNESS = replace(MEMBERS[2], witness=True)
 
 
@@ -134,28 +134,28 @@ def test_a_wait_that_is_over_is_forgotten() -> None:
 def test_the_word_of_all_others_saves_the_wait() -> None:
     case = Case()
     case.read(READ)
-    case.say(A, READ + LAG_MS)
-    assert not case.free(READ + LAG_MS + 1)
-    case.say(C, READ + LAG_MS)
-    assert case.free(READ + LAG_MS + 1)
-    assert case.returns.pending((VIP, OTHER), READ + LAG_MS + 1) is None
+    case.say(A, READ + OLD_MS)
+    assert not case.free(READ + OLD_MS + 1)
+    case.say(C, READ + OLD_MS)
+    assert case.free(READ + OLD_MS + 1)
+    assert case.returns.pending((VIP, OTHER), READ + OLD_MS + 1) is None
 
 
 @pytest.mark.parametrize(
     ("said_after", "moving", "confirmed"),
     [
-        (READ + LAG_MS - 1, False, True),
+        (READ + OLD_MS - 1, False, True),
         (None, False, True),
-        (READ + LAG_MS, True, True),
-        (READ + LAG_MS, False, False),
+        (READ + OLD_MS, True, True),
+        (READ + OLD_MS, False, False),
     ],
 )
 def test_but_only_a_late_and_sure_word(said_after: int | None, *, moving: bool, confirmed: bool) -> None:
     case = Case()
     case.read(READ)
-    case.say(A, READ + LAG_MS)
+    case.say(A, READ + OLD_MS)
     case.say(C, said_after, moving=moving, confirmed=confirmed)
-    assert not case.free(READ + LAG_MS + 1)
+    assert not case.free(READ + OLD_MS + 1)
 
 
 def test_it_says_when_to_look_again() -> None:
@@ -175,6 +175,6 @@ def test_a_word_repeated_is_a_new_word() -> None:
     case.say(A, READ)
     case.say(C, READ)
     case.read(READ)
-    case.say(A, READ + LAG_MS)
-    case.say(C, READ + LAG_MS)
-    assert case.free(READ + LAG_MS + 1)
+    case.say(A, READ + OLD_MS)
+    case.say(C, READ + OLD_MS)
+    assert case.free(READ + OLD_MS + 1)
