@@ -216,7 +216,9 @@ def _rank(universe: Universe, master: Host) -> str:
 
 def _rest(universe: Universe, _master: Host) -> str:
     under_way = universe.cloud.next_due() is not None or any(universe.sky.on_its_way.values())
-    return "a move is under way" if under_way else ""
+    if under_way:
+        return "a move is under way"
+    return "a fence is under way" if universe.sky.fences_on_their_way else ""
 
 
 def _account(universe: Universe, outcome: Outcome) -> None:

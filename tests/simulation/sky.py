@@ -65,6 +65,7 @@ class Sky:
         self.read_failures = 0  # per cent
         self.stale_ms: dict[str, int] = {}  # by caller: how old an answer may be at most
         self._seen: tuple[NetworkOfCloud | None, tuple[Sighting, ...]] = (None, ())
+        self.fences_on_their_way = 0
         self.on_its_way: Counter[tuple[str, str]] = Counter()  # (caller, address): late requests that will arrive
 
     def latency_ms(self) -> int:
@@ -124,6 +125,7 @@ class Sky:
     def fence(self, process: Process, fence: Fence) -> None:
         """Stop the instance behind an ENI and wait until the cloud says that it is off; the end is posted."""
         total_ms = self.latency_ms()
+        self.fences_on_their_way += 1
         self._universe.at(self._universe.now + total_ms // 2, self._fence_arrives, process, fence, total_ms)
 
     def _fence_arrives(self, process: Process, fence: Fence, total_ms: int) -> None:
@@ -142,6 +144,7 @@ class Sky:
         self._fenced(process, fence, FenceResult(stopped=True), back_ms)
 
     def _fenced(self, process: Process, fence: Fence, result: FenceResult, wait_ms: int) -> None:
+        self.fences_on_their_way -= 1
         ended = ev.FenceFinished(fence.group, fence.fence_id, result)
         self._universe.at(self._universe.now + wait_ms, process.when_running, partial(process.post, ended))
 

@@ -41,6 +41,9 @@ class SilenceIsTheirs(Invariant):
         heard_at = 0 if heard is None else heard.at
         if heard is not None and heard.sure is not None and not heard.sure.groups[0].state.serves:
             return  # it had stepped down, or come back without being master: its silence is not the reason
+        host = self.universe.hosts.get(str(master))
+        if heard is not None and not heard.confirmed and host is not None and host.process is None:
+            return  # what was heard was a recording, and its daemon is away
         awake_since = self._resumed.get(process.boot, 0)
         silent_ms = process.clock - max(heard_at, awake_since)
         if silent_ms < self.universe.options.timing.dead_interval_ms:
