@@ -53,7 +53,7 @@ class StrictApart(Invariant):
                 continue
             if said.successor != process.name:
                 continue
-            if host.guest:
+            if host.guest - host.late:
                 self.broken(f"{process.name} claims what {name} hands over and still carries: {sorted(host.guest)}")
             if host.hook_until > self.universe.now:
                 self.broken(f"{process.name} claims what {name} hands over, whose hook has not ended")
