@@ -82,6 +82,7 @@ class Peer:
         self._said_after: dict[GroupName, Instant] = {}
         self._refused_since: Instant | None = None
         self._refused_last: Instant = 0
+        self._sure_at: Instant = 0  # when what is confirmed was last heard
         self._liveness = Liveness.NEVER
         self._judged_at: Instant = 0
         self._holds_until: Instant = UNKNOWN_SINCE
@@ -107,9 +108,9 @@ class Peer:
         if self.hear_again(advert, now, confirmed=confirmed, said_after=said_after):
             return False
         self._note(advert, now, confirmed=confirmed, said_after=said_after)
-        if self.confirmed and not confirmed and not self._says(Leaving.STOPPING):
+        if self.confirmed and not confirmed and not self._over(now):
             self.unsure_since = now if self.unsure_since is None else self.unsure_since
-            return False  # but after a goodbye nothing that is confirmed is left to go by
+            return False
         self._last_told = advert
         # With many groups an advert is told in parts, so each part updates only the groups that it names.
         head = replace(advert, groups=())
@@ -133,7 +134,7 @@ class Peer:
         self._refused_since = None
         self._holds_until = UNKNOWN_SINCE
         if confirmed:
-            self.unsure_since = None
+            self.unsure_since, self._sure_at = None, now
         if confirmed and said_after is not None:
             self._said_after.update((group.group, said_after) for group in advert.groups)
 
@@ -193,6 +194,10 @@ class Peer:
         if self._says(Leaving.RESTARTING):
             return True
         return self._refused_since is not None and now - self._refused_last <= self._refusal_fresh_ms
+
+    def _over(self, now: Instant) -> bool:
+        """Whether the daemon that was confirmed has said goodbye or is silent: what else speaks is all there is."""
+        return self._says(Leaving.STOPPING) or now - self._sure_at >= self._timing.dead_interval_ms
 
     def _says(self, leaving: Leaving) -> bool:
         """Whether the peer itself, and not perhaps a recording of it, says that it leaves in this way."""

@@ -41,6 +41,8 @@ class UnconfirmedWord(Invariant):
         due = [*HARMLESS]  # and what follows from the last confirmed word, of which this is a sign of life
         if said is not None and not said.serves:
             due += [Reason.MASTER_FAULT, Reason.MASTER_ABSENT, Reason.PREEMPTED]
+        if not any(self.universe.holder.values()):
+            due += [Reason.MASTER_ABSENT]  # from nobody
         changes = [each for each in effects if isinstance(each, fx.RoleChanged) and each.reason not in due]
         dropped = [each for each in effects if isinstance(each, fx.StopAnswering)]
         read = any(isinstance(each, fx.RoleChanged) and each.reason is Reason.HEARD_MASTER for each in effects)

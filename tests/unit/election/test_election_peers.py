@@ -180,6 +180,17 @@ def test_another_daemon_that_may_speak_makes_a_peers_word_unsure_until_it_is_con
     assert peer.sure
 
 
+def test_and_all_there_is_to_go_by_once_what_was_confirmed_is_silent() -> None:
+    peer = heard()
+    for after in (0, 100, 200, 300, 399):
+        assert not peer.hear(advert(State.MASTER), NOW + after, confirmed=False)
+    assert peer.hear(advert(State.MASTER), NOW + 400, confirmed=False)
+    group = peer.group(GROUP)
+    assert group is not None
+    assert group.state is State.MASTER
+    assert not peer.confirmed
+
+
 def test_confirmation_is_news() -> None:
     peer = heard(confirmed=False)
     assert peer.hear(advert(), NOW + 1, confirmed=True)
