@@ -10,6 +10,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hafailover.config import duration
 from hafailover.control import client, protocol, report
 from hafailover.errors import HafailoverError, UnreachableError
 
@@ -27,6 +28,8 @@ ANSWER_MARGIN_S = 10.0
 MIN_TIMEOUT_S = 0.1
 MAX_TIMEOUT_S = 3600
 MAX_LIMIT = 1000
+MIN_PAUSE_MS = 1_000
+MAX_PAUSE_MS = 30 * 24 * 3_600_000
 UNREACHABLE = "unreachable"
 
 _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
@@ -98,6 +101,31 @@ def run_undrain(args: Namespace) -> int:
     return _run(args, {"command": "undrain"}, CHANGE_TIMEOUT_S, report.drained)
 
 
+def add_pause_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `hafailover pause`."""
+    add_resume_arguments(parser)
+    parser.add_argument(
+        "--for", dest="for_s", type=_pause_s, metavar="DURATION", help='such as "30m" (default: until `resume`)'
+    )
+
+
+def run_pause(args: Namespace) -> int:
+    """Have nothing move by itself, on any node that hears of it; return the exit code."""
+    message = {"command": "pause", "group": args.group, "for_s": args.for_s}
+    return _run(args, message, CHANGE_TIMEOUT_S, report.paused)
+
+
+def add_resume_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `hafailover resume`."""
+    parser.add_argument("group", nargs="?", metavar="GROUP", help="only this group (default: all)")
+    add_common_arguments(parser)
+
+
+def run_resume(args: Namespace) -> int:
+    """End this node's pause; return the exit code."""
+    return _run(args, {"command": "resume", "group": args.group}, CHANGE_TIMEOUT_S, report.paused)
+
+
 def add_history_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `hafailover history`."""
     parser.add_argument("group", nargs="?", metavar="GROUP", help="only the failovers of this group")
@@ -111,6 +139,16 @@ def run_history(args: Namespace) -> int:
     """Print the failovers in which this node took over; return the exit code."""
     message = {"command": "history", "group": args.group, "limit": args.limit}
     return _run(args, message, STATUS_TIMEOUT_S, report.history)
+
+
+def _pause_s(text: str) -> float:
+    try:
+        value_ms = duration.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} {error}") from None
+    if not MIN_PAUSE_MS <= value_ms <= MAX_PAUSE_MS:
+        raise ArgumentTypeError(f"{text!r} is not a duration from 1s to 720h")
+    return value_ms / 1000
 
 
 def _limit(text: str) -> int:

@@ -55,6 +55,24 @@ def drained(reply: Part) -> str:
     return "this node takes part again\n"
 
 
+def paused(reply: Part) -> str:
+    """Return the text for the answer to `pause` and `resume`, with a line feed at its end."""
+    lines = []
+    for group in reply.get("groups") or ():
+        name = clean(group.get("name"))
+        if group.get("paused"):
+            where = ", ".join(clean(node) for node in group.get("paused_by") or ())
+            lines.append(f"{name}: nothing moves by itself, {_pause_end(group)}; paused on {where}")
+        else:
+            lines.append(f"{name}: not paused")
+    return "\n".join(lines) + "\n"
+
+
+def _pause_end(group: Part) -> str:
+    left = group.get("pause_left_s")
+    return "until `hafailover resume`" if left is None else f"for {duration(left)} more"
+
+
 def history(reply: Part) -> str:
     """Return the text for the answer to `history`, with a line feed at its end."""
     heads = ("AT", "GROUP", "FROM", "TO", "TERM", "WHY", "PHASES")
@@ -108,7 +126,7 @@ def _group_row(group: Part) -> tuple[str, ...]:
     priority, effective = group.get("priority"), group.get("effective_priority")
     hold_down = group.get("hold_down_s")
     notes = [
-        "PAUSED" if group.get("paused") else "",
+        _pause_note(group),
         f"hold-down {duration(hold_down)}" if hold_down else "",
     ]
     return (
@@ -120,6 +138,13 @@ def _group_row(group: Part) -> tuple[str, ...]:
         clean(group.get("since")),
         " ".join(note for note in notes if note),
     )
+
+
+def _pause_note(group: Part) -> str:
+    if not group.get("paused"):
+        return ""
+    left = group.get("pause_left_s")
+    return "PAUSED" if left is None else f"PAUSED for {duration(left)} more"
 
 
 def _details(group: Part, paint: Callable[[str], str]) -> Iterator[tuple[str, str]]:

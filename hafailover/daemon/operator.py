@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from hafailover.control.protocol import refusal
-from hafailover.election.events import DrainAsked, FailoverAsked
+from hafailover.election.events import DrainAsked, FailoverAsked, PauseAsked, ResumeAsked
 from hafailover.election.reasons import Reason
 from hafailover.election.values import GroupName, NodeName, State
 from hafailover.errors import ControlError
@@ -62,6 +62,8 @@ class Operator:
                 return await self._failover(request)
             case "drain" | "undrain":
                 return await self._drain(drained=request.command == "drain")
+            case "pause" | "resume":
+                return await self._pause(request)
         raise ControlError(f"{request.command}: not in this version")
 
     async def _ask(self, event: Callable[[int], Event]) -> Reason:
@@ -85,6 +87,16 @@ class Operator:
     async def _drain(self, *, drained: bool) -> Json:
         await self._ask(lambda serial: DrainAsked(serial, drained))
         return {"drained": drained}
+
+    async def _pause(self, request: Request) -> Json:
+        group = None if request.group is None else GroupName(request.group)
+        if request.command == "pause":
+            await self._ask(lambda serial: PauseAsked(serial, group, request.for_ms))
+        else:
+            await self._ask(lambda serial: ResumeAsked(serial, group))
+        keys = ("name", "paused", "pause_left_s", "paused_by")
+        groups = [each for each in self._status()["groups"] if group in (None, each["name"])]
+        return {"groups": [{key: each[key] for key in keys} for each in groups]}
 
     async def _failover(self, request: Request) -> Json:
         group = GroupName(request.group or "")

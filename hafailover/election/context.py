@@ -71,6 +71,11 @@ class Context:
         self._memories[group] = replace(self.memory_of(group), term=term, moving=moving, held=held)
         return self.persist()
 
+    def remember_pause(self, group: GroupName, *, paused: bool, until: Instant | None) -> Persist:
+        """Note a pause or its end; return the effect that puts it on disk."""
+        self._memories[group] = replace(self.memory_of(group), paused=paused, paused_until=until)
+        return self.persist()
+
     def persist(self) -> Persist:
         """Return the effect that puts all that is to be remembered on disk."""
         return Persist(Memory(self.drained, tuple(self._memories[name] for name in sorted(self._memories))))

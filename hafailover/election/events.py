@@ -159,6 +159,23 @@ class DrainAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseAsked:
+    """The operator wants no automatic move of a group (None: of all groups), for `for_ms` or (None) until told."""
+
+    request_id: int
+    group: GroupName | None
+    for_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAsked:
+    """The operator ends this node's pause of a group, None for all groups."""
+
+    request_id: int
+    group: GroupName | None
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     """The daemon is to end: for good (hand over first), or to come back at once (leave all as it is)."""
 
@@ -182,5 +199,7 @@ Event = (
     | LoopLagged
     | FailoverAsked
     | DrainAsked
+    | PauseAsked
+    | ResumeAsked
     | StopAsked
 )

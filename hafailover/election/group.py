@@ -36,6 +36,7 @@ from hafailover.election.events import (
 )
 from hafailover.election.holddown import HoldDown
 from hafailover.election.ledger import Ledger
+from hafailover.election.pausing import Pause
 from hafailover.election.peers import Liveness
 from hafailover.election.ranking import Candidate
 from hafailover.election.reasons import Reason
@@ -111,7 +112,7 @@ class Group:
         self.hold_down = HoldDown(policy.hold_down_ms, now)
         self.takeovers = Takeovers(self.name, context)
         self._outdated_before: Instant = now
-        self.paused = False
+        self.pause = Pause(self.name, context, context.memory_of(self.name))
         self.doubted_at: Instant | None = None
         self.preempt_since: Instant | None = None
         self.release_not_before: Instant = now
@@ -183,7 +184,19 @@ class Group:
                 break
         self._forget_marks(now)
 
+    def remember_pause(self) -> None:
+        """Have this node's own pause, or its end, put on disk."""
+        self.emit(self.context.remember_pause(self.name, paused=self.pause.on, until=self.pause.until))
+
+    def paused(self, now: Instant) -> bool:
+        """Return whether no automatic moves are wanted, by this node's operator or another's."""
+        return bool(self.pause.by(now))
+
     def _forget_stale(self, now: Instant) -> None:
+        if self.pause.over(now):
+            self.pause.end()
+            self.remember_pause()
+        self.wait_until(self.pause.next_change(now), now)
         if self.guest.error and not self.wait_until(self.guest.retry_at, now):
             self.guest.probe()
         if self.wish is not None and not self.wait_until(self.wish_until, now):
@@ -333,6 +346,7 @@ class Group:
             successor=self.release.successor if self.release is not None and self.release.quiet else None,
             wish=self.wish,
             moving=self.claim is not None or self.ledger.open_until(self.context.now) is not None,
+            paused_min=self.pause.minutes(self.context.now),
         )
 
     @property

@@ -18,8 +18,10 @@ from hafailover.election.events import (
     FailoverAsked,
     HoldersRead,
     LoopLagged,
+    PauseAsked,
     PeerRefused,
     ReadFailed,
+    ResumeAsked,
     StopAsked,
     TimerExpired,
 )
@@ -70,7 +72,7 @@ class Node:
         }
         for group in self.groups.values():
             remembered = self.context.memory_of(group.name)
-            group.term, group.paused = remembered.term, remembered.paused
+            group.term = remembered.term
             if remembered.moving or memory.lost:
                 group.ledger.inherit(group.policy.resources, now)
             if remembered.held or memory.lost:
@@ -152,6 +154,24 @@ class Node:
                 return self._absorb_for_group(event, now, effects)
         return None
 
+    def _absorb_pause(
+        self, event: PauseAsked | ResumeAsked, now: Instant, effects: list[Effect]
+    ) -> tuple[Group, ...]:
+        """Pause or resume one group or all; on disk before it is answered."""
+        asked = [group for group in self.groups.values() if event.group in (None, group.name)]
+        for group in asked:
+            if isinstance(event, PauseAsked):
+                group.pause.begin(event.for_ms, now)
+            else:
+                group.pause.end()
+                group.pause.forget_silent(now)
+            self.context.remember_pause(group.name, paused=group.pause.on, until=group.pause.until)
+        if asked:
+            effects.append(self.context.persist())
+        reason = Reason.ACCEPTED if asked else Reason.UNKNOWN_GROUP
+        effects.append(Answer(event.request_id, accepted=bool(asked), reason=reason))
+        return tuple(asked)
+
     def _sweep(self, now: Instant) -> bool:
         """Return whether any peer's liveness has changed; watch ownership where a mover fell silent."""
         changes = self.context.peers.sweep(now)
@@ -167,6 +187,8 @@ class Node:
         return None if news else ()
 
     def _absorb_for_group(self, event: Event, now: Instant, effects: list[Effect]) -> tuple[Group, ...]:
+        if isinstance(event, PauseAsked | ResumeAsked):
+            return self._absorb_pause(event, now, effects)
         name = getattr(event, "group", None)
         group = self.groups.get(name) if name is not None else None
         if group is not None:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from hafailover.election.pausing import ENDLESS_MIN, MINUTE_MS
 from hafailover.election.values import (
     Advert,
     GroupAdvert,
@@ -80,6 +81,7 @@ class Peer:
         self._last_told: Advert | None = None
         self._groups: dict[GroupName, GroupAdvert] = {}
         self._said_after: dict[GroupName, Instant] = {}
+        self.pauses: dict[GroupName, Instant | None] = {}  # until when, None for no end; see `pausing`
         self._refused_since: Instant | None = None
         self._refused_last: Instant = 0
         self._liveness = Liveness.NEVER
@@ -117,6 +119,8 @@ class Peer:
         changed = bool(news) or head != self.advert or confirmed != self.confirmed
         self.advert, self.confirmed = head, confirmed
         self._groups.update((group.group, group) for group in news)
+        if confirmed:
+            self._note_pauses(advert.groups, now)
         return changed
 
     def hear_again(self, advert: Advert, now: Instant, *, confirmed: bool, said_after: Instant | None) -> bool:
@@ -136,6 +140,19 @@ class Peer:
             self.unsure_since = None
         if confirmed and said_after is not None:
             self._said_after.update((group.group, said_after) for group in advert.groups)
+
+    def _note_pauses(self, groups: Iterable[GroupAdvert], now: Instant) -> None:
+        for group in groups:
+            if group.paused_min == 0:
+                self.pauses.pop(group.group, None)
+            else:
+                endless = group.paused_min == ENDLESS_MIN
+                self.pauses[group.group] = None if endless else now + group.paused_min * MINUTE_MS
+
+    def has_paused(self, group: GroupName, now: Instant) -> bool:
+        """Return whether the peer, as it said last, wants no automatic moves of a group now."""
+        until = self.pauses.get(group, now)
+        return until is None or until > now
 
     def refuse(self, now: Instant) -> None:
         """Take in a refusal by the peer's kernel."""

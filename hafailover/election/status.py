@@ -38,7 +38,8 @@ class GroupStatus:
     priority: int
     effective_priority: int
     eligible: bool
-    paused: bool
+    paused_by: tuple[NodeName, ...]
+    pause_left_ms: int | None  # None: until told otherwise; 0: not paused
     hold_down_ms: int
     resources: tuple[ResourceStatus, ...]
     checks: tuple[tuple[str, int, CheckState], ...]
@@ -109,7 +110,8 @@ def _group(group: Group, now: Instant) -> GroupStatus:
         priority=group.context.me.priority,
         effective_priority=group.priority,
         eligible=group.advert().eligible,
-        paused=group.paused,
+        paused_by=group.pause.by(now),
+        pause_left_ms=group.pause.left_ms(now),
         hold_down_ms=max(0, group.hold_down.until - now),
         resources=tuple(_resource(group, resource) for resource in group.policy.resources),
         checks=tuple((name, weight, group.tracking.states[name]) for name, weight in group.policy.checks),

@@ -54,6 +54,9 @@ class Daemon:
             return {"ok": True, "failovers": [{"group": "vip", "term": 7}]}
         if request["command"] in ("drain", "undrain"):
             return {"ok": True, "drained": request["command"] == "drain"}
+        if request["command"] in ("pause", "resume"):
+            left = {"pause_left_s": request.get("for_s"), "paused_by": ["web-a", "web-b"]}
+            return {"ok": True, "groups": [{"name": "vip", "paused": request["command"] == "pause", **left}]}
         if request["to"] == "web-x":
             return {"ok": False, "error": "there is no such node", "reason": "unknown_node"}
         return {"ok": True, "group": "vip", "master": "web-b"} if request["wait"] else {"ok": True, "group": "vip"}
@@ -161,6 +164,35 @@ def test_a_node_can_be_drained_and_brought_back(daemon: Daemon, capsys: pytest.C
     first, second = capsys.readouterr().out.splitlines()
     assert "stays out" in first
     assert "takes part again" in second
+
+
+def test_a_group_or_all_can_be_paused_and_resumed(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(daemon.path)
+    assert run("pause", "--socket", path) == run("pause", "vip", "--for", "30m", "--socket", path) == 0
+    assert run("resume", "vip", "--socket", path) == 0
+
+    assert daemon.asked == [
+        {"command": "pause", "group": None, "for_s": None},
+        {"command": "pause", "group": "vip", "for_s": 1800.0},
+        {"command": "resume", "group": "vip"},
+    ]
+    assert capsys.readouterr().out.splitlines() == [
+        "vip: nothing moves by itself, until `hafailover resume`; paused on web-a, web-b",
+        "vip: nothing moves by itself, for 30 min 0 s more; paused on web-a, web-b",
+        "vip: not paused",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("soon", "is not a duration"), ("999ms", "is not a duration from 1s to 720h"), ("721h", "720h")],
+)
+def test_a_pause_out_of_range_is_a_usage_error(value: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("pause", f"--for={value}")
+
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_history_asks_for_a_group_and_a_number(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:

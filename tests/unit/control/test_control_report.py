@@ -92,6 +92,12 @@ AT                        GROUP  FROM   TO     TERM  WHY     PHASES
 """
 
 
+def test_a_pause_with_an_end_says_what_is_left() -> None:
+    status = copy.deepcopy(STATUS)
+    status["groups"][0]["pause_left_s"] = 90.0
+    assert "PAUSED for 1 min 30 s more" in render(status)
+
+
 def test_the_status_is_readable() -> None:
     assert render(STATUS) == TEXT
 

@@ -10,7 +10,7 @@ from hafailover.control.protocol import parse_request
 from hafailover.daemon import operator
 from hafailover.daemon.operator import Operator
 from hafailover.election.effects import Answer, FailoverFinished
-from hafailover.election.events import DrainAsked, Event, FailoverAsked
+from hafailover.election.events import DrainAsked, Event, FailoverAsked, PauseAsked, ResumeAsked
 from hafailover.election.reasons import Reason
 from hafailover.election.values import GroupName, NodeName
 from hafailover.errors import ControlError
@@ -34,6 +34,9 @@ class Desk:
             "master": "web-a",
             "term": 1,
             "why_label": "held",
+            "paused": True,
+            "pause_left_s": 1800.0,
+            "paused_by": ["web-a"],
         }
     )
     asked: list[Event] = field(default_factory=list)
@@ -107,6 +110,30 @@ async def test_a_drain_and_its_end_are_passed_to_the_core(command: str, drained:
     assert await desk.asks() == DrainAsked(1, drained)
     desk.answer(1)
     assert await task == {"drained": drained}
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        (b'{"command": "pause", "group": "vip", "for_s": 1800}', PauseAsked(1, VIP, 1_800_000)),
+        (b'{"command": "pause", "group": "vip"}', PauseAsked(1, VIP, None)),
+        (b'{"command": "resume", "group": "vip"}', ResumeAsked(1, VIP)),
+    ],
+)
+async def test_a_pause_is_passed_to_the_core_and_told_as_it_then_is(line: bytes, event: Event) -> None:
+    desk = Desk()
+    task = desk.begin(line)
+    assert await desk.asks() == event
+    desk.answer(1)
+    told = {"name": "vip", "paused": True, "pause_left_s": 1800.0, "paused_by": ["web-a"]}
+    assert await task == {"groups": [told]}
+
+
+async def test_a_pause_of_an_unknown_group_is_refused() -> None:
+    desk = Desk()
+    task = desk.begin(b'{"command": "pause", "group": "nope"}')
+    desk.answer((await desk.asks()).request_id, Reason.UNKNOWN_GROUP)
+    assert (await task)["reason"] == "unknown_group"
 
 
 async def test_each_of_two_requests_at_once_gets_its_own_answer() -> None:
