@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import time
 from argparse import ArgumentTypeError
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hafailover.config import duration
-from hafailover.control import client, protocol, report
+from hafailover.control import client, protocol, report, watch
 from hafailover.errors import HafailoverError, UnreachableError
 
 if TYPE_CHECKING:
@@ -32,8 +34,6 @@ MIN_PAUSE_MS = 1_000
 MAX_PAUSE_MS = 30 * 24 * 3_600_000
 UNREACHABLE = "unreachable"
 
-_CLEAR = "\x1b[H\x1b[2J\x1b[3J"
-
 
 def add_common_arguments(parser: ArgumentParser) -> None:
     """Add what every command that talks to the daemon takes."""
@@ -53,21 +53,22 @@ def run_status(args: Namespace) -> int:
     """Print who is master and why; return the exit code."""
     if not args.watch:
         return _run(args, {"command": "status"}, STATUS_TIMEOUT_S, _show_status)
-    try:
+    screen = watch.Screen(as_json=args.json, show=_show_status)
+    with contextlib.suppress(KeyboardInterrupt):
         while True:
-            if sys.stdout.isatty() and not args.json:
-                sys.stdout.write(_CLEAR)
-            _run(args, {"command": "status"}, STATUS_TIMEOUT_S, _show_status)
+            code, reply = _ask(args, {"command": "status"}, STATUS_TIMEOUT_S)
+            _emit(screen.draw(reply, reachable=code == 0))
             time.sleep(WATCH_INTERVAL_S)
-    except KeyboardInterrupt:
-        return 0
+    return 0
 
 
 def add_failover_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `hafailover failover`."""
     parser.add_argument("group", metavar="GROUP", help="the group to hand over")
     parser.add_argument("--to", metavar="NODE", help="the new master (default: the best candidate)")
-    parser.add_argument("--wait", action="store_true", help="return when the new master is in place")
+    parser.add_argument(
+        "--wait", action="store_true", help="show each step; return when the new master is in place"
+    )
     parser.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="longest wait (%(default)g)"
     )
@@ -81,6 +82,7 @@ def run_failover(args: Namespace) -> int:
         "group": args.group,
         "to": args.to,
         "wait": args.wait,
+        "progress": args.wait,
         "timeout_s": args.timeout,
     }
     return _run(args, message, args.timeout + ANSWER_MARGIN_S, report.handed_over)
@@ -169,13 +171,7 @@ def _seconds(text: str) -> float:
 
 def _run(args: Namespace, message: Mapping[str, object], timeout_s: float, show: Callable[[Reply], str]) -> int:
     """Send one request, print what came of it and return the exit code; with --json always as one line."""
-    code = 0
-    try:
-        reply = client.request(args.socket, message, timeout_s)
-    except HafailoverError as error:
-        code = error.exit_code
-        label = UNREACHABLE if isinstance(error, UnreachableError) else protocol.FAILED
-        reply = protocol.refusal(label, str(error))
+    code, reply = _ask(args, message, timeout_s)
     if args.json:
         _emit(json.dumps(reply) + "\n")
     elif reply["ok"]:
@@ -183,6 +179,20 @@ def _run(args: Namespace, message: Mapping[str, object], timeout_s: float, show:
     else:
         sys.stderr.write(f"hafailover: {report.clean(reply.get('error'))}\n")
     return code or (0 if reply["ok"] else 1)
+
+
+def _ask(args: Namespace, message: Mapping[str, object], timeout_s: float) -> tuple[int, Reply]:
+    """Return the reply and 0, or the exit code of what kept it away with a refusal that says so."""
+    try:
+        reply = client.request(args.socket, message, timeout_s, partial(_show_step, as_json=args.json))
+    except HafailoverError as error:
+        label = UNREACHABLE if isinstance(error, UnreachableError) else protocol.FAILED
+        return error.exit_code, protocol.refusal(label, str(error))
+    return 0, reply
+
+
+def _show_step(step: Reply, *, as_json: bool) -> None:
+    _emit(json.dumps(step) + "\n" if as_json else report.step(step))
 
 
 def _emit(text: str) -> None:

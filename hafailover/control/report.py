@@ -48,11 +48,17 @@ def handed_over(reply: Part) -> str:
     return f"{clean(reply['master'])} is master{': ' if phases else ''}{phases}\n"
 
 
+def step(step: Part) -> str:
+    """Return the text for a step on the way to an answer, with a line feed at its end."""
+    return f"{clean(step.get('after_s')):>7} s  {clean(step.get('text'))}\n"
+
+
 def drained(reply: Part) -> str:
     """Return the text for the answer to `drain` and `undrain`, with a line feed at its end."""
-    if reply.get("drained"):
-        return "this node gives everything up and stays out, until `hafailover undrain`\n"
-    return "this node takes part again\n"
+    if not reply.get("drained"):
+        return "this node takes part again\n"
+    groups = [f"{clean(group.get('name'))} {clean(group.get('fate'))}" for group in reply.get("groups") or ()]
+    return "\n".join(("this node gives everything up and stays out, until `hafailover undrain`", *groups)) + "\n"
 
 
 def paused(reply: Part) -> str:
@@ -151,6 +157,8 @@ def _details(group: Part, paint: Callable[[str], str]) -> Iterator[tuple[str, st
     """Yield what stands below a group's row, as pairs of a word and a text."""
     if group.get("why"):
         yield "why", clean(group["why"])
+    for node in group.get("nodes") or ():
+        yield "node", f"{clean(node.get('node'))} {paint(clean(node.get('state')))}: {clean(node.get('why'))}"
     for address in group.get("addresses") or ():
         eni = f" ({clean(address['eni'])})" if address.get("eni") else ""
         guest = ", in the guest" if address.get("configured") else ""

@@ -1,9 +1,9 @@
 """The pause of one group: no automatic moves, by the word of this node's operator or of another node's.
 
 A pause is told in the adverts with what is left of it, and holds every node that hears of it: whoever is master
-when it begins stays that, until it hands over or fails. A peer's word outlives the peer, for it may have been paused
-for just that; what it said last ends with the time that it gave, or when the operator resumes here. Only a confirmed
-word counts, since a recording could keep an address down for ever.
+when it begins stays that, until it hands over or fails. A peer's word outlives the peer, for it may have been
+paused for just that; what it said last ends with the time that it gave, or when the operator resumes here. Only a
+confirmed word counts: a recording could keep an address down for ever.
 """
 
 from __future__ import annotations

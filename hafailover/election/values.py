@@ -236,8 +236,8 @@ class Policy:
 class GroupMemory:
     """What a group remembers across a restart of the daemon.
 
-    `paused_until` None where the pause lasts until told otherwise. `moving` while moves of its resources may be sent;
-    `held` from then until the return rule no longer holds this node back, which it does not in a pair.
+    `paused_until` None where the pause lasts until told otherwise. `moving` while moves of its resources may be
+    sent; `held` from then until the return rule no longer holds this node back, which it does not in a pair.
     """
 
     group: GroupName

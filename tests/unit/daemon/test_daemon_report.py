@@ -45,6 +45,8 @@ GROUP_: dict[str, Any] = {
     "priority": int,
     "effective_priority": int,
     "paused": bool,
+    "successor": type(None),
+    "nodes": list,
     "paused_by": list,
     "pause_left_s": float,
     "hold_down_s": NUMBER,
