@@ -8,7 +8,6 @@ import os
 import sys
 import time
 from argparse import ArgumentTypeError
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +81,7 @@ def run_failover(args: Namespace) -> int:
         "group": args.group,
         "to": args.to,
         "wait": args.wait,
-        "progress": args.wait,
+        "progress": args.wait and not args.json,  # a script gets one object, as ever
         "timeout_s": args.timeout,
     }
     return _run(args, message, args.timeout + ANSWER_MARGIN_S, report.handed_over)
@@ -184,15 +183,15 @@ def _run(args: Namespace, message: Mapping[str, object], timeout_s: float, show:
 def _ask(args: Namespace, message: Mapping[str, object], timeout_s: float) -> tuple[int, Reply]:
     """Return the reply and 0, or the exit code of what kept it away with a refusal that says so."""
     try:
-        reply = client.request(args.socket, message, timeout_s, partial(_show_step, as_json=args.json))
+        reply = client.request(args.socket, message, timeout_s, _show_step)
     except HafailoverError as error:
         label = UNREACHABLE if isinstance(error, UnreachableError) else protocol.FAILED
         return error.exit_code, protocol.refusal(label, str(error))
     return 0, reply
 
 
-def _show_step(step: Reply, *, as_json: bool) -> None:
-    _emit(json.dumps(step) + "\n" if as_json else report.step(step))
+def _show_step(step: Reply) -> None:
+    _emit(report.step(step))
 
 
 def _emit(text: str) -> None:
