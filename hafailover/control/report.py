@@ -81,16 +81,37 @@ def _pause_end(group: Part) -> str:
 
 def history(reply: Part) -> str:
     """Return the text for the answer to `history`, with a line feed at its end."""
-    heads = ("AT", "GROUP", "FROM", "TO", "TERM", "WHY", "PHASES")
-    rows = [
-        (
-            *(clean(record.get(key)) for key in ("at", "group", "from", "to", "term")),
-            clean(record.get("why") or record.get("reason")),
-            _phases(record.get("phases_s") or {}),
-        )
-        for record in reply.get("failovers") or ()
-    ]
-    return "\n".join(_table(heads, rows, _plain)) + "\n" if rows else "no failover since the daemon has started\n"
+    records = reply.get("failovers") or ()
+    heads = ("AT", "GROUP", "RESULT", "FROM", "TO", "TERM", "DECIDED BY")
+    keys = ("at", "group", "result", "from", "to", "term", "decided_by")
+    rows = [tuple(clean(record.get(key)) for key in keys) for record in records]
+    if not rows:
+        return "no failover yet\n"
+    table = _table(heads, rows, _plain)
+    lines: list[str] = table[:1]
+    for record, row in zip(records, table[1:], strict=True):
+        lines += [row, *(f"    {key:<9}{text}" for key, text in _record(record) if text)]
+    return "\n".join(lines) + "\n"
+
+
+def _record(record: Part) -> Iterator[tuple[str, str]]:
+    """Yield what stands below a record's row, as pairs of a word and a text."""
+    if record.get("why"):
+        yield "why", clean(record["why"])
+    if record.get("ended_why"):
+        yield "ended", clean(record["ended_why"])
+    yield "evidence", ", ".join(_evidence(record.get("evidence") or {}))
+    yield "phases", _phases(record.get("phases_s") or {})
+
+
+def _evidence(evidence: Part) -> Iterator[str]:
+    if evidence.get("silence_s") is not None:
+        said = f", {clean(evidence['said'])} by its last word" if evidence.get("said") else ""
+        yield f"heard {duration(evidence['silence_s'])} ago{said}"
+    for guard, verdict in (evidence.get("guards") or {}).items():
+        yield f"guard {clean(guard)} {'has not answered' if verdict is None else clean(verdict)}"
+    for check, state in (evidence.get("checks") or {}).items():
+        yield f"check {clean(check)} {clean(state)}"
 
 
 def _header(status: Part, paint: Callable[[str], str]) -> str:

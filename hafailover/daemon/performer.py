@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hafailover.daemon import clock, guards, statefile
+from hafailover.daemon import clock, guards, historyfile, statefile
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
@@ -259,17 +259,22 @@ class Performer:
             case fx.Refrained():
                 self._parts.metrics.refrained(effect.group, effect.reason)
                 log.warning("no_claim", group=effect.group, reason=effect.reason.label, why=effect.reason.value)
-            case fx.FailoverFinished():
+            case fx.FailoverFinished() | fx.ClaimFailed() | fx.HandoverEnded():
                 self._tell_failover(effect)
             case fx.RunHook():
                 self._run_hook(effect)
             case _:
                 pass  # Leave is the runner's
 
-    def _tell_failover(self, effect: fx.FailoverFinished) -> None:
+    def _tell_failover(self, effect: fx.FailoverFinished | fx.ClaimFailed | fx.HandoverEnded) -> None:
         record = self._parts.history.record(effect, clock.wall_ms())
-        self._parts.metrics.failover(effect.group, effect.reason, "done", record["phases_s"])
-        log.info("failover", **{key: value for key, value in record.items() if key != "at"})
+        if isinstance(effect, fx.FailoverFinished):
+            self._parts.metrics.failover(effect.group, effect.reason, "done", record["phases_s"])
+        level = log.info if record["result"] in ("done", "gave") else log.warning
+        level("failover", **{key: value for key, value in record.items() if key != "at"})
+        folder, records = self._config.state.directory, self._parts.history.records()
+        saving = asyncio.get_running_loop().run_in_executor(self._disk, historyfile.save, folder, records)
+        saving.add_done_callback(_history_saved)
 
     def _run_hook(self, effect: fx.RunHook) -> None:
         group, role = self._groups[effect.group], self._roles.get(effect.group)
@@ -308,3 +313,8 @@ class Performer:
             )
 
         return report
+
+
+def _history_saved(saving: asyncio.Future[None]) -> None:
+    if not saving.cancelled() and (error := saving.exception()) is not None:
+        log.warning("history_not_saved", error=str(error))

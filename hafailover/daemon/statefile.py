@@ -44,10 +44,10 @@ def load(directory: Path) -> tuple[Memory, str]:
     try:
         return decode(text, clock.wall_ms() - clock.now_ms()), ""
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        return Memory(lost=True), f"{path} is not a state file ({error}); {_set_aside(path)}"
+        return Memory(lost=True), f"{path} is not a state file ({error}); {set_aside(path)}"
 
 
-def _set_aside(path: Path) -> str:
+def set_aside(path: Path) -> str:
     """Keep the file for who wants to look into it; say what became of it."""
     aside = path.with_suffix(".unreadable")
     try:
@@ -59,14 +59,19 @@ def _set_aside(path: Path) -> str:
 
 def save(directory: Path, memory: Memory) -> None:
     """Put the memory on disk, where it is when this returns. Raises OSError, and then the old one still is."""
-    path, fresh = directory / FILE, directory / f"{FILE}.new"
+    write(directory / FILE, encode(memory, clock.wall_ms() - clock.now_ms()))
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replace a file whole: a power cut leaves the old or the new one. Raises OSError, and then the old one."""
+    fresh = path.with_name(f"{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(encode(memory, clock.wall_ms() - clock.now_ms()))
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

@@ -22,7 +22,7 @@ from hafailover.cloud.credentials import NoCredentials, credential_source
 from hafailover.cloud.metadata import Metadata
 from hafailover.config.identity import find_self, is_witness
 from hafailover.control.server import ControlServer
-from hafailover.daemon import clock, statefile, translate
+from hafailover.daemon import clock, historyfile, statefile, translate
 from hafailover.daemon.directory import Directory, eni_of
 from hafailover.daemon.gateway import Gateway
 from hafailover.daemon.observer import Observer
@@ -100,10 +100,14 @@ class Daemon:
         memory, complaint = statefile.load(self._config.state.directory)
         if complaint:
             log.error("state_unreadable", error=complaint)
+        failovers, complaint = historyfile.load(self._config.state.directory)
+        if complaint:
+            log.warning("history_unreadable", error=complaint)
         guest = await self._open_guest()
         credentials = self._credentials(me, metadata)
         self._spawn(credentials.run())
         observer = Observer(self._config, me, credentials, self._sink)
+        observer.history.restore(failovers)
         cloud = await self._open_cloud(metadata, credentials, observer)
         enis = await self._find_enis(cloud, me, instance_id)
         node = self._make_node(me, enis, memory)

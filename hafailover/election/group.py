@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import claiming, standby, tenure, wishes
 from hafailover.election.answering import Answering
-from hafailover.election.effects import Effect, RoleChanged, RunHook
+from hafailover.election.effects import Effect, HandoverEnded, RoleChanged, RunHook
 from hafailover.election.events import (
     AddressVanished,
     CheckChanged,
@@ -253,10 +253,16 @@ class Group:
             self.claim = None
         release, self.release = self.release, None
         self.emit(RoleChanged(self.name, old, state, reason, self.term))
+        if release is not None and release.successor is not None:
+            self._tell_given(release, release.successor, reason, now)
         hook, ran = HOOKS.get(state), release.hook if release is not None else None
         back = old is State.RELEASING and state is State.MASTER and ran is None
         if hook is not None and hook != ran and not back and not self.context.me.witness:
             self.emit(RunHook(self.name, hook))
+
+    def _tell_given(self, release: Release, successor: NodeName, ended: Reason, now: Instant) -> None:
+        me, spent_ms = self.context.me.name, now - release.began
+        self.emit(HandoverEnded(self.name, release.reason, ended, me, successor, self.term, spent_ms))
 
     def abandon(self, now: Instant) -> None:
         """Give up at the end of the daemon whatever this node still has of the group."""

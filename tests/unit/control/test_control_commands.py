@@ -267,7 +267,7 @@ def test_history_asks_for_a_group_and_a_number(daemon: Daemon, capsys: pytest.Ca
         {"command": "history", "group": "vip", "limit": 5},
     ]
     *_, table, as_json = capsys.readouterr().out.splitlines()
-    assert table.split()[1:5] == ["vip", "-", "-", "7"]
+    assert table.split()[1:6] == ["vip", "-", "-", "-", "7"]
     assert json.loads(as_json)["failovers"] == [{"group": "vip", "term": 7}]
 
 

@@ -72,7 +72,7 @@ class Desk:
 
 
 def finished(term: int) -> FailoverFinished:
-    phases = {"detect_ms": 0, "guard_ms": 0, "cloud_ms": 600, "guest_ms": 1, "verify_ms": 2}
+    phases: dict[str, Any] = {"detect_ms": 0, "guard_ms": 0, "cloud_ms": 600, "guest_ms": 1, "verify_ms": 2}
     return FailoverFinished(VIP, Reason.OPERATOR, A, B, term, **phases, moves=1)
 
 

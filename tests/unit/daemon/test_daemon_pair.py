@@ -90,10 +90,17 @@ async def test_a_pair_shows_itself_hands_over_and_stays_drained(emulator: Emulat
 async def stays_drained(daemon: Daemon, other: Daemon) -> None:
     assert (await daemon.ask("drain"))["ok"] is True
     await daemon.until("BACKUP", master=other.name)
+    assert (await daemon.ask("pause", for_s=3600))["groups"][0]["paused_by"] == [daemon.name]
+    history = (await daemon.ask("history"))["failovers"]
     daemon.signal(signal.SIGTERM)
     assert await daemon.ended() == 0
     await daemon.start()
-    await daemon.until("BACKUP", master=other.name, eligible=False)
+    seen = await daemon.until("BACKUP", master=other.name, eligible=False, paused_by=[daemon.name])
+    assert 3000 < seen["pause_left_s"] <= 3600
+    assert (await daemon.ask("history"))["failovers"] == history
+    assert (await other.until("MASTER", paused_by=[daemon.name]))["pause_left_s"] <= 3600
+    assert (await daemon.ask("resume"))["groups"][0]["paused_by"] == []
+    await other.until("MASTER", paused_by=[])
     refused = await other.ask("failover", group="vip")
     assert (refused["ok"], refused["reason"]) == (False, "no_candidate")
     assert (await daemon.ask("undrain"))["ok"] is True

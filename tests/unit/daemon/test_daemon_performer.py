@@ -5,13 +5,13 @@ import json
 import os
 import socket
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from hafailover.config import model
-from hafailover.daemon import performer, statefile
+from hafailover.daemon import historyfile, performer, statefile
 from hafailover.daemon.gateway import Gateway
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
@@ -394,10 +394,33 @@ async def test_a_claim_that_came_to_nothing_is_counted(stage: Stage, reason: Rea
     assert f'reason="{reason.label}",result="{result}"}} 1.0' in stage.metrics()
 
 
+async def test_how_failovers_ended_is_on_disk(make_stage: MakeStage, tmp_path: Path) -> None:
+    stage = make_stage()
+    me, other = NodeName("web-a"), NodeName("web-b")
+    ended = (
+        fx.ClaimFailed(GROUP, Reason.MASTER_DEAD, Reason.CLAIM_LOST, other, me, 4, 900, 1, fx.NO_EVIDENCE),
+        fx.HandoverEnded(GROUP, Reason.OPERATOR, Reason.HANDOVER_DONE, me, other, 5, 700),
+    )
+    for effect in ended:
+        stage.performer.perform(effect)
+    await until(lambda: len(historyfile.load(tmp_path)[0]) == 2)
+    records, complaint = historyfile.load(tmp_path)
+    assert (complaint, [record["result"] for record in records]) == ("", ["lost", "gave"])
+    assert records == list(reversed(stage.parts.history.records()))
+
+
+async def test_a_history_that_cannot_be_saved_is_said_so(make_stage: MakeStage, tmp_path: Path) -> None:
+    stage = make_stage(state=model.State(tmp_path / "missing"))
+    me, other = NodeName("web-a"), NodeName("web-b")
+    with capture_logs() as logs:
+        stage.performer.perform(fx.HandoverEnded(GROUP, Reason.OPERATOR, Reason.HANDOVER_FAILED, me, other, 5, 700))
+        await until(lambda: any(line["event"] == "history_not_saved" for line in logs))
+
+
 async def test_a_claim_that_succeeded_is_counted_when_it_is_finished(stage: Stage) -> None:
     stage.performer.perform(role(State.CLAIMING, State.MASTER, Reason.CLAIM_DONE))
     assert "hafailover_failovers_total{" not in stage.metrics()
-    times = {"detect_ms": 1000, "guard_ms": 5, "cloud_ms": 600, "guest_ms": 2, "verify_ms": 80}
+    times: dict[str, Any] = {"detect_ms": 1000, "guard_ms": 5, "cloud_ms": 600, "guest_ms": 2, "verify_ms": 80}
     target = NodeName("web-a")
     with capture_logs() as logs:
         stage.performer.perform(
