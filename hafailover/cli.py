@@ -38,6 +38,7 @@ COMMANDS = (
     Command("undrain", "hafailover.control.commands", "add_drain_arguments", "run_undrain", "take part again"),
     Command("pause", "hafailover.control.commands", "add_pause_arguments", "run_pause", "nothing moves by itself"),
     Command("resume", "hafailover.control.commands", "add_resume_arguments", "run_resume", "end this node's pause"),
+    Command("reload", "hafailover.control.commands", "add_reload_arguments", "run_reload", "read the file again"),
     Command("history", "hafailover.control.commands", "add_history_arguments", "run_history", "past failovers"),
     Command("keygen", "hafailover.config.commands", "add_keygen_arguments", "run_keygen", "write a heartbeat key"),
     Command("emulator", "hafailover.emulator.command", "add_arguments", "run", "an emulated cloud to play with"),

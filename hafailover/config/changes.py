@@ -1,7 +1,7 @@
 """What another version of the file changes, key by key, and whether a running daemon can take it in.
 
-What it cannot is what the daemon is built from: its sockets, its identity, what there is to move and with which calls.
-A restart takes that in, and costs neither a lost packet nor an API write.
+What it cannot is what the daemon is built from: its sockets, its identity, what there is to move and with which
+calls. A restart takes that in, and costs neither a lost packet nor an API write.
 """
 
 from __future__ import annotations

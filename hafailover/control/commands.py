@@ -127,6 +127,16 @@ def run_resume(args: Namespace) -> int:
     return _run(args, {"command": "resume", "group": args.group}, CHANGE_TIMEOUT_S, report.paused)
 
 
+def add_reload_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `hafailover reload`."""
+    add_common_arguments(parser)
+
+
+def run_reload(args: Namespace) -> int:
+    """Have the daemon read its file again; return the exit code."""
+    return _run(args, {"command": "reload"}, CHANGE_TIMEOUT_S, report.reloaded)
+
+
 def add_history_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `hafailover history`."""
     parser.add_argument("group", nargs="?", metavar="GROUP", help="only the failovers of this group")
@@ -176,7 +186,8 @@ def _run(args: Namespace, message: Mapping[str, object], timeout_s: float, show:
     elif reply["ok"]:
         _emit(show(reply))
     else:
-        sys.stderr.write(f"hafailover: {report.clean(reply.get('error'))}\n")
+        lines = str(reply.get("error") or "").split("\n")
+        sys.stderr.write("".join(f"hafailover: {report.clean(line)}\n" for line in lines))
     return code or (0 if reply["ok"] else 1)
 
 

@@ -61,6 +61,14 @@ def drained(reply: Part) -> str:
     return "\n".join(("this node gives everything up and stays out, until `hafailover undrain`", *groups)) + "\n"
 
 
+def reloaded(reply: Part) -> str:
+    """Return the text for the answer to `reload`, with a line feed at its end."""
+    changed = [clean(key) for key in reply.get("changed") or ()]
+    if not changed:
+        return "the file says what it said before\n"
+    return "\n".join(("in force:", *(f"    {key}" for key in changed))) + "\n"
+
+
 def paused(reply: Part) -> str:
     """Return the text for the answer to `pause` and `resume`, with a line feed at its end."""
     lines = []

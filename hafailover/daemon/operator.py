@@ -13,7 +13,7 @@ from hafailover.election.values import GroupName, NodeName, State
 from hafailover.errors import ControlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from hafailover.control.protocol import Request
     from hafailover.control.server import Tell
@@ -39,11 +39,13 @@ class Operator:
         waiting: dict[int, asyncio.Future[Answer]],
         status: Callable[[], Json],
         history: History,
+        reload: Callable[[], Awaitable[Json]],
     ) -> None:
         self._post = post
         self._waiting = waiting
         self._status = status
         self._history = history
+        self._reload = reload
         self._serial = 0
 
     async def handle(self, request: Request, tell: Tell) -> Mapping[str, Any]:
@@ -65,7 +67,9 @@ class Operator:
                 return await self._drain(drained=request.command == "drain")
             case "pause" | "resume":
                 return await self._pause(request)
-        raise ControlError(f"{request.command}: not in this version")
+            case "reload":
+                return await self._reload()
+        raise AssertionError(request.command)  # the protocol knows no other
 
     async def _ask(self, event: Callable[[int], Event]) -> Reason:
         """Put a question to the core. Raises RefusedError where it says no, ControlError where it says nothing."""

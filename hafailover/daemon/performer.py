@@ -50,7 +50,7 @@ class Performer:
         config: Config,
         parts: Parts,
         post: Callable[[Event], None],
-        spawn: Callable[[Coroutine[object, object, None]], None],
+        spawn: Callable[[Coroutine[object, object, None]], object],
     ) -> None:
         self._config = config
         self._parts = parts
@@ -63,6 +63,11 @@ class Performer:
         self._disk = ThreadPoolExecutor(1, "state")  # one save at a time: an older one must not end up on top
         self._link: Link | None = None
         self.answers: dict[int, asyncio.Future[fx.Answer]] = {}
+
+    def configure(self, config: Config) -> None:
+        """Take in another version of the file, with the same groups."""
+        self._config = config
+        self._groups = {group.name: group for group in config.groups}
 
     def perform(self, effect: Effect) -> Awaitable[None] | None:  # noqa: C901 - one case per kind of effect
         """Start an effect; a barrier returns what is to be awaited before the next one."""

@@ -1,8 +1,8 @@
 """Another version of the file, taken in by a running daemon: all of it or nothing.
 
-The file is read beside the loop. A bad one changes nothing and is reported with every error; so does one that asks for
-anything that needs a restart, which is named. What is left is applied between two turns of the core, in an order in
-which the only step that may refuse comes first.
+The file is read beside the loop. A bad one changes nothing and is reported with every error; nor does one that asks
+for anything that needs a restart, which is named. What is left is applied between two turns of the core, and the
+only step that may refuse comes first.
 """
 
 from __future__ import annotations

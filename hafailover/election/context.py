@@ -102,6 +102,19 @@ class Context:
         """Return whether a resource is with somebody who is no configured node."""
         return sighting.holder is not None and self.node_holding(sighting.resource, sighting.holder) is None
 
+    def reconfigure(self, members: Iterable[Member]) -> None:
+        """Take in what another version of the file says of the same nodes."""
+        self._members = {member.name: member for member in members}
+        self.me = self._members[self.me.name]
+        for peer in self.peers:
+            peer.member = self._members[peer.name]
+
+    def retime(self, timing: Timing) -> None:
+        """Live by other intervals from now on."""
+        self.timing = timing
+        for peer in self.peers:
+            peer.retime(timing)
+
     def begin_turn(self, now: Instant) -> None:
         """Note the time, and that what the peers say may have changed."""
         self.now = now

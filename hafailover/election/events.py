@@ -13,10 +13,13 @@ if TYPE_CHECKING:
         GroupName,
         GuardVerdict,
         Instant,
+        Member,
         MoveResult,
         NodeName,
+        Policy,
         Resource,
         Sighting,
+        Timing,
     )
 
 
@@ -176,6 +179,16 @@ class ResumeAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """Another version of the file is in force; the nodes, the groups and what they move are those of before."""
+
+    members: tuple[Member, ...]
+    timing: Timing
+    policies: tuple[Policy, ...]
+    config_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     """The daemon is to end: for good (hand over first), or to come back at once (leave all as it is)."""
 
@@ -201,5 +214,6 @@ Event = (
     | DrainAsked
     | PauseAsked
     | ResumeAsked
+    | Reconfigured
     | StopAsked
 )

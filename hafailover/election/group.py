@@ -167,6 +167,12 @@ class Group:
         if self.guest.armed(event, now) and self.claim is not None:
             self.claim.armed(event.resource, now)
 
+    def reconfigure(self, policy: Policy) -> None:
+        """Take in another policy for the same resources; what is known and under way goes on."""
+        self.policy = policy
+        self.tracking.configure(policy.checks)
+        self.hold_down.first_ms = policy.hold_down_ms
+
     @property
     def quieting_ms(self) -> int:
         """How long this group may take to go quiet before it hands over."""
@@ -184,18 +190,9 @@ class Group:
                 break
         self._forget_marks(now)
 
-    def remember_pause(self) -> None:
-        """Have this node's own pause, or its end, put on disk."""
-        self.emit(self.context.remember_pause(self.name, paused=self.pause.on, until=self.pause.until))
-
-    def paused(self, now: Instant) -> bool:
-        """Return whether no automatic moves are wanted, by this node's operator or another's."""
-        return bool(self.pause.by(now))
-
     def _forget_stale(self, now: Instant) -> None:
         if self.pause.over(now):
-            self.pause.end()
-            self.remember_pause()
+            self.emit(self.pause.end())
         self.wait_until(self.pause.next_change(now), now)
         if self.guest.error and not self.wait_until(self.guest.retry_at, now):
             self.guest.probe()

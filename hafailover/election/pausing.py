@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hafailover.election.context import Context
+    from hafailover.election.effects import Persist
     from hafailover.election.values import GroupMemory, GroupName, Instant, NodeName
 
 MINUTE_MS = 60_000
@@ -27,13 +28,17 @@ class Pause:
         self.on = remembered.paused
         self.until = remembered.paused_until
 
-    def begin(self, for_ms: int | None, now: Instant) -> None:
-        """Pause from now on, for `for_ms` or (None) until told otherwise."""
-        self.on, self.until = True, None if for_ms is None else now + for_ms
+    def begin(self, for_ms: int | None, now: Instant) -> Persist:
+        """Pause from now on, for `for_ms` or (None) until told otherwise; return what puts it on disk."""
+        return self._set(on=True, until=None if for_ms is None else now + for_ms)
 
-    def end(self) -> None:
-        """End this node's pause."""
-        self.on, self.until = False, None
+    def end(self) -> Persist:
+        """End this node's pause; return what puts that on disk."""
+        return self._set(on=False, until=None)
+
+    def _set(self, *, on: bool, until: Instant | None) -> Persist:
+        self.on, self.until = on, until
+        return self._context.remember_pause(self._group, paused=on, until=until)
 
     def forget_silent(self, now: Instant) -> None:
         """Let go of what the peers said last that are not heard any more."""
@@ -44,6 +49,10 @@ class Pause:
     def over(self, now: Instant) -> bool:
         """Return whether this node's own pause has reached its end."""
         return self.on and self.until is not None and self.until <= now
+
+    def holds(self, now: Instant) -> bool:
+        """Return whether no automatic moves are wanted, by this node's operator or another's."""
+        return bool(self.by(now))
 
     def by(self, now: Instant) -> tuple[NodeName, ...]:
         """Return the nodes whose pause holds now, this one first."""

@@ -75,9 +75,7 @@ class Peer:
         self.last_heard: Instant | None = None
         self.present_since: Instant = 0  # when its daemon was heard after an absence
         self.unsure_since: Instant | None = None  # since when another daemon of it may speak, that is not confirmed
-        self._timing = timing
-        self._suspicion_ms = timing.dead_interval_ms // 2  # the silence from which the peer is suspected
-        self._refusal_fresh_ms = max(REFUSAL_FRESH_MS, 3 * timing.interval_ms)
+        self.retime(timing)
         self._last_told: Advert | None = None
         self._groups: dict[GroupName, GroupAdvert] = {}
         self._said_after: dict[GroupName, Instant] = {}
@@ -103,6 +101,13 @@ class Peer:
     def refused(self) -> bool:
         """Whether the peer's kernel has refused a datagram since the peer was last heard."""
         return self._refused_since is not None
+
+    def retime(self, timing: Timing) -> None:
+        """Judge the peer by other intervals from now on."""
+        self._timing = timing
+        self._suspicion_ms = timing.dead_interval_ms // 2  # the silence from which the peer is suspected
+        self._refusal_fresh_ms = max(REFUSAL_FRESH_MS, 3 * timing.interval_ms)
+        self._holds_until = UNKNOWN_SINCE
 
     def hear(self, advert: Advert, now: Instant, *, confirmed: bool, said_after: Instant | None = None) -> bool:
         """Take in an advert, not said before `said_after`; return whether it differs from the one before."""

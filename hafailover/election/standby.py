@@ -165,7 +165,7 @@ def situation(group: Group, now: Instant) -> Situation:
         drained=context.drained,
         stopping=context.leaving is not Leaving.NO,
         listening=_listening(group, now),
-        paused=group.paused(now),
+        paused=group.pause.holds(now),
         distrust=group.wait_until(context.distrust_until, now),
         offered=_offered(group, master),
         master=None if master is None else master.liveness,
