@@ -284,9 +284,7 @@ class Performer:
     def _run_hook(self, effect: fx.RunHook) -> None:
         group, role = self._groups[effect.group], self._roles.get(effect.group)
         argv = getattr(group.notify, effect.hook)
-        ended = None
-        if effect.run_id is not None:
-            ended = partial(self._post, ev.HookFinished(effect.group, effect.run_id))
+        ended = None if effect.run_id is None else partial(self._hook_ended, effect.group, effect.run_id)
         if role is None:
             return  # nothing has changed that a hook could be told of
         context = HookContext(
@@ -294,12 +292,15 @@ class Performer:
             node=self._parts.me.name,
             state=role.new.value,
             old_state=role.old.value,
-            reason=role.reason.label,
+            reason=(effect.reason or role.reason).label,
             term=role.term,
             addresses=group.addresses,
         )
         queue = self._hooks[effect.group]
         queue.submit(effect.hook, argv, context.environment(), group.notify.timeout_ms / 1000, ended)
+
+    def _hook_ended(self, group: GroupName, run_id: int, ok: bool) -> None:  # noqa: FBT001 - given by the hooks' queue
+        self._post(ev.HookFinished(group, run_id, ok))
 
     def _reporter(self, group: str) -> Callable[[HookResult], None]:
         def report(result: HookResult) -> None:

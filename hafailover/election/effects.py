@@ -116,14 +116,16 @@ class Refrained:
 
 @dataclass(frozen=True, slots=True)
 class RunHook:
-    """Run the group's hook of this name ("master", "backup", "fault", "stop").
+    """Run the group's hook of this name ("promote", "master", "backup", "fault", "stop").
 
-    Nothing waits for it, unless it has a `run_id`: then it ends in `HookFinished`, in any case.
+    Nothing waits for it, unless it has a `run_id`: then it ends in `HookFinished`, in any case. `reason`: what it is
+    run for, where that is not the last change of the state: "promote" is asked before one.
     """
 
     group: GroupName
     hook: str
     run_id: int | None = None
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

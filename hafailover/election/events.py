@@ -106,10 +106,11 @@ class FenceFinished:
 
 @dataclass(frozen=True, slots=True)
 class HookFinished:
-    """The run of a hook that was to be awaited has ended, well or not, or there was no hook."""
+    """The run of a hook that was to be awaited has ended, well (`ok`, also where there was no hook) or not."""
 
     group: GroupName
     run_id: int
+    ok: bool = True
 
 
 @dataclass(frozen=True, slots=True)

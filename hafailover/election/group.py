@@ -38,6 +38,7 @@ from hafailover.election.holddown import HoldDown
 from hafailover.election.ledger import Ledger
 from hafailover.election.pausing import Pause
 from hafailover.election.peers import Liveness
+from hafailover.election.promotion import Promotion
 from hafailover.election.ranking import Candidate
 from hafailover.election.reasons import Reason
 from hafailover.election.returns import Returns
@@ -100,6 +101,7 @@ class Group:
         self.release: Release | None = None
         self.ledger = Ledger(context.timing.request_life_ms)
         self.returns = Returns(policy.group, context)
+        self.promotion = Promotion()
         self.guards: GuardRound | None = None
         self.suspected = False
         addresses = tuple(each for each in policy.resources if each.kind is ResourceKind.ADDRESS)
@@ -152,8 +154,10 @@ class Group:
         fencing = None if self.claim is None else self.claim.fencing
         if isinstance(event, FenceFinished) and fencing is not None:
             fencing.finished(event, now, self.context.rng)
-        elif isinstance(event, HookFinished) and self.release is not None:
-            self.release.hook_ended(event.run_id, now)
+        elif isinstance(event, HookFinished):
+            self.promotion.answered(event.run_id, now, consents=event.ok)
+            if self.release is not None:
+                self.release.hook_ended(event.run_id, now)
 
     def _absorb_move(self, event: MoveFinished, now: Instant) -> None:
         if event.result.outcome in (Outcome.APPLIED, Outcome.UNKNOWN):
@@ -245,6 +249,7 @@ class Group:
         old, self.state = self.state, state
         self.since, self.reason = now, reason
         self.guards, self.suspected, self.noted = None, False, None
+        self.promotion.forget()
         self.doubted_at = self.preempt_since = self.isolated_since = None
         if state is not State.CLAIMING:
             self.claim = None
@@ -358,7 +363,8 @@ class Group:
         if self.state is State.CLAIMING:
             return self.claim is not None and self.claim.failures + context.holders.failures < FAILING_AFTER
         back = self.returns.pending(self.policy.resources, context.now)
-        free = self.hold_down.until <= context.now and back is None
+        barred_until = max(self.hold_down.until, self.promotion.refused_until)
+        free = barred_until <= context.now and back is None
         willing = self.state in (State.INIT, State.BACKUP) and free
         able = context.holders.readable and not (self.fault or self.tracking.pending)
         in_service = not context.me.witness and not context.drained and context.leaving is Leaving.NO

@@ -58,6 +58,8 @@ class Reason(Enum):
     DISTRUST = "this node has just been asleep and does not trust its own view"
     GUARD_PENDING = "a guard has not answered yet"
     GUARD_DENIED = "a guard objects"
+    PROMOTE_PENDING = "the promote hook has not answered yet"
+    PROMOTE_REFUSED = "the promote hook says no"
     NO_QUORUM = "no majority of the configured nodes agrees that the holder is gone"
     RETURNING = "this node had the address a short time ago, and a request of that time may still be under way"
 

@@ -229,6 +229,7 @@ class Policy:
     guards: tuple[str, ...] = ()
     fence: bool = False  # power the old master off before an unplanned claim
     hook_timeout_ms: int = 30_000
+    promote: bool = False  # there is a hook to ask before an unplanned claim
     checks: tuple[tuple[str, int], ...] = ()  # (name, weight)
 
 

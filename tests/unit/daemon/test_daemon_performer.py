@@ -496,7 +496,7 @@ async def test_a_hook_that_is_awaited_tells_when_it_has_ended(make_stage: MakeSt
     stage.performer.perform(role(State.MASTER, State.RELEASING, Reason.OPERATOR))
     stage.performer.perform(fx.RunHook(GROUP, "backup"))
     stage.performer.perform(fx.RunHook(GROUP, "backup", run_id=7))
-    await until(lambda: ev.HookFinished(GROUP, 7) in stage.posted)
+    await until(lambda: ev.HookFinished(GROUP, 7, ok=False) in stage.posted)
     assert ran.exists()
     assert 'hook="backup",node="web-a",result="failed"} 2.0' in stage.metrics(), "not the earlier one"
 
@@ -553,3 +553,25 @@ async def test_nothing_runs_where_no_hook_is_configured_or_nothing_has_changed(
     await stage.performer.close()
     assert not ran.exists()
     assert "hafailover_hook_runs_total{" not in stage.metrics()
+
+
+@pytest.mark.parametrize(("code", "ok"), [(0, True), (1, False)])
+async def test_a_promote_hook_is_told_what_for_and_its_answer_is_passed_on(
+    make_stage: MakeStage, tmp_path: Path, *, code: int, ok: bool
+) -> None:
+    told = tmp_path / "told"
+    hook = script(tmp_path / "promote", f"echo $HAFAILOVER_STATE $HAFAILOVER_REASON > {told}; exit {code}")
+    stage = make_stage(replace(NONE, notify=model.Notify(promote=hook)))
+    stage.performer.perform(role(State.INIT, State.BACKUP, Reason.HEARD_MASTER))
+    stage.performer.perform(fx.RunHook(GROUP, "promote", run_id=7, reason=Reason.MASTER_DEAD))
+    await until(lambda: ev.HookFinished(GROUP, 7, ok=ok) in stage.posted)
+    assert told.read_text() == "BACKUP master_dead\n"
+
+
+async def test_a_promote_hook_that_others_may_write_says_no(make_stage: MakeStage, tmp_path: Path) -> None:
+    hook = script(tmp_path / "promote", "exit 0")
+    (tmp_path / "promote").chmod(0o777)
+    stage = make_stage(replace(NONE, notify=model.Notify(promote=hook)))
+    stage.performer.perform(role(State.INIT, State.BACKUP, Reason.HEARD_MASTER))
+    stage.performer.perform(fx.RunHook(GROUP, "promote", run_id=7, reason=Reason.MASTER_DEAD))
+    await until(lambda: ev.HookFinished(GROUP, 7, ok=False) in stage.posted)
