@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 READ_BYTES = 16 * 1024
 MAX_CONNECTIONS = 128
+ACCEPTED_PER_TURN = 4
 MAX_UNREAD_BYTES = 64 * 1024
 LINGER_S = 1.0
 
@@ -60,14 +61,22 @@ class ControlServer:
         self._listener: Listener | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
         self._closed = False
+
+    @property
+    def _refusal(self) -> dict[str, Any]:
+        error = f"the daemon already has {self._limits.connections} connections here"
+        return protocol.refusal(protocol.TOO_MANY_CONNECTIONS, error)
 
     async def start(self) -> None:
         """Listen. Raises StartError where the path cannot be had."""
         self._listener = await asyncio.to_thread(listen, self._path, self._group)
+        # the loop accepts as many in one go as it is told of here, and meanwhile nothing else has its turn
         self._server = await asyncio.start_unix_server(
-            self._accept, sock=self._listener.sock, limit=READ_BYTES, backlog=MAX_CONNECTIONS
+            self._accept, sock=self._listener.sock, limit=READ_BYTES, backlog=ACCEPTED_PER_TURN
         )
+        self._listener.lengthen_queue()
 
     async def close(self) -> None:
         """Stop listening, end every connection at once, remove the socket."""
@@ -81,9 +90,12 @@ class ControlServer:
             self._listener.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # asyncio hands over what it had accepted just before close(); and even turning away takes its time
-        if self._closed or len(self._tasks) >= 2 * self._limits.connections:
+        if self._closed:  # asyncio hands over what it had accepted just before
             writer.transport.abort()
+            return
+        if len(self._tasks) >= 2 * self._limits.connections:
+            writer.write(protocol.encode(self._refusal))  # even turning away takes its time: no waiting for these
+            writer.close()
             return
         serve = self._serve if len(self._tasks) < self._limits.connections else self._turn_away
         task = asyncio.get_running_loop().create_task(serve(reader, writer))
@@ -98,9 +110,8 @@ class ControlServer:
 
     async def _turn_away(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(reader, writer, self._limits)
-        error = f"the daemon already has {self._limits.connections} connections here"
         try:
-            await link.send(protocol.refusal(protocol.TOO_MANY_CONNECTIONS, error))
+            await link.send(self._refusal)
             await link.close()
         except (OSError, TimeoutError):
             return
@@ -110,8 +121,9 @@ class ControlServer:
         try:
             peer = peer_of(writer.get_extra_info("socket"))
             while (line := await link.receive()) is not None:
+                async with self._turn:  # many requests at once must not keep heartbeats from their turn
+                    await asyncio.sleep(0)
                 await link.send(await self._answer(line, peer, link))
-                await asyncio.sleep(0)  # many requests in one piece must not keep others from their turn
             if link.complaint is not None:
                 await link.send(link.complaint)
             await link.close()

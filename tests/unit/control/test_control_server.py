@@ -213,7 +213,7 @@ async def test_one_connection_too_many_is_told_so(tmp_path: Path) -> None:
         assert (await talk(path, STATUS))[0]["ok"]
 
 
-async def test_a_flood_of_connections_is_cut(tmp_path: Path) -> None:
+async def test_a_flood_of_connections_is_turned_away_and_told_why(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     limits = Limits(connections=2)
     socks = []
@@ -224,6 +224,10 @@ async def test_a_flood_of_connections_is_cut(tmp_path: Path) -> None:
             socks.append(sock)
             await asyncio.get_running_loop().sock_connect(sock, str(path))
             assert len(server._tasks) <= 2 * limits.connections
+        for sock in socks[2:]:
+            async with asyncio.timeout(10):
+                line = await asyncio.get_running_loop().sock_recv(sock, 4096)
+            assert json.loads(line)["reason"] == "too_many_connections"
     for sock in socks:
         sock.close()
 
