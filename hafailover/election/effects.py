@@ -118,8 +118,8 @@ class Refrained:
 class RunHook:
     """Run the group's hook of this name ("promote", "master", "backup", "fault", "stop").
 
-    Nothing waits for it, unless it has a `run_id`: then it ends in `HookFinished`, in any case. `reason`: what it is
-    run for, where that is not the last change of the state: "promote" is asked before one.
+    Nothing waits for it, unless it has a `run_id`: then it ends in `HookFinished`, in any case. `reason`: what it
+    is run for, where that is not the last change of the state: "promote" is asked before one.
     """
 
     group: GroupName
