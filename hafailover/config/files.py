@@ -131,6 +131,12 @@ def require_program(path: str) -> None:
     if not os.access(path, os.X_OK):
         raise UnusableError('is not executable; needed: "chmod 0755"')
     _require_closed(status, _WRITABLE_BY_OTHERS, 'allowed: only its owner may write it ("chmod 0755")')
+    folder = os.path.dirname(path)  # noqa: PTH120 - as above
+    mode = os.stat(folder).st_mode  # noqa: PTH116 - as above
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise UnusableError(
+            f'could be replaced by anyone: {folder} has mode {stat.S_IMODE(mode):04o}; needed: "chmod o-w"'
+        )
 
 
 def judge(root: Section, findings: Findings, *, witness: bool = False) -> tuple[bytes, ...]:

@@ -36,7 +36,6 @@ ROWS = (
     Row("group", "enis", _any, "an empty array"),
     Row("group", "guards", _one_of("mqtt"), '"vip", "cloud", "gateway" and "quorum"'),
     Row("check", "type", _one_of("process", "systemd", "file", "interface"), '"http", "tcp" or "script"'),
-    Row("notify", "promote", _any, "the hooks master, backup, fault and stop"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -10,7 +11,8 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hafailover.control import client, protocol, report
+from hafailover.config import duration
+from hafailover.control import client, protocol, report, watch
 from hafailover.errors import HafailoverError, UnreachableError
 
 if TYPE_CHECKING:
@@ -27,9 +29,9 @@ ANSWER_MARGIN_S = 10.0
 MIN_TIMEOUT_S = 0.1
 MAX_TIMEOUT_S = 3600
 MAX_LIMIT = 1000
+MIN_PAUSE_MS = 1_000
+MAX_PAUSE_MS = 30 * 24 * 3_600_000
 UNREACHABLE = "unreachable"
-
-_CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
 
 def add_common_arguments(parser: ArgumentParser) -> None:
@@ -50,21 +52,22 @@ def run_status(args: Namespace) -> int:
     """Print who is master and why; return the exit code."""
     if not args.watch:
         return _run(args, {"command": "status"}, STATUS_TIMEOUT_S, _show_status)
-    try:
+    screen = watch.Screen(as_json=args.json, show=_show_status)
+    with contextlib.suppress(KeyboardInterrupt):
         while True:
-            if sys.stdout.isatty() and not args.json:
-                sys.stdout.write(_CLEAR)
-            _run(args, {"command": "status"}, STATUS_TIMEOUT_S, _show_status)
+            code, reply = _ask(args, {"command": "status"}, STATUS_TIMEOUT_S)
+            _emit(screen.draw(reply, reachable=code == 0))
             time.sleep(WATCH_INTERVAL_S)
-    except KeyboardInterrupt:
-        return 0
+    return 0
 
 
 def add_failover_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `hafailover failover`."""
     parser.add_argument("group", metavar="GROUP", help="the group to hand over")
     parser.add_argument("--to", metavar="NODE", help="the new master (default: the best candidate)")
-    parser.add_argument("--wait", action="store_true", help="return when the new master is in place")
+    parser.add_argument(
+        "--wait", action="store_true", help="show each step; return when the new master is in place"
+    )
     parser.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="longest wait (%(default)g)"
     )
@@ -78,6 +81,7 @@ def run_failover(args: Namespace) -> int:
         "group": args.group,
         "to": args.to,
         "wait": args.wait,
+        "progress": args.wait and not args.json,  # a script gets one object, as ever
         "timeout_s": args.timeout,
     }
     return _run(args, message, args.timeout + ANSWER_MARGIN_S, report.handed_over)
@@ -98,6 +102,41 @@ def run_undrain(args: Namespace) -> int:
     return _run(args, {"command": "undrain"}, CHANGE_TIMEOUT_S, report.drained)
 
 
+def add_pause_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `hafailover pause`."""
+    add_resume_arguments(parser)
+    parser.add_argument(
+        "--for", dest="for_s", type=_pause_s, metavar="DURATION", help='such as "30m" (default: until `resume`)'
+    )
+
+
+def run_pause(args: Namespace) -> int:
+    """Have nothing move by itself, on any node that hears of it; return the exit code."""
+    message = {"command": "pause", "group": args.group, "for_s": args.for_s}
+    return _run(args, message, CHANGE_TIMEOUT_S, report.paused)
+
+
+def add_resume_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `hafailover resume`."""
+    parser.add_argument("group", nargs="?", metavar="GROUP", help="only this group (default: all)")
+    add_common_arguments(parser)
+
+
+def run_resume(args: Namespace) -> int:
+    """End this node's pause; return the exit code."""
+    return _run(args, {"command": "resume", "group": args.group}, CHANGE_TIMEOUT_S, report.paused)
+
+
+def add_reload_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `hafailover reload`."""
+    add_common_arguments(parser)
+
+
+def run_reload(args: Namespace) -> int:
+    """Have the daemon read its file again; return the exit code."""
+    return _run(args, {"command": "reload"}, CHANGE_TIMEOUT_S, report.reloaded)
+
+
 def add_history_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `hafailover history`."""
     parser.add_argument("group", nargs="?", metavar="GROUP", help="only the failovers of this group")
@@ -111,6 +150,16 @@ def run_history(args: Namespace) -> int:
     """Print the failovers in which this node took over; return the exit code."""
     message = {"command": "history", "group": args.group, "limit": args.limit}
     return _run(args, message, STATUS_TIMEOUT_S, report.history)
+
+
+def _pause_s(text: str) -> float:
+    try:
+        value_ms = duration.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} {error}") from None
+    if not MIN_PAUSE_MS <= value_ms <= MAX_PAUSE_MS:
+        raise ArgumentTypeError(f"{text!r} is not a duration from 1s to 720h")
+    return value_ms / 1000
 
 
 def _limit(text: str) -> int:
@@ -131,20 +180,29 @@ def _seconds(text: str) -> float:
 
 def _run(args: Namespace, message: Mapping[str, object], timeout_s: float, show: Callable[[Reply], str]) -> int:
     """Send one request, print what came of it and return the exit code; with --json always as one line."""
-    code = 0
-    try:
-        reply = client.request(args.socket, message, timeout_s)
-    except HafailoverError as error:
-        code = error.exit_code
-        label = UNREACHABLE if isinstance(error, UnreachableError) else protocol.FAILED
-        reply = protocol.refusal(label, str(error))
+    code, reply = _ask(args, message, timeout_s)
     if args.json:
         _emit(json.dumps(reply) + "\n")
     elif reply["ok"]:
         _emit(show(reply))
     else:
-        sys.stderr.write(f"hafailover: {report.clean(reply.get('error'))}\n")
+        lines = str(reply.get("error") or "").split("\n")
+        sys.stderr.write("".join(f"hafailover: {report.clean(line)}\n" for line in lines))
     return code or (0 if reply["ok"] else 1)
+
+
+def _ask(args: Namespace, message: Mapping[str, object], timeout_s: float) -> tuple[int, Reply]:
+    """Return the reply and 0, or the exit code of what kept it away with a refusal that says so."""
+    try:
+        reply = client.request(args.socket, message, timeout_s, _show_step)
+    except HafailoverError as error:
+        label = UNREACHABLE if isinstance(error, UnreachableError) else protocol.FAILED
+        return error.exit_code, protocol.refusal(label, str(error))
+    return 0, reply
+
+
+def _show_step(step: Reply) -> None:
+    _emit(report.step(step))
 
 
 def _emit(text: str) -> None:

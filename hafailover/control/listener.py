@@ -73,6 +73,10 @@ class Listener:
     group_id: int | None
     inode: tuple[int, int]
 
+    def lengthen_queue(self) -> None:
+        """Let as many wait as may, however many its server accepts in one go."""
+        self.sock.listen(BACKLOG)
+
     def close(self) -> None:
         """Stop listening and remove the path, unless another socket has taken its place."""
         self.sock.close()

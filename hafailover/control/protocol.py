@@ -2,6 +2,9 @@
 
 A request is `{"command": NAME, FIELD: VALUE, ...}`, a reply `{"ok": true, ...}` or
 `{"ok": false, "error": SENTENCE, "reason": LABEL}`. `COMMANDS` lists every command with its fields.
+
+Before the reply to a `failover` that asked for its `"progress"` lines may tell what happens meanwhile,
+`{"progress": LABEL, "text": SENTENCE, "after_s": SECONDS}`; what does not read them misses some.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ class Request:
     """A valid request; a field that its command does not have carries its default.
 
     `changes`: the command changes something, so that not everybody may send it. `group` None: all groups;
-    `to` None: the best candidate; `for_ms` None: until told otherwise.
+    `to` None: the best candidate; `for_ms` None: until told otherwise. `progress`: tell what happens meanwhile.
     """
 
     command: str
@@ -45,6 +48,7 @@ class Request:
     group: str | None = None
     to: str | None = None
     wait: bool = False
+    progress: bool = False
     timeout_ms: int = 30_000
     for_ms: int | None = None
     limit: int = 100
@@ -113,6 +117,7 @@ _GROUP = Field("group", _name, _NAME_TEXT, required=True)
 _SOME_GROUP = Field("group", _name_or_null, f"{_NAME_TEXT}, or null for all groups")
 _TARGET = Field("to", _name_or_null, f"{_NAME_TEXT}, or null for the best candidate")
 _WAIT = Field("wait", _flag, "true or false")
+_PROGRESS = Field("progress", _flag, "true or false")
 _TIMEOUT = Field("timeout_ms", _milliseconds(100, 3_600_000), "a number of seconds, 0.1 to 3600")
 _FOR = Field("for_ms", _or_null(_milliseconds(1000, _MONTH_MS)), "a number of seconds, 1 to 2592000, or null")
 _LIMIT = Field("limit", _whole(1, 1000), "a whole number, 1 to 1000")
@@ -121,7 +126,8 @@ COMMANDS: Mapping[str, Command] = {
     "status": Command(changes=False, fields={}),
     "history": Command(changes=False, fields={"group": _SOME_GROUP, "limit": _LIMIT}),
     "failover": Command(
-        changes=True, fields={"group": _GROUP, "to": _TARGET, "wait": _WAIT, "timeout_s": _TIMEOUT}
+        changes=True,
+        fields={"group": _GROUP, "to": _TARGET, "wait": _WAIT, "progress": _PROGRESS, "timeout_s": _TIMEOUT},
     ),
     "drain": Command(changes=True, fields={}),
     "undrain": Command(changes=True, fields={}),
@@ -201,6 +207,20 @@ def refusal(reason: str, error: str) -> dict[str, Any]:
 def encode(message: Mapping[str, object]) -> bytes:
     """Return the line that carries a message, line feed included; ASCII only, whatever the names are."""
     return json.dumps(message, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def progress(label: str, text: str, after_s: float) -> dict[str, Any]:
+    """Return what tells of a step on the way to a reply, `after_s` after the request."""
+    return {"progress": label, "text": text, "after_s": round(after_s, 3)}
+
+
+def parse_progress(line: bytes) -> dict[str, Any] | None:
+    """Return what a line tells of a step on the way; None for what is to be read as the reply."""
+    try:
+        message = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) and "progress" in message and "ok" not in message else None
 
 
 def parse_reply(line: bytes) -> dict[str, Any]:

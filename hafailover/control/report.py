@@ -48,25 +48,78 @@ def handed_over(reply: Part) -> str:
     return f"{clean(reply['master'])} is master{': ' if phases else ''}{phases}\n"
 
 
+def step(step: Part) -> str:
+    """Return the text for a step on the way to an answer, with a line feed at its end."""
+    return f"{clean(step.get('after_s')):>7} s  {clean(step.get('text'))}\n"
+
+
 def drained(reply: Part) -> str:
     """Return the text for the answer to `drain` and `undrain`, with a line feed at its end."""
-    if reply.get("drained"):
-        return "this node gives everything up and stays out, until `hafailover undrain`\n"
-    return "this node takes part again\n"
+    if not reply.get("drained"):
+        return "this node takes part again\n"
+    groups = [f"{clean(group.get('name'))} {clean(group.get('fate'))}" for group in reply.get("groups") or ()]
+    return "\n".join(("this node gives everything up and stays out, until `hafailover undrain`", *groups)) + "\n"
+
+
+def reloaded(reply: Part) -> str:
+    """Return the text for the answer to `reload`, with a line feed at its end."""
+    changed = [clean(key) for key in reply.get("changed") or ()]
+    if not changed:
+        return "the file says what it said before\n"
+    return "\n".join(("in force:", *(f"    {key}" for key in changed))) + "\n"
+
+
+def paused(reply: Part) -> str:
+    """Return the text for the answer to `pause` and `resume`, with a line feed at its end."""
+    lines = []
+    for group in reply.get("groups") or ():
+        name = clean(group.get("name"))
+        if group.get("paused"):
+            where = ", ".join(clean(node) for node in group.get("paused_by") or ())
+            lines.append(f"{name}: nothing moves by itself, {_pause_end(group)}; paused on {where}")
+        else:
+            lines.append(f"{name}: not paused")
+    return "\n".join(lines) + "\n"
+
+
+def _pause_end(group: Part) -> str:
+    left = group.get("pause_left_s")
+    return "until `hafailover resume`" if left is None else f"for {duration(left)} more"
 
 
 def history(reply: Part) -> str:
     """Return the text for the answer to `history`, with a line feed at its end."""
-    heads = ("AT", "GROUP", "FROM", "TO", "TERM", "WHY", "PHASES")
-    rows = [
-        (
-            *(clean(record.get(key)) for key in ("at", "group", "from", "to", "term")),
-            clean(record.get("why") or record.get("reason")),
-            _phases(record.get("phases_s") or {}),
-        )
-        for record in reply.get("failovers") or ()
-    ]
-    return "\n".join(_table(heads, rows, _plain)) + "\n" if rows else "no failover since the daemon has started\n"
+    records = reply.get("failovers") or ()
+    heads = ("AT", "GROUP", "RESULT", "FROM", "TO", "TERM", "DECIDED BY")
+    keys = ("at", "group", "result", "from", "to", "term", "decided_by")
+    rows = [tuple(clean(record.get(key)) for key in keys) for record in records]
+    if not rows:
+        return "no failover yet\n"
+    table = _table(heads, rows, _plain)
+    lines: list[str] = table[:1]
+    for record, row in zip(records, table[1:], strict=True):
+        lines += [row, *(f"    {key:<9}{text}" for key, text in _record(record) if text)]
+    return "\n".join(lines) + "\n"
+
+
+def _record(record: Part) -> Iterator[tuple[str, str]]:
+    """Yield what stands below a record's row, as pairs of a word and a text."""
+    if record.get("why"):
+        yield "why", clean(record["why"])
+    if record.get("ended_why"):
+        yield "ended", clean(record["ended_why"])
+    yield "evidence", ", ".join(_evidence(record.get("evidence") or {}))
+    yield "phases", _phases(record.get("phases_s") or {})
+
+
+def _evidence(evidence: Part) -> Iterator[str]:
+    if evidence.get("silence_s") is not None:
+        said = f", {clean(evidence['said'])} by its last word" if evidence.get("said") else ""
+        yield f"heard {duration(evidence['silence_s'])} ago{said}"
+    for guard, verdict in (evidence.get("guards") or {}).items():
+        yield f"guard {clean(guard)} {'has not answered' if verdict is None else clean(verdict)}"
+    for check, state in (evidence.get("checks") or {}).items():
+        yield f"check {clean(check)} {clean(state)}"
 
 
 def _header(status: Part, paint: Callable[[str], str]) -> str:
@@ -108,7 +161,7 @@ def _group_row(group: Part) -> tuple[str, ...]:
     priority, effective = group.get("priority"), group.get("effective_priority")
     hold_down = group.get("hold_down_s")
     notes = [
-        "PAUSED" if group.get("paused") else "",
+        _pause_note(group),
         f"hold-down {duration(hold_down)}" if hold_down else "",
     ]
     return (
@@ -122,10 +175,19 @@ def _group_row(group: Part) -> tuple[str, ...]:
     )
 
 
+def _pause_note(group: Part) -> str:
+    if not group.get("paused"):
+        return ""
+    left = group.get("pause_left_s")
+    return "PAUSED" if left is None else f"PAUSED for {duration(left)} more"
+
+
 def _details(group: Part, paint: Callable[[str], str]) -> Iterator[tuple[str, str]]:
     """Yield what stands below a group's row, as pairs of a word and a text."""
     if group.get("why"):
         yield "why", clean(group["why"])
+    for node in group.get("nodes") or ():
+        yield "node", f"{clean(node.get('node'))} {paint(clean(node.get('state')))}: {clean(node.get('why'))}"
     for address in group.get("addresses") or ():
         eni = f" ({clean(address['eni'])})" if address.get("eni") else ""
         guest = ", in the guest" if address.get("configured") else ""

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
-    Handle = Callable[[protocol.Request], Awaitable[Mapping[str, Any]]]
+    Tell = Callable[[Mapping[str, Any]], None]
+    Handle = Callable[[protocol.Request, Tell], Awaitable[Mapping[str, Any]]]
 
 READ_BYTES = 16 * 1024
 MAX_CONNECTIONS = 128
+ACCEPTED_PER_TURN = 4
+MAX_UNREAD_BYTES = 64 * 1024
 LINGER_S = 1.0
 
 log = structlog.get_logger()
@@ -45,6 +48,7 @@ class Limits:
 class ControlServer:
     """Answers requests on a Unix socket at `path`; `handle` gives what a reply says besides `"ok": true`.
 
+    It is given the request and what takes the steps on the way, which are for who asked for them.
     A reply of `handle` may carry its own `"ok"`. An exception of hafailover's own that it raises becomes a
     refusal with its text; any other one is logged and becomes "internal error".
     """
@@ -57,14 +61,22 @@ class ControlServer:
         self._listener: Listener | None = None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
         self._closed = False
+
+    @property
+    def _refusal(self) -> dict[str, Any]:
+        error = f"the daemon already has {self._limits.connections} connections here"
+        return protocol.refusal(protocol.TOO_MANY_CONNECTIONS, error)
 
     async def start(self) -> None:
         """Listen. Raises StartError where the path cannot be had."""
         self._listener = await asyncio.to_thread(listen, self._path, self._group)
+        # the loop accepts as many in one go as it is told of here, and meanwhile nothing else has its turn
         self._server = await asyncio.start_unix_server(
-            self._accept, sock=self._listener.sock, limit=READ_BYTES, backlog=MAX_CONNECTIONS
+            self._accept, sock=self._listener.sock, limit=READ_BYTES, backlog=ACCEPTED_PER_TURN
         )
+        self._listener.lengthen_queue()
 
     async def close(self) -> None:
         """Stop listening, end every connection at once, remove the socket."""
@@ -78,9 +90,12 @@ class ControlServer:
             self._listener.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # asyncio hands over what it had accepted just before close(); and even turning away takes its time
-        if self._closed or len(self._tasks) >= 2 * self._limits.connections:
+        if self._closed:  # asyncio hands over what it had accepted just before
             writer.transport.abort()
+            return
+        if len(self._tasks) >= 2 * self._limits.connections:
+            writer.write(protocol.encode(self._refusal))  # even turning away takes its time: no waiting for these
+            writer.close()
             return
         serve = self._serve if len(self._tasks) < self._limits.connections else self._turn_away
         task = asyncio.get_running_loop().create_task(serve(reader, writer))
@@ -95,9 +110,8 @@ class ControlServer:
 
     async def _turn_away(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(reader, writer, self._limits)
-        error = f"the daemon already has {self._limits.connections} connections here"
         try:
-            await link.send(protocol.refusal(protocol.TOO_MANY_CONNECTIONS, error))
+            await link.send(self._refusal)
             await link.close()
         except (OSError, TimeoutError):
             return
@@ -107,15 +121,16 @@ class ControlServer:
         try:
             peer = peer_of(writer.get_extra_info("socket"))
             while (line := await link.receive()) is not None:
-                await link.send(await self._answer(line, peer))
-                await asyncio.sleep(0)  # many requests in one piece must not keep others from their turn
+                async with self._turn:  # many requests at once must not keep heartbeats from their turn
+                    await asyncio.sleep(0)
+                await link.send(await self._answer(line, peer, link))
             if link.complaint is not None:
                 await link.send(link.complaint)
             await link.close()
         except (OSError, TimeoutError):
             return  # the client is gone or does not read: there is nobody to tell
 
-    async def _answer(self, line: bytes, peer: Peer) -> Mapping[str, Any]:
+    async def _answer(self, line: bytes, peer: Peer, link: _Link) -> Mapping[str, Any]:
         try:
             request = protocol.parse_request(line)
         except ProtocolError as error:
@@ -123,16 +138,16 @@ class ControlServer:
         group_id = self._listener.group_id if self._listener is not None else None
         if request.changes and not peer.may_change(group_id):
             return protocol.refusal(protocol.NOT_PERMITTED, self._permission_text(request.command))
-        return await self._carry_out(request)
+        return await self._carry_out(request, link.tell if request.progress else _ignore)
 
     def _permission_text(self, command: str) -> str:
         return f"{command} is for root, the daemon's own user and members of the group {self._group!r}"
 
-    async def _carry_out(self, request: protocol.Request) -> Mapping[str, Any]:
+    async def _carry_out(self, request: protocol.Request, tell: Tell) -> Mapping[str, Any]:
         limit_s = request.timeout_ms / 1000 + self._limits.grace_s
         try:
             async with asyncio.timeout(limit_s) as limit:
-                return {"ok": True, **await self._handle(request)}
+                return {"ok": True, **await self._handle(request, tell)}
         except HafailoverError as error:
             return protocol.refusal(protocol.FAILED, str(error))
         except Exception as error:
@@ -140,6 +155,10 @@ class ControlServer:
                 return protocol.refusal(protocol.TIMEOUT, f"{request.command} took longer than {limit_s:g} s")
             log.exception("control_request_failed", command=request.command, error=str(error))
             return protocol.refusal(protocol.INTERNAL, "internal error: see the daemon's log")
+
+
+def _ignore(_step: Mapping[str, Any]) -> None:
+    """Take a step on the way that nobody has asked for."""
 
 
 class _Link:
@@ -195,6 +214,12 @@ class _Link:
         async with asyncio.timeout(self._limits.write_s):
             self._writer.write(line)
             await self._writer.drain()
+
+    def tell(self, step: Mapping[str, Any]) -> None:
+        """Send a step on the way to a reply; it is dropped where the client is gone or has much to read already."""
+        transport = self._writer.transport
+        if not transport.is_closing() and transport.get_write_buffer_size() < MAX_UNREAD_BYTES:
+            self._writer.write(protocol.encode(step))
 
     async def close(self) -> None:
         """End the connection. What is still coming is read first: unread bytes would reset the reply away."""

@@ -59,6 +59,19 @@ class Observer:
         """Take the core, its runner and the heartbeat paths."""
         self._node, self._runner, self._paths = node, runner, paths
 
+    def configure(self, config: model.Config) -> None:
+        """Take in another version of the file; forget the checks that it has no longer."""
+        self._config = config
+        kept = {(group.name, check.name) for group in config.groups for check in group.checks}
+        self._checks = {key: result for key, result in self._checks.items() if key in kept}
+
+    def reloaded(self, good: bool) -> None:  # noqa: FBT001 - a truth value is what is told
+        """Note a reload, whether or not the file was good."""
+        if good:
+            self.metrics.config_loaded(clock.wall_ms() / 1000)
+        else:
+            self.metrics.config_refused()
+
     # -- fed ---------------------------------------------------------------------------------------------------
 
     def turned(self, late_ms: int) -> None:

@@ -6,15 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from hafailover.control.protocol import refusal
-from hafailover.election.events import DrainAsked, FailoverAsked
+from hafailover.daemon.handover import Handover
+from hafailover.election.events import DrainAsked, FailoverAsked, PauseAsked, ResumeAsked
 from hafailover.election.reasons import Reason
 from hafailover.election.values import GroupName, NodeName, State
 from hafailover.errors import ControlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from hafailover.control.protocol import Request
+    from hafailover.control.server import Tell
     from hafailover.election.effects import Answer
     from hafailover.election.events import Event
     from hafailover.observe.history import History
@@ -23,7 +25,6 @@ Json = dict[str, Any]
 
 ANSWER_S = 5.0  # the core answers at once; longer means that the loop does not turn
 LOOK_S = 0.02
-UNSETTLED = (State.CLAIMING.value, State.RELEASING.value)
 
 
 class Operator:
@@ -38,31 +39,37 @@ class Operator:
         waiting: dict[int, asyncio.Future[Answer]],
         status: Callable[[], Json],
         history: History,
+        reload: Callable[[], Awaitable[Json]],
     ) -> None:
         self._post = post
         self._waiting = waiting
         self._status = status
         self._history = history
+        self._reload = reload
         self._serial = 0
 
-    async def handle(self, request: Request) -> Mapping[str, Any]:
-        """Answer one request. Raises ControlError where it cannot be carried out."""
+    async def handle(self, request: Request, tell: Tell) -> Mapping[str, Any]:
+        """Answer one request, and tell the steps on the way. Raises ControlError where it cannot be carried out."""
         try:
-            return await self._carry_out(request)
+            return await self._carry_out(request, tell)
         except RefusedError as error:
             return refusal(error.reason.label, error.reason.value)
 
-    async def _carry_out(self, request: Request) -> Mapping[str, Any]:
+    async def _carry_out(self, request: Request, tell: Tell) -> Mapping[str, Any]:
         match request.command:
             case "status":
                 return self._status()
             case "history":
                 return {"failovers": list(self._history.records(request.group, request.limit))}
             case "failover":
-                return await self._failover(request)
+                return await self._failover(request, tell)
             case "drain" | "undrain":
                 return await self._drain(drained=request.command == "drain")
-        raise ControlError(f"{request.command}: not in this version")
+            case "pause" | "resume":
+                return await self._pause(request)
+            case "reload":
+                return await self._reload()
+        raise AssertionError(request.command)  # the protocol knows no other
 
     async def _ask(self, event: Callable[[int], Event]) -> Reason:
         """Put a question to the core. Raises RefusedError where it says no, ControlError where it says nothing."""
@@ -84,33 +91,39 @@ class Operator:
 
     async def _drain(self, *, drained: bool) -> Json:
         await self._ask(lambda serial: DrainAsked(serial, drained))
-        return {"drained": drained}
+        return {"drained": drained, "groups": [_fate(group) for group in self._status()["groups"]]}
 
-    async def _failover(self, request: Request) -> Json:
+    async def _pause(self, request: Request) -> Json:
+        group = None if request.group is None else GroupName(request.group)
+        if request.command == "pause":
+            await self._ask(lambda serial: PauseAsked(serial, group, request.for_ms))
+        else:
+            await self._ask(lambda serial: ResumeAsked(serial, group))
+        keys = ("name", "paused", "pause_left_s", "paused_by")
+        groups = [each for each in self._status()["groups"] if group in (None, each["name"])]
+        return {"groups": [{key: each[key] for key in keys} for each in groups]}
+
+    async def _failover(self, request: Request, tell: Tell) -> Json:
         group = GroupName(request.group or "")
-        before = self._master(group)
+        handover = Handover(self._status(), group, tell)
         target = None if request.to is None else NodeName(request.to)
         await self._ask(lambda serial: FailoverAsked(serial, group, target))
         if not request.wait:
             return {"reason": Reason.ACCEPTED.label, "master": None}
-        return await self._await_handover(group, before, request.timeout_ms / 1000)
+        return await self._await_handover(group, handover, request.timeout_ms / 1000)
 
     def _group(self, name: GroupName) -> Json:
         groups = self._status()["groups"]
         return next((group for group in groups if group["name"] == name), {})
 
-    def _master(self, name: GroupName) -> str | None:
-        master: str | None = self._group(name).get("master")
-        return master
-
-    async def _await_handover(self, name: GroupName, before: str | None, timeout_s: float) -> Json:
+    async def _await_handover(self, name: GroupName, handover: Handover, timeout_s: float) -> Json:
         """Wait until another node is master and the hand-over is over on this node too."""
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     await asyncio.sleep(LOOK_S)
                     group = self._group(name)
-                    if group["master"] not in (None, before) and group["state"] not in UNSETTLED:
+                    if handover.done(group):
                         return self._handed_over(name, group)
                     if group["why_label"] == Reason.HANDOVER_FAILED.label:
                         raise RefusedError(Reason.HANDOVER_FAILED)
@@ -122,6 +135,19 @@ class Operator:
         last = self._history.last(name) or {}
         phases = last["phases_s"] if last.get("term") == group["term"] else {}
         return {"group": name, "master": group["master"], "term": group["term"], "phases_s": phases}
+
+
+def _fate(group: Json) -> Json:
+    """Say what becomes of a group on this node now that it is drained, or is no longer."""
+    successor, others = group["successor"], any(node["eligible"] for node in group["nodes"])
+    match State(group["state"]):
+        case State.RELEASING:
+            fate = f"is handed over to {successor}" if successor else "goes quiet"
+        case State.MASTER:
+            fate = "is about to be handed over" if others else "stays here until another node could take over"
+        case _:
+            fate = f"is on {group['master']}" if group["master"] else "has no master"
+    return {"name": group["name"], "state": group["state"], "successor": successor, "fate": fate}
 
 
 class RefusedError(ControlError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hafailover.daemon import clock, guards, statefile
+from hafailover.daemon import clock, guards, historyfile, statefile
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
@@ -50,7 +50,7 @@ class Performer:
         config: Config,
         parts: Parts,
         post: Callable[[Event], None],
-        spawn: Callable[[Coroutine[object, object, None]], None],
+        spawn: Callable[[Coroutine[object, object, None]], object],
     ) -> None:
         self._config = config
         self._parts = parts
@@ -63,6 +63,11 @@ class Performer:
         self._disk = ThreadPoolExecutor(1, "state")  # one save at a time: an older one must not end up on top
         self._link: Link | None = None
         self.answers: dict[int, asyncio.Future[fx.Answer]] = {}
+
+    def configure(self, config: Config) -> None:
+        """Take in another version of the file, with the same groups."""
+        self._config = config
+        self._groups = {group.name: group for group in config.groups}
 
     def perform(self, effect: Effect) -> Awaitable[None] | None:  # noqa: C901 - one case per kind of effect
         """Start an effect; a barrier returns what is to be awaited before the next one."""
@@ -263,24 +268,27 @@ class Performer:
             case fx.Refrained():
                 self._parts.metrics.refrained(effect.group, effect.reason)
                 log.warning("no_claim", group=effect.group, reason=effect.reason.label, why=effect.reason.value)
-            case fx.FailoverFinished():
+            case fx.FailoverFinished() | fx.ClaimFailed() | fx.HandoverEnded():
                 self._tell_failover(effect)
             case fx.RunHook():
                 self._run_hook(effect)
             case _:
                 pass  # Leave is the runner's
 
-    def _tell_failover(self, effect: fx.FailoverFinished) -> None:
+    def _tell_failover(self, effect: fx.FailoverFinished | fx.ClaimFailed | fx.HandoverEnded) -> None:
         record = self._parts.history.record(effect, clock.wall_ms())
-        self._parts.metrics.failover(effect.group, effect.reason, "done", record["phases_s"])
-        log.info("failover", **{key: value for key, value in record.items() if key != "at"})
+        if isinstance(effect, fx.FailoverFinished):
+            self._parts.metrics.failover(effect.group, effect.reason, "done", record["phases_s"])
+        level = log.info if record["result"] in ("done", "gave") else log.warning
+        level("failover", **{key: value for key, value in record.items() if key != "at"})
+        folder, records = self._config.state.directory, self._parts.history.records()
+        saving = asyncio.get_running_loop().run_in_executor(self._disk, historyfile.save, folder, records)
+        saving.add_done_callback(_history_saved)
 
     def _run_hook(self, effect: fx.RunHook) -> None:
         group, role = self._groups[effect.group], self._roles.get(effect.group)
         argv = getattr(group.notify, effect.hook)
-        ended = None
-        if effect.run_id is not None:
-            ended = partial(self._post, ev.HookFinished(effect.group, effect.run_id))
+        ended = None if effect.run_id is None else partial(self._hook_ended, effect.group, effect.run_id)
         if role is None:
             return  # nothing has changed that a hook could be told of
         context = HookContext(
@@ -288,12 +296,15 @@ class Performer:
             node=self._parts.me.name,
             state=role.new.value,
             old_state=role.old.value,
-            reason=role.reason.label,
+            reason=(effect.reason or role.reason).label,
             term=role.term,
             addresses=group.addresses,
         )
         queue = self._hooks[effect.group]
         queue.submit(effect.hook, argv, context.environment(), group.notify.timeout_ms / 1000, ended)
+
+    def _hook_ended(self, group: GroupName, run_id: int, ok: bool) -> None:  # noqa: FBT001 - given by the hooks' queue
+        self._post(ev.HookFinished(group, run_id, ok))
 
     def _reporter(self, group: str) -> Callable[[HookResult], None]:
         def report(result: HookResult) -> None:
@@ -312,3 +323,8 @@ class Performer:
             )
 
         return report
+
+
+def _history_saved(saving: asyncio.Future[None]) -> None:
+    if not saving.cancelled() and (error := saving.exception()) is not None:
+        log.warning("history_not_saved", error=str(error))

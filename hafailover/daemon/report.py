@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hafailover.checks.result import CheckResult
-    from hafailover.election.status import GroupStatus, NodeStatus, PeerStatus, ResourceStatus
+    from hafailover.election.status import GroupOnPeer, GroupStatus, NodeStatus, PeerStatus, ResourceStatus
     from hafailover.heartbeat.path import Path, PeerPathStats
     from hafailover.observe.history import History
 
@@ -99,7 +99,11 @@ def _group(group: GroupStatus, now_ms: int, facts: Facts) -> Json:
         "priority": group.priority,
         "effective_priority": group.effective_priority,
         "eligible": group.eligible,
-        "paused": group.paused,
+        "successor": group.successor,
+        "nodes": [_on_peer(peer) for peer in group.peers],
+        "paused": bool(group.paused_by),
+        "paused_by": list(group.paused_by),
+        "pause_left_s": None if group.pause_left_ms is None else group.pause_left_ms / 1000,
         "hold_down_s": group.hold_down_ms / 1000,
         "addresses": [_address(each) for each in group.resources if each.resource.kind is ResourceKind.ADDRESS],
         "enis": [_eni(each) for each in group.resources if each.resource.kind is ResourceKind.ENI],
@@ -113,6 +117,16 @@ def _group(group: GroupStatus, now_ms: int, facts: Facts) -> Json:
             for name, weight, state in group.checks
         ],
         "last_failover": facts.history.last(group.name),
+    }
+
+
+def _on_peer(peer: GroupOnPeer) -> Json:
+    return {
+        "node": peer.node,
+        "state": None if peer.state is None else peer.state.value,
+        "eligible": peer.eligible,
+        "why": peer.why.value,
+        "why_label": peer.why.label,
     }
 
 

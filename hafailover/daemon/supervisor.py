@@ -11,26 +11,27 @@ import os
 import random
 import signal
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 import hafailover
-from hafailover.checks.runner import CheckRunner
 from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import NoCredentials, credential_source
 from hafailover.cloud.metadata import Metadata
 from hafailover.config.identity import find_self, is_witness
 from hafailover.control.server import ControlServer
-from hafailover.daemon import clock, statefile, translate
+from hafailover.daemon import clock, historyfile, statefile, translate
+from hafailover.daemon.checkers import Checkers
 from hafailover.daemon.directory import Directory, eni_of
 from hafailover.daemon.gateway import Gateway
 from hafailover.daemon.observer import Observer
 from hafailover.daemon.operator import Operator
 from hafailover.daemon.parts import Parts
 from hafailover.daemon.performer import Performer
+from hafailover.daemon.reload import Reloader
 from hafailover.daemon.runner import Inbox, Runner
-from hafailover.election.events import AddressVanished, CheckChanged, StopAsked
+from hafailover.election.events import AddressVanished, Reconfigured, StopAsked
 from hafailover.election.node import Node
 from hafailover.election.values import GroupName, NodeName, Resource, ResourceKind
 from hafailover.errors import CloudError, MetadataError, StartError
@@ -38,6 +39,7 @@ from hafailover.guest.netlink import Guest
 from hafailover.guest.network import NullGuest
 from hafailover.heartbeat.udp import UdpPath
 from hafailover.http1 import Server
+from hafailover.observe.log import set_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from hafailover.cloud.credentials import CredentialSource
     from hafailover.config import model
     from hafailover.election.events import Event
-    from hafailover.election.values import CheckState, Memory
+    from hafailover.election.values import Memory
     from hafailover.guest.network import GuestNetwork
     from hafailover.observe.sink import Sink
 
@@ -65,6 +67,7 @@ class Daemon:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
         self._closing: list[Callable[[], Coroutine[object, object, object] | None]] = []
+        self._asks_gateway = False
 
     async def run(self) -> None:
         """Live."""
@@ -100,10 +103,14 @@ class Daemon:
         memory, complaint = statefile.load(self._config.state.directory)
         if complaint:
             log.error("state_unreadable", error=complaint)
+        failovers, complaint = historyfile.load(self._config.state.directory)
+        if complaint:
+            log.warning("history_unreadable", error=complaint)
         guest = await self._open_guest()
         credentials = self._credentials(me, metadata)
         self._spawn(credentials.run())
         observer = Observer(self._config, me, credentials, self._sink)
+        observer.history.restore(failovers)
         cloud = await self._open_cloud(metadata, credentials, observer)
         enis = await self._find_enis(cloud, me, instance_id)
         node = self._make_node(me, enis, memory)
@@ -206,10 +213,24 @@ class Daemon:
         performer = Performer(config, parts, inbox.post, self._spawn)
         runner = Runner(node, inbox, performer, observer.turned)
         observer.attach(node, runner, parts.paths)
-        operator = Operator(inbox.post, performer.answers, observer.status, observer.history)
+        checkers = Checkers(self._spawn, inbox.post, observer.checked)
+
+        def apply(new: model.Config) -> None:
+            path.configure(**_of_path(new, me.name))  # this may refuse, so it comes first
+            performer.configure(new)
+            observer.configure(new)
+            checkers.configure(new.groups)
+            self._watch_gateway(new, parts)
+            set_level(new.log.level)
+            timing, policies = translate.timing(new), translate.policies(new)
+            inbox.post(Reconfigured(translate.members(new, enis), timing, policies, new.digest))
+
+        reloader = Reloader(config, me.name, self._node_option, apply, observer.reloaded)
+        operator = Operator(inbox.post, performer.answers, observer.status, observer.history, reloader.reload)
         self._closing.append(performer.close)
         await self._open_doors(path, operator, observer)
-        self._watch(node, parts, inbox, observer)
+        checkers.configure(config.groups)
+        self._watch(node, parts, inbox, reloader)
         log.info("started", node=me.name, version=hafailover.__version__, config=config.digest.hex())
         return runner
 
@@ -219,9 +240,7 @@ class Daemon:
             me=NodeName(me.name),
             cluster=config.cluster.name,
             address=(me.host, me.port),
-            peers={NodeName(node.name): (node.host, node.port) for node in config.nodes if node is not me},
-            groups=[GroupName(group.name) for group in config.groups],
-            keys=config.keys,
+            **_of_path(config, me.name),
             deliver=deliver,
             clock_us=clock.now_us,
             boot_id=os.urandom(8),
@@ -247,29 +266,20 @@ class Daemon:
             raise StartError(f"metrics address {where}: {why}") from None
         self._closing.append(web.close)
 
-    def _watch(self, node: Node, parts: Parts, inbox: Inbox, observer: Observer) -> None:
+    def _watch(self, node: Node, parts: Parts, inbox: Inbox, reloader: Reloader) -> None:
         """Start everything that turns what it sees into events."""
-        for group in self._config.groups:
-            for check in group.checks:
-                self._spawn(self._check(group.name, check, inbox, observer))
         self._spawn(parts.guest.watch(lambda address: self._vanished(node, inbox, address)))
-        if any("gateway" in group.guards for group in self._config.groups):
-            self._spawn(parts.gateway.watch())
+        self._watch_gateway(self._config, parts)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, inbox.post, StopAsked(restarting=False))
-        loop.add_signal_handler(signal.SIGHUP, lambda: log.warning("reload_not_supported"))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(_reload(reloader)))
 
-    def _check(
-        self, group: str, check: model.Check, inbox: Inbox, observer: Observer
-    ) -> Coroutine[object, object, None]:
-        def changed(name: str, state: CheckState) -> None:
-            last = checker.last
-            log.info("check", group=group, check=name, state=state.value, detail=last.detail if last else "")
-            inbox.post(CheckChanged(GroupName(group), name, state))
-
-        checker = CheckRunner(check, changed, lambda result: observer.checked(group, result))
-        return checker.run()
+    def _watch_gateway(self, config: model.Config, parts: Parts) -> None:
+        """Begin to ask the gateway now and then, once a group has that guard."""
+        if not self._asks_gateway and any("gateway" in group.guards for group in config.groups):
+            self._asks_gateway = True
+            self._spawn(parts.gateway.watch())
 
     @staticmethod
     def _vanished(node: Node, inbox: Inbox, address: str) -> None:
@@ -281,10 +291,11 @@ class Daemon:
 
     # -- running and ending ------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -309,3 +320,17 @@ def _holder(node: Node, group: str) -> str | None:
     resources = node.groups[GroupName(group)].policy.resources
     sighting = node.context.holders.sighting(resources[0]) if resources else None
     return None if sighting is None else sighting.holder
+
+
+async def _reload(reloader: Reloader) -> None:
+    """Reload because of a signal: nobody waits for the answer, which is in the log."""
+    await reloader.reload()
+
+
+def _of_path(config: model.Config, me: str) -> dict[str, Any]:
+    """Return what a heartbeat path is told by the file, now and at each reload."""
+    return {
+        "peers": {NodeName(node.name): (node.host, node.port) for node in config.nodes if node.name != me},
+        "groups": [GroupName(group.name) for group in config.groups],
+        "keys": config.keys,
+    }

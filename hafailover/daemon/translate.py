@@ -63,6 +63,7 @@ def _policy(group: Group) -> Policy:
         checks=tuple((check.name, check.weight) for check in group.checks),
         fence=group.fence == "stop-instance",
         hook_timeout_ms=group.notify.timeout_ms,
+        promote=bool(group.notify.promote),
     )
 
 

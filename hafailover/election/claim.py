@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hafailover.election.backoff import Rng, backoff_ms
-from hafailover.election.effects import Move
+from hafailover.election.effects import NO_EVIDENCE, Evidence, Move
 from hafailover.election.returns import FRESH_MS, LAG_MS
 from hafailover.election.values import (
     GroupName,
@@ -75,6 +75,7 @@ class Cause:
     source: NodeName | None
     detect_ms: int = 0
     guard_ms: int = 0
+    evidence: Evidence = NO_EVIDENCE
 
 
 class Claim:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.election.claim import Cause, Claim
-from hafailover.election.effects import FailoverFinished
+from hafailover.election.effects import ClaimFailed, Evidence, FailoverFinished
 from hafailover.election.fencing import Fencing
 from hafailover.election.peers import AUDIBLE, Liveness
 from hafailover.election.reasons import Reason
@@ -14,6 +14,7 @@ from hafailover.election.values import Handover, Instant, Leaving, NodeName, Res
 if TYPE_CHECKING:
     from hafailover.election.context import Voice
     from hafailover.election.group import Group
+    from hafailover.election.peers import Peer
 
 DEAD = (Reason.MASTER_DEAD, Reason.MASTER_GONE)
 
@@ -64,14 +65,27 @@ def _fencing(group: Group, reason: Reason) -> Fencing | None:
 
 def _cause(group: Group, reason: Reason, now: Instant) -> Cause:
     source = _source(group)
+    peer = None if source is None else group.context.peers.get(source)
+    evidence = _evidence(group, peer, now)
     if reason not in DEAD or source is None:
-        return Cause(reason, planned=reason is Reason.HANDED_OVER, source=source)
-    peer = group.context.peers.get(source)
+        return Cause(reason, planned=reason is Reason.HANDED_OVER, source=source, evidence=evidence)
     silence_ms = now - peer.last_heard if peer is not None and peer.last_heard is not None else 0
     timing = group.context.timing
     patience_ms = timing.restart_grace_ms if reason is Reason.MASTER_GONE else timing.dead_interval_ms
     guard_ms = max(0, silence_ms - patience_ms) if group.policy.guards else 0
-    return Cause(reason, planned=False, source=source, detect_ms=silence_ms - guard_ms, guard_ms=guard_ms)
+    return Cause(
+        reason, planned=False, source=source, detect_ms=silence_ms - guard_ms, guard_ms=guard_ms, evidence=evidence
+    )
+
+
+def _evidence(group: Group, peer: Peer | None, now: Instant) -> Evidence:
+    said = None if peer is None else peer.group(group.name)
+    return Evidence(
+        silence_ms=None if peer is None or peer.last_heard is None else now - peer.last_heard,
+        said=None if said is None else said.state,
+        guards=() if group.guards is None else group.guards.verdicts,
+        checks=tuple(group.tracking.states.items()),
+    )
 
 
 def _source(group: Group) -> NodeName | None:
@@ -97,14 +111,33 @@ def review(group: Group, now: Instant) -> None:
     if not claim.idle:
         _wait(group, claim, now)
     elif claim.lost:
+        _tell_failed(group, claim, Reason.CLAIM_LOST, now)
         _give_way(group, now)
     elif void is not None:
+        _tell_failed(group, claim, void, now)
         group.outdate(now)
         group.become(State.BACKUP, void, now)
     elif claim.done:
         _finish(group, claim, now)
     else:
         _wait(group, claim, now)
+
+
+def _tell_failed(group: Group, claim: Claim, ended: Reason, now: Instant) -> None:
+    cause = claim.cause
+    group.emit(
+        ClaimFailed(
+            group=group.name,
+            reason=cause.reason,
+            ended=ended,
+            source=cause.source,
+            target=group.context.me.name,
+            term=group.term,
+            spent_ms=now - claim.started,
+            moves=claim.moves,
+            evidence=cause.evidence,
+        )
+    )
 
 
 def _fence(group: Group, claim: Claim, now: Instant) -> None:
@@ -195,6 +228,7 @@ def _finish(group: Group, claim: Claim, now: Instant) -> None:
             guard_ms=claim.cause.guard_ms,
             guest_ms=claim.armed_at - claim.started,
             fence_ms=calls_from - claim.armed_at,
+            evidence=claim.cause.evidence,
             cloud_ms=max(0, applied_at - calls_from),
             verify_ms=max(0, now - applied_at),
             moves=claim.moves,

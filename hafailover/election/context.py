@@ -71,6 +71,11 @@ class Context:
         self._memories[group] = replace(self.memory_of(group), term=term, moving=moving, held=held)
         return self.persist()
 
+    def remember_pause(self, group: GroupName, *, paused: bool, until: Instant | None) -> Persist:
+        """Note a pause or its end; return the effect that puts it on disk."""
+        self._memories[group] = replace(self.memory_of(group), paused=paused, paused_until=until)
+        return self.persist()
+
     def persist(self) -> Persist:
         """Return the effect that puts all that is to be remembered on disk."""
         return Persist(Memory(self.drained, tuple(self._memories[name] for name in sorted(self._memories))))
@@ -96,6 +101,19 @@ class Context:
     def is_stranger(self, sighting: Sighting) -> bool:
         """Return whether a resource is with somebody who is no configured node."""
         return sighting.holder is not None and self.node_holding(sighting.resource, sighting.holder) is None
+
+    def reconfigure(self, members: Iterable[Member]) -> None:
+        """Take in what another version of the file says of the same nodes."""
+        self._members = {member.name: member for member in members}
+        self.me = self._members[self.me.name]
+        for peer in self.peers:
+            peer.member = self._members[peer.name]
+
+    def retime(self, timing: Timing) -> None:
+        """Live by other intervals from now on."""
+        self.timing = timing
+        for peer in self.peers:
+            peer.retime(timing)
 
     def begin_turn(self, now: Instant) -> None:
         """Note the time, and that what the peers say may have changed."""

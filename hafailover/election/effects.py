@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hafailover.election.reasons import Reason
-    from hafailover.election.values import Advert, GroupName, Memory, NodeName, Resource, State
+    from hafailover.election.values import (
+        Advert,
+        CheckState,
+        GroupName,
+        GuardVerdict,
+        Memory,
+        NodeName,
+        Resource,
+        State,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +116,61 @@ class Refrained:
 
 @dataclass(frozen=True, slots=True)
 class RunHook:
-    """Run the group's hook of this name ("master", "backup", "fault", "stop").
+    """Run the group's hook of this name ("promote", "master", "backup", "fault", "stop").
 
-    Nothing waits for it, unless it has a `run_id`: then it ends in `HookFinished`, in any case.
+    Nothing waits for it, unless it has a `run_id`: then it ends in `HookFinished`, in any case. `reason`: what it
+    is run for, where that is not the last change of the state: "promote" is asked before one.
     """
 
     group: GroupName
     hook: str
     run_id: int | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a decision to claim rested on, as it was then.
+
+    `silence_ms`: since when the old master's node had not been heard, None where it never was; `said`: the state
+    that it told last. A guard's verdict is None where it had not answered.
+    """
+
+    silence_ms: int | None = None
+    said: State | None = None
+    guards: tuple[tuple[str, GuardVerdict | None], ...] = ()
+    checks: tuple[tuple[str, CheckState], ...] = ()
+
+
+NO_EVIDENCE = Evidence()
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimFailed:
+    """A claim has ended without mastership: `reason` it began, `ended` why it is over, after `spent_ms`."""
+
+    group: GroupName
+    reason: Reason
+    ended: Reason
+    source: NodeName | None
+    target: NodeName
+    term: int
+    spent_ms: int
+    moves: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverEnded:
+    """A hand-over by this node is over, because of `reason`: the successor is master, or this node goes on."""
+
+    group: GroupName
+    reason: Reason
+    ended: Reason
+    source: NodeName
+    target: NodeName
+    term: int
+    spent_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +195,7 @@ class FailoverFinished:
     verify_ms: int
     moves: int
     fence_ms: int = 0
+    evidence: Evidence = NO_EVIDENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +225,8 @@ Effect = (
     | RoleChanged
     | Refrained
     | RunHook
+    | ClaimFailed
+    | HandoverEnded
     | FailoverFinished
     | Answer
     | Leave

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
         GroupName,
         GuardVerdict,
         Instant,
+        Member,
         MoveResult,
         NodeName,
+        Policy,
         Resource,
         Sighting,
+        Timing,
     )
 
 
@@ -103,10 +106,11 @@ class FenceFinished:
 
 @dataclass(frozen=True, slots=True)
 class HookFinished:
-    """The run of a hook that was to be awaited has ended, well or not, or there was no hook."""
+    """The run of a hook that was to be awaited has ended, well (`ok`, also where there was no hook) or not."""
 
     group: GroupName
     run_id: int
+    ok: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,33 @@ class DrainAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseAsked:
+    """The operator wants no automatic move of a group (None: of all groups), for `for_ms` or (None) until told."""
+
+    request_id: int
+    group: GroupName | None
+    for_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAsked:
+    """The operator ends this node's pause of a group, None for all groups."""
+
+    request_id: int
+    group: GroupName | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """Another version of the file is in force; the nodes, the groups and what they move are those of before."""
+
+    members: tuple[Member, ...]
+    timing: Timing
+    policies: tuple[Policy, ...]
+    config_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     """The daemon is to end: for good (hand over first), or to come back at once (leave all as it is)."""
 
@@ -182,5 +213,8 @@ Event = (
     | LoopLagged
     | FailoverAsked
     | DrainAsked
+    | PauseAsked
+    | ResumeAsked
+    | Reconfigured
     | StopAsked
 )

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import claiming, standby, tenure, wishes
 from hafailover.election.answering import Answering
-from hafailover.election.effects import Effect, RoleChanged, RunHook
+from hafailover.election.effects import Effect, HandoverEnded, RoleChanged, RunHook
 from hafailover.election.events import (
     AddressVanished,
     CheckChanged,
@@ -36,7 +36,9 @@ from hafailover.election.events import (
 )
 from hafailover.election.holddown import HoldDown
 from hafailover.election.ledger import Ledger
+from hafailover.election.pausing import Pause
 from hafailover.election.peers import Liveness
+from hafailover.election.promotion import Promotion
 from hafailover.election.ranking import Candidate
 from hafailover.election.reasons import Reason
 from hafailover.election.returns import Returns
@@ -99,6 +101,7 @@ class Group:
         self.release: Release | None = None
         self.ledger = Ledger(context.timing.request_life_ms)
         self.returns = Returns(policy.group, context)
+        self.promotion = Promotion()
         self.guards: GuardRound | None = None
         self.suspected = False
         addresses = tuple(each for each in policy.resources if each.kind is ResourceKind.ADDRESS)
@@ -111,7 +114,7 @@ class Group:
         self.hold_down = HoldDown(policy.hold_down_ms, now)
         self.takeovers = Takeovers(self.name, context)
         self._outdated_before: Instant = now
-        self.paused = False
+        self.pause = Pause(self.name, context, context.memory_of(self.name))
         self.doubted_at: Instant | None = None
         self.preempt_since: Instant | None = None
         self.release_not_before: Instant = now
@@ -151,8 +154,10 @@ class Group:
         fencing = None if self.claim is None else self.claim.fencing
         if isinstance(event, FenceFinished) and fencing is not None:
             fencing.finished(event, now, self.context.rng)
-        elif isinstance(event, HookFinished) and self.release is not None:
-            self.release.hook_ended(event.run_id, now)
+        elif isinstance(event, HookFinished):
+            self.promotion.answered(event.run_id, now, consents=event.ok)
+            if self.release is not None:
+                self.release.hook_ended(event.run_id, now)
 
     def _absorb_move(self, event: MoveFinished, now: Instant) -> None:
         if event.result.outcome in (Outcome.APPLIED, Outcome.UNKNOWN):
@@ -165,6 +170,12 @@ class Group:
     def _absorb_armed(self, event: GuestArmed, now: Instant) -> None:
         if self.guest.armed(event, now) and self.claim is not None:
             self.claim.armed(event.resource, now)
+
+    def reconfigure(self, policy: Policy) -> None:
+        """Take in another policy for the same resources; what is known and under way goes on."""
+        self.policy = policy
+        self.tracking.configure(policy.checks)
+        self.hold_down.first_ms = policy.hold_down_ms
 
     @property
     def quieting_ms(self) -> int:
@@ -184,6 +195,9 @@ class Group:
         self._forget_marks(now)
 
     def _forget_stale(self, now: Instant) -> None:
+        if self.pause.over(now):
+            self.emit(self.pause.end())
+        self.wait_until(self.pause.next_change(now), now)
         if self.guest.error and not self.wait_until(self.guest.retry_at, now):
             self.guest.probe()
         if self.wish is not None and not self.wait_until(self.wish_until, now):
@@ -235,15 +249,22 @@ class Group:
         old, self.state = self.state, state
         self.since, self.reason = now, reason
         self.guards, self.suspected, self.noted = None, False, None
+        self.promotion.forget()
         self.doubted_at = self.preempt_since = self.isolated_since = None
         if state is not State.CLAIMING:
             self.claim = None
         release, self.release = self.release, None
         self.emit(RoleChanged(self.name, old, state, reason, self.term))
+        if release is not None and release.successor is not None:
+            self._tell_given(release, release.successor, reason, now)
         hook, ran = HOOKS.get(state), release.hook if release is not None else None
         back = old is State.RELEASING and state is State.MASTER and ran is None
         if hook is not None and hook != ran and not back and not self.context.me.witness:
             self.emit(RunHook(self.name, hook))
+
+    def _tell_given(self, release: Release, successor: NodeName, ended: Reason, now: Instant) -> None:
+        me, spent_ms = self.context.me.name, now - release.began
+        self.emit(HandoverEnded(self.name, release.reason, ended, me, successor, self.term, spent_ms))
 
     def abandon(self, now: Instant) -> None:
         """Give up at the end of the daemon whatever this node still has of the group."""
@@ -333,6 +354,7 @@ class Group:
             successor=self.release.successor if self.release is not None and self.release.quiet else None,
             wish=self.wish,
             moving=self.claim is not None or self.ledger.open_until(self.context.now) is not None,
+            paused_min=self.pause.minutes(self.context.now),
         )
 
     @property
@@ -341,7 +363,8 @@ class Group:
         if self.state is State.CLAIMING:
             return self.claim is not None and self.claim.failures + context.holders.failures < FAILING_AFTER
         back = self.returns.pending(self.policy.resources, context.now)
-        free = self.hold_down.until <= context.now and back is None
+        barred_until = max(self.hold_down.until, self.promotion.refused_until)
+        free = barred_until <= context.now and back is None
         willing = self.state in (State.INIT, State.BACKUP) and free
         able = context.holders.readable and not (self.fault or self.tracking.pending)
         in_service = not context.me.witness and not context.drained and context.leaving is Leaving.NO

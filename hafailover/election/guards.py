@@ -55,6 +55,11 @@ class GuardRound:
         return GuardStatus.ALLOWED if GuardVerdict.ALLOW in verdicts else GuardStatus.SILENT
 
     @property
+    def verdicts(self) -> tuple[tuple[str, GuardVerdict | None], ...]:
+        """Each guard's verdict, None where it has not answered, in the order of the questions."""
+        return tuple(self._verdicts.items())
+
+    @property
     def denied_by(self) -> tuple[str, ...]:
         """The guards that object."""
         return tuple(name for name, verdict in self._verdicts.items() if verdict is GuardVerdict.DENY)

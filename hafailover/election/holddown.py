@@ -24,7 +24,7 @@ class HoldDown:
     def __init__(self, first_ms: int, now: Instant) -> None:
         self.until: Instant = now
         self.losses = 0
-        self._first_ms = first_ms
+        self.first_ms = first_ms
         self._lost_at: Instant = now
 
     def lost(self, now: Instant) -> None:
@@ -46,7 +46,7 @@ class HoldDown:
     @property
     def length_ms(self) -> int:
         """How long the hold-down of the latest loss lasts in all."""
-        return doubled_ms(self._first_ms, max(self.losses, 1), CAP_MS)
+        return doubled_ms(self.first_ms, max(self.losses, 1), CAP_MS)
 
     def _count(self, now: Instant) -> None:
         self.losses = 1 if now - self._lost_at >= FORGOTTEN_MS else self.losses + 1

@@ -7,6 +7,7 @@ the next `TimerExpired` is wanted.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hafailover.election import invariants
@@ -18,8 +19,11 @@ from hafailover.election.events import (
     FailoverAsked,
     HoldersRead,
     LoopLagged,
+    PauseAsked,
     PeerRefused,
     ReadFailed,
+    Reconfigured,
+    ResumeAsked,
     StopAsked,
     TimerExpired,
 )
@@ -64,13 +68,14 @@ class Node:
     ) -> None:
         members = tuple(members)
         self.context = Context(me, members, timing, rng, now)
+        self._timing = timing  # what the file says; `context.timing` is what holds while it is being rolled out
         self.context.recall(memory)
         self.groups: Mapping[GroupName, Group] = {
             policy.group: Group(policy, self.context, now) for policy in policies
         }
         for group in self.groups.values():
             remembered = self.context.memory_of(group.name)
-            group.term, group.paused = remembered.term, remembered.paused
+            group.term = remembered.term
             if remembered.moving or memory.lost:
                 group.ledger.inherit(group.policy.resources, now)
             if remembered.held or memory.lost:
@@ -99,6 +104,7 @@ class Node:
         self.context.begin_turn(now)
         effects: list[Effect] = []
         reviewed = self._absorb(event, now, effects)
+        self._settle_timing(now)
         if self._sweep(now) or reviewed is None:
             reviewed = tuple(self.groups.values())
         self.context.begin_turn(now)
@@ -152,6 +158,50 @@ class Node:
                 return self._absorb_for_group(event, now, effects)
         return None
 
+    def _absorb_pause(
+        self, event: PauseAsked | ResumeAsked, now: Instant, effects: list[Effect]
+    ) -> tuple[Group, ...]:
+        """Pause or resume one group or all; on disk before it is answered."""
+        asked = [group for group in self.groups.values() if event.group in (None, group.name)]
+        for group in asked:
+            if isinstance(event, PauseAsked):
+                group.pause.begin(event.for_ms, now)
+            else:
+                group.pause.end()
+                group.pause.forget_silent(now)
+        if asked:
+            effects.append(self.context.persist())
+        reason = Reason.ACCEPTED if asked else Reason.UNKNOWN_GROUP
+        effects.append(Answer(event.request_id, accepted=bool(asked), reason=reason))
+        return tuple(asked)
+
+    def _reconfigure(self, event: Reconfigured) -> None:
+        """Take in another version of the file.
+
+        A peer that has not reloaded yet sends as seldom as it did, so that nobody may be missed sooner for now.
+        """
+        old, new = self.context.timing, event.timing
+        self.config_digest, self._timing = event.config_digest, new
+        self.context.reconfigure(event.members)
+        self.context.retime(
+            replace(
+                new,
+                interval_ms=min(old.interval_ms, new.interval_ms),
+                dead_interval_ms=max(old.dead_interval_ms, new.dead_interval_ms),
+                restart_grace_ms=max(old.restart_grace_ms, new.restart_grace_ms),
+            )
+        )
+        for policy in event.policies:
+            self.groups[policy.group].reconfigure(policy)
+
+    def _settle_timing(self, now: Instant) -> None:
+        """Live by the file's intervals as soon as every peer that is heard has the same file."""
+        if self.context.timing == self._timing:
+            return
+        heard = [peer.advert for peer in self.context.peers if peer.liveness(now).heard and peer.advert is not None]
+        if all(advert.config_digest == self.config_digest for advert in heard):
+            self.context.retime(self._timing)
+
     def _sweep(self, now: Instant) -> bool:
         """Return whether any peer's liveness has changed; watch ownership where a mover fell silent."""
         changes = self.context.peers.sweep(now)
@@ -167,6 +217,11 @@ class Node:
         return None if news else ()
 
     def _absorb_for_group(self, event: Event, now: Instant, effects: list[Effect]) -> tuple[Group, ...]:
+        if isinstance(event, PauseAsked | ResumeAsked):
+            return self._absorb_pause(event, now, effects)
+        if isinstance(event, Reconfigured):
+            self._reconfigure(event)
+            return tuple(self.groups.values())
         name = getattr(event, "group", None)
         group = self.groups.get(name) if name is not None else None
         if group is not None:

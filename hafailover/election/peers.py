@@ -19,6 +19,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from hafailover.election.pausing import ENDLESS_MIN, MINUTE_MS
 from hafailover.election.values import (
     Advert,
     GroupAdvert,
@@ -74,12 +75,11 @@ class Peer:
         self.last_heard: Instant | None = None
         self.present_since: Instant = 0  # when its daemon was heard after an absence
         self.unsure_since: Instant | None = None  # since when another daemon of it may speak, that is not confirmed
-        self._timing = timing
-        self._suspicion_ms = timing.dead_interval_ms // 2  # the silence from which the peer is suspected
-        self._refusal_fresh_ms = max(REFUSAL_FRESH_MS, 3 * timing.interval_ms)
+        self.retime(timing)
         self._last_told: Advert | None = None
         self._groups: dict[GroupName, GroupAdvert] = {}
         self._said_after: dict[GroupName, Instant] = {}
+        self.pauses: dict[GroupName, Instant | None] = {}  # until when, None for no end; see `pausing`
         self._refused_since: Instant | None = None
         self._refused_last: Instant = 0
         self._sure_at: Instant = 0  # when what is confirmed was last heard
@@ -103,6 +103,13 @@ class Peer:
         """Whether the peer's kernel has refused a datagram since the peer was last heard."""
         return self._refused_since is not None
 
+    def retime(self, timing: Timing) -> None:
+        """Judge the peer by other intervals from now on."""
+        self._timing = timing
+        self._suspicion_ms = timing.dead_interval_ms // 2  # the silence from which the peer is suspected
+        self._refusal_fresh_ms = max(REFUSAL_FRESH_MS, 3 * timing.interval_ms)
+        self._holds_until = UNKNOWN_SINCE
+
     def hear(self, advert: Advert, now: Instant, *, confirmed: bool, said_after: Instant | None = None) -> bool:
         """Take in an advert, not said before `said_after`; return whether it differs from the one before."""
         if self.hear_again(advert, now, confirmed=confirmed, said_after=said_after):
@@ -118,6 +125,8 @@ class Peer:
         changed = bool(news) or head != self.advert or confirmed != self.confirmed
         self.advert, self.confirmed = head, confirmed
         self._groups.update((group.group, group) for group in news)
+        if confirmed:
+            self._note_pauses(advert.groups, now)
         return changed
 
     def hear_again(self, advert: Advert, now: Instant, *, confirmed: bool, said_after: Instant | None) -> bool:
@@ -137,6 +146,19 @@ class Peer:
             self.unsure_since, self._sure_at = None, now
         if confirmed and said_after is not None:
             self._said_after.update((group.group, said_after) for group in advert.groups)
+
+    def _note_pauses(self, groups: Iterable[GroupAdvert], now: Instant) -> None:
+        for group in groups:
+            if group.paused_min == 0:
+                self.pauses.pop(group.group, None)
+            else:
+                endless = group.paused_min == ENDLESS_MIN
+                self.pauses[group.group] = None if endless else now + group.paused_min * MINUTE_MS
+
+    def has_paused(self, group: GroupName, now: Instant) -> bool:
+        """Return whether the peer, as it said last, wants no automatic moves of a group now."""
+        until = self.pauses.get(group, now)
+        return until is None or until > now
 
     def refuse(self, now: Instant) -> None:
         """Take in a refusal by the peer's kernel."""

@@ -58,8 +58,26 @@ class Reason(Enum):
     DISTRUST = "this node has just been asleep and does not trust its own view"
     GUARD_PENDING = "a guard has not answered yet"
     GUARD_DENIED = "a guard objects"
+    PROMOTE_PENDING = "the promote hook has not answered yet"
+    PROMOTE_REFUSED = "the promote hook says no"
     NO_QUORUM = "no majority of the configured nodes agrees that the holder is gone"
     RETURNING = "this node had the address a short time ago, and a request of that time may still be under way"
+
+    # why a peer is or is not master, as far as this node can tell
+    PEER_SERVES = "it is master"
+    PEER_GIVES = "it hands over"
+    PEER_CLAIMS = "it asks the cloud for the group"
+    PEER_STARTING = "it still listens after its start"
+    PEER_FAULT = "it reports that its service is at fault"
+    PEER_DRAINED = "it is drained"
+    PEER_WITNESS = "it is a witness and never claims"
+    PEER_READY = "it could take over"
+    PEER_NOT_READY = "it says that it could not take over now"
+    PEER_RESTARTING = "its host answers and its daemon may be restarting"
+    PEER_SILENT = "it has been silent for the dead interval"
+    PEER_STOPPED = "its daemon has been stopped"
+    PEER_NEVER_HEARD = "it has not been heard since this daemon started"
+    PEER_KNOWS_NOT = "it says nothing of this group"
 
     # why an operator's request was refused
     ACCEPTED = "accepted"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hafailover.election.guards import GuardStatus
 from hafailover.election.peers import Liveness
+from hafailover.election.promotion import Consent
 from hafailover.election.reasons import Reason
 
 
@@ -52,6 +53,7 @@ class Situation:
     quorum: bool = True
     votes_due: bool = False
     guards: GuardStatus = GuardStatus.NONE
+    consent: Consent = Consent.GIVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ def _not_now(situation: Situation) -> Reason | None:
         (situation.guarded and not situation.quorum, Reason.NO_QUORUM),
         (situation.guarded and situation.guards is GuardStatus.PENDING, Reason.GUARD_PENDING),
         (situation.guarded and situation.guards is GuardStatus.DENIED, Reason.GUARD_DENIED),
+        (situation.consent is Consent.REFUSED, Reason.PROMOTE_REFUSED),
+        (situation.consent is Consent.WANTED, Reason.PROMOTE_PENDING),
     )
     return next((reason for applies, reason in rules if applies), None)
 

@@ -28,6 +28,7 @@ NOTEWORTHY = (
     Reason.MASTER_RESTARTING,
     Reason.NO_QUORUM,
     Reason.PAUSED,
+    Reason.PROMOTE_REFUSED,
     Reason.RETURNING,
     Reason.TAKEN_UNHEARD,
 )
@@ -79,10 +80,23 @@ def review_backup(group: Group, now: Instant) -> None:
     follow(group, now)
     drop_leftovers(group, now)
     _suspect(group, now)
-    verdict = may_claim(situation(group, now))
+    seen = situation(group, now)
+    verdict = may_claim(seen)
     _note(group, verdict.reason)
     if verdict.allowed:
         claiming.begin(group, verdict.reason, now)
+    elif verdict.reason is Reason.PROMOTE_PENDING:
+        _ask_to_promote(group, seen.loss, now)
+    elif verdict.reason is not Reason.GUARD_PENDING:
+        group.promotion.forget()
+
+
+def _ask_to_promote(group: Group, reason: Reason, now: Instant) -> None:
+    question = group.promotion.ask(group.policy, reason, now, group.context.next_ids())
+    if question is not None:
+        group.emit(question)
+    if not group.wait_until(group.promotion.give_up_at(group.policy), now):
+        group.wait_until(now + 1, now)  # the answer that did not come was a no: look again
 
 
 def follow(group: Group, now: Instant) -> None:
@@ -157,6 +171,7 @@ def situation(group: Group, now: Instant) -> Situation:
         group.wait_until(max(absent_since, left_until) + rank * context.timing.dead_interval_ms, now)
     if group.guards is not None:
         group.wait_until(group.guards.expires_at, now)
+    group.wait_until(group.promotion.refused_until, now)
     return Situation(
         witness=context.me.witness,
         fault=group.fault,
@@ -165,7 +180,7 @@ def situation(group: Group, now: Instant) -> Situation:
         drained=context.drained,
         stopping=context.leaving is not Leaving.NO,
         listening=_listening(group, now),
-        paused=group.paused,
+        paused=group.pause.holds(now),
         distrust=group.wait_until(context.distrust_until, now),
         offered=_offered(group, master),
         master=None if master is None else master.liveness,
@@ -186,6 +201,7 @@ def situation(group: Group, now: Instant) -> Situation:
         quorum=_quorum(group, now),
         votes_due=absent_since is None or group.wait_until(absent_since + context.timing.interval_ms, now),
         guards=GuardStatus.NONE if group.guards is None else group.guards.status(now),
+        consent=group.promotion.consent(group.policy, now),
     )
 
 

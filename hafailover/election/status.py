@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hafailover.election.peers import Liveness
+from hafailover.election.reasons import Reason
 from hafailover.election.values import CheckState, GroupName, Instant, Leaving, NodeName, Resource, State
 
 if TYPE_CHECKING:
     from hafailover.election.group import Group
     from hafailover.election.node import Node
-    from hafailover.election.peers import Liveness, Peer
-    from hafailover.election.reasons import Reason
+    from hafailover.election.peers import Peer
+    from hafailover.election.values import GroupAdvert
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,18 @@ class ResourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupOnPeer:
+    """What a peer said last of a group, and why it is or is not master; `state` None where it said nothing."""
+
+    node: NodeName
+    state: State | None
+    eligible: bool
+    why: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class GroupStatus:
-    """One group as this node sees it. `since` is an instant of this node's clock."""
+    """One group as this node sees it. `since` is an instant of this node's clock; `successor`: who is named."""
 
     name: GroupName
     state: State
@@ -38,10 +50,13 @@ class GroupStatus:
     priority: int
     effective_priority: int
     eligible: bool
-    paused: bool
+    paused_by: tuple[NodeName, ...]
+    pause_left_ms: int | None  # None: until told otherwise; 0: not paused
     hold_down_ms: int
     resources: tuple[ResourceStatus, ...]
     checks: tuple[tuple[str, int, CheckState], ...]
+    successor: NodeName | None
+    peers: tuple[GroupOnPeer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +124,54 @@ def _group(group: Group, now: Instant) -> GroupStatus:
         priority=group.context.me.priority,
         effective_priority=group.priority,
         eligible=group.advert().eligible,
-        paused=group.paused,
+        paused_by=group.pause.by(now),
+        pause_left_ms=group.pause.left_ms(now),
         hold_down_ms=max(0, group.hold_down.until - now),
         resources=tuple(_resource(group, resource) for resource in group.policy.resources),
         checks=tuple((name, weight, group.tracking.states[name]) for name, weight in group.policy.checks),
+        successor=None if group.release is None else group.release.successor,
+        peers=tuple(_on_peer(group.name, peer, now) for peer in group.context.peers),
     )
+
+
+_UNHEARD = {
+    Liveness.NEVER: Reason.PEER_NEVER_HEARD,
+    Liveness.DOWN: Reason.PEER_SILENT,
+    Liveness.LEFT: Reason.PEER_STOPPED,
+    Liveness.RESTARTING: Reason.PEER_RESTARTING,
+}
+_STATES = {
+    State.MASTER: Reason.PEER_SERVES,
+    State.RELEASING: Reason.PEER_GIVES,
+    State.CLAIMING: Reason.PEER_CLAIMS,
+    State.FAULT: Reason.PEER_FAULT,
+}
+
+
+def _on_peer(name: GroupName, peer: Peer, now: Instant) -> GroupOnPeer:
+    said = peer.group(name)
+    if said is None:
+        return GroupOnPeer(peer.name, None, eligible=False, why=_why(peer, said, now))
+    able = said.eligible and peer.liveness(now).heard
+    return GroupOnPeer(peer.name, said.state, eligible=able, why=_why(peer, said, now))
+
+
+def _why(peer: Peer, said: GroupAdvert | None, now: Instant) -> Reason:
+    """Return why a peer is or is not master, as far as what it says, and whether it is heard, tell."""
+    liveness = peer.liveness(now)
+    if liveness in _UNHEARD:
+        return _UNHEARD[liveness]
+    if peer.member.witness:
+        return Reason.PEER_WITNESS
+    if said is None:
+        return Reason.PEER_KNOWS_NOT
+    rules = (
+        (said.state in _STATES, _STATES.get(said.state, Reason.PEER_SERVES)),
+        (peer.advert is not None and peer.advert.drained, Reason.PEER_DRAINED),
+        (said.eligible, Reason.PEER_READY),
+        (said.state is State.INIT, Reason.PEER_STARTING),
+    )
+    return next((reason for applies, reason in rules if applies), Reason.PEER_NOT_READY)
 
 
 def _detail(group: Group) -> str:

@@ -195,7 +195,7 @@ def _stop_alone(group: Group, now: Instant) -> None:
 
 def _preempted(group: Group, best: Candidate, now: Instant) -> bool:
     unsure = group.wait_until(group.context.distrust_until, now)  # what it knew before it slept may be over
-    if unsure or not group.policy.preempt or group.paused or not preempts(best, group.candidate):
+    if unsure or not group.policy.preempt or group.pause.holds(now) or not preempts(best, group.candidate):
         group.preempt_since = None
         return False
     if group.preempt_since is None:

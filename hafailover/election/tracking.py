@@ -28,6 +28,11 @@ class Tracking:
         """The state of each check, in configured order."""
         return self._states
 
+    def configure(self, checks: tuple[tuple[str, int], ...]) -> None:
+        """Take other checks; of one that was there before, what it said last stands until it says otherwise."""
+        self._weights = dict(checks)
+        self._states = {name: self._states.get(name, CheckState.PENDING) for name in self._weights}
+
     def update(self, check: str, state: CheckState) -> None:
         """Take in a check's new state; a check that is not configured any more is ignored."""
         if check in self._states:

@@ -155,6 +155,7 @@ class GroupAdvert:
 
     `priority` is effective, -1023..1023. `eligible`: the node would claim if it were its turn.
     `successor`: in RELEASING, the peer that is to claim. `moving`: a move by this node may be unresolved.
+    `paused_min`: for how many minutes yet the node wants no automatic moves, rounded up; 0: it does not.
     """
 
     group: GroupName
@@ -165,6 +166,7 @@ class GroupAdvert:
     successor: NodeName | None = None
     wish: Wish | None = None
     moving: bool = False
+    paused_min: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,7 @@ class Policy:
     guards: tuple[str, ...] = ()
     fence: bool = False  # power the old master off before an unplanned claim
     hook_timeout_ms: int = 30_000
+    promote: bool = False  # there is a hook to ask before an unplanned claim
     checks: tuple[tuple[str, int], ...] = ()  # (name, weight)
 
 
@@ -234,13 +237,14 @@ class Policy:
 class GroupMemory:
     """What a group remembers across a restart of the daemon.
 
-    `moving` while moves of its resources may be sent; `held` from then until the return rule no longer holds this
-    node back, which it does not in a pair.
+    `paused_until` None where the pause lasts until told otherwise. `moving` while moves of its resources may be
+    sent; `held` from then until the return rule no longer holds this node back, which it does not in a pair.
     """
 
     group: GroupName
     term: int = 0
     paused: bool = False
+    paused_until: Instant | None = None
     moving: bool = False
     held: bool = False
 

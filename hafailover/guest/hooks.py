@@ -1,15 +1,6 @@
 """Runs a group's hooks: in order, one after another, each to its end, never in the way of the heartbeats.
 
-A hook is an argument list; there is no shell. It finds in its environment, and nothing else:
-
-    HAFAILOVER_GROUP       the group's name
-    HAFAILOVER_STATE       the state on this node now: INIT, BACKUP, CLAIMING, MASTER, RELEASING or FAULT
-    HAFAILOVER_OLD_STATE   the state before
-    HAFAILOVER_REASON      why it changed, as in `status --json` and the metrics: master_dead, operator, ...
-    HAFAILOVER_TERM        the group's term, a decimal number that grows with every claim
-    HAFAILOVER_ADDRESSES   the group's addresses, separated by blanks; empty where it has none
-    HAFAILOVER_NODE        this node's name
-    PATH                   the usual system directories
+A hook is an argument list; there is no shell. docs/hooks.md says when it is run, and in what environment.
 
 It is killed with all that it has started when it exceeds its timeout: SIGTERM, and SIGKILL two seconds later.
 What it leaves running when it ends in time goes on; such a process must write elsewhere than to the hook's
@@ -55,7 +46,7 @@ class HookResult:
 
 @dataclass(frozen=True, slots=True)
 class HookContext:
-    """What a hook is told of the change that it is run for; see the module's text for each."""
+    """What a hook is told of the change that it is run for; docs/hooks.md explains each."""
 
     group: str
     node: str
@@ -90,7 +81,7 @@ class _Job:
     argv: tuple[str, ...]
     env: dict[str, str]
     timeout_s: float
-    ended: Callable[[], None] | None
+    ended: Callable[[bool], None] | None
 
 
 class HookQueue:
@@ -119,15 +110,16 @@ class HookQueue:
         argv: tuple[str, ...],
         env: dict[str, str],
         timeout_s: float,
-        ended: Callable[[], None] | None = None,
+        ended: Callable[[bool], None] | None = None,
     ) -> None:
         """Queue a hook; returns at once. An empty `argv` (none configured) and a closed queue run nothing.
 
-        `ended` is called when it does not run any more, or will not, whatever became of it.
+        `ended` is called when it does not run any more, or will not: with whether it ended well, as one does that
+        is not configured.
         """
         job = _Job(hook, argv, env, timeout_s, ended)
         if not argv or self._closed:
-            self._end(job)
+            self._end(job, ok=not argv)
             return
         if len(self._waiting) >= MAX_WAITING:
             self._drop(DROPPED)
@@ -169,12 +161,12 @@ class HookQueue:
     def _report(self, job: _Job, result: HookResult) -> None:
         """Call back from the loop, so that what the callback raises cannot stop the queue."""
         asyncio.get_running_loop().call_soon(self._on_result, result)
-        self._end(job)
+        self._end(job, ok=result.ok)
 
     @staticmethod
-    def _end(job: _Job) -> None:
+    def _end(job: _Job, *, ok: bool) -> None:
         if job.ended is not None:
-            asyncio.get_running_loop().call_soon(job.ended)
+            asyncio.get_running_loop().call_soon(job.ended, ok)
 
 
 def _not_run(job: _Job, error: str) -> HookResult:

@@ -2,7 +2,7 @@
 
 Layout, byte by byte, in docs/heartbeat-protocol.md. In short, all numbers big-endian:
 
-    header 52 | peer records 33 each | group records 28 each | HMAC-SHA256 32        at most 1400 bytes
+    header 52 | peer records 33 each | group records 30 each | HMAC-SHA256 32        at most 1400 bytes
 
 Every byte string either decodes to a message or raises WireError with one of the reasons in `Reject`; no
 other exception is possible. Strict: there is one encoding of each message and no other is accepted, so
@@ -33,6 +33,7 @@ MAGIC: Final = b"HAF"
 VERSION: Final = 1
 MAX_DATAGRAM: Final = 1400  # fits an Ethernet MTU of 1500 with IPv6 and room for a tunnel
 MAX_PRIORITY: Final = 1023
+MAX_PAUSED_MIN: Final = 2**16 - 1  # means "until told otherwise"
 MAX_TERM: Final = 2**62  # far beyond any number of claims, and room to count on within 64 bits
 MAX_HELD_US: Final = 2**32 - 1  # means "that long or longer"
 BOOT_BYTES: Final = 8
@@ -41,7 +42,7 @@ NO_BOOT: Final = bytes(BOOT_BYTES)
 _PREFIX: Final = Struct(">3sBB3x8s")  # magic, version, path, (flags and counts), cluster
 _HEADER: Final = Struct(">3sBBBBB8s8sQQ8sI")
 _PEER: Final = Struct(">IB8sQQI")
-_GROUP: Final = Struct(">IBBhQIII")
+_GROUP: Final = Struct(">IBBhQIIIH")
 MIN_DATAGRAM: Final = _HEADER.size + TAG_BYTES
 MAX_PEERS: Final = 32  # leaves room for ten groups in the same datagram
 
@@ -188,6 +189,8 @@ class Codec:
             yield _PEER.pack(number, flags, record.boot, record.sequence, record.echo_us, record.held_us)
 
     def _group(self, group: GroupAdvert) -> bytes:
+        if not 0 <= group.paused_min <= MAX_PAUSED_MIN:
+            raise ValueError(f"pause of {group.paused_min} minutes of group {group.group!r} is out of range")
         if abs(group.priority) > MAX_PRIORITY:
             raise ValueError(f"priority {group.priority} of group {group.group!r} is out of range")
         wish = group.wish
@@ -200,6 +203,7 @@ class Codec:
             self._optional(group.successor),
             wish.serial if wish else 0,
             self._optional(wish.target) if wish else 0,
+            group.paused_min,
         )
 
     def _optional(self, name: NodeName | None) -> int:
@@ -260,8 +264,8 @@ class _Reader:
         _require(len({group.group for group in groups}) == len(groups), "group twice")
         return groups
 
-    def _group(self, fields: tuple[int, int, int, int, int, int, int, int]) -> GroupAdvert:
-        number, state, flags, priority, term, successor, serial, target = fields
+    def _group(self, fields: tuple[int, int, int, int, int, int, int, int, int]) -> GroupAdvert:
+        number, state, flags, priority, term, successor, serial, target, paused_min = fields
         _require(number > 0 and state < len(_STATES) and flags <= (_ELIGIBLE | _WISHES | _MOVING), "group")
         _require(-MAX_PRIORITY <= priority <= MAX_PRIORITY, "priority")
         _require(term <= MAX_TERM, "term")
@@ -276,6 +280,7 @@ class _Reader:
             successor=self._optional(successor),
             wish=Wish(serial, self._optional(target)) if flags & _WISHES else None,
             moving=bool(flags & _MOVING),
+            paused_min=paused_min,
         )
 
     def _optional(self, number: int) -> NodeName | None:

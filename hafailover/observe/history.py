@@ -1,4 +1,13 @@
-"""The failovers that this node has carried out: the last hundred, in memory."""
+"""The failovers that this node has brought about, failed at, or given: the last hundred.
+
+A record's `result` is one of
+
+    done    this node became master by a move
+    lost    its claim ended because another node was faster
+    void    its claim ended because this node was no longer entitled to it
+    gave    it handed over, and the successor is master
+    kept    it wanted to hand over, and the successor did not take over
+"""
 
 from __future__ import annotations
 
@@ -6,12 +15,19 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from hafailover.election.effects import ClaimFailed, FailoverFinished, HandoverEnded
+from hafailover.election.reasons import Reason
 
-    from hafailover.election.effects import FailoverFinished
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hafailover.election.effects import Evidence
+
+    Ended = ClaimFailed | FailoverFinished | HandoverEnded
 
 MAX_RECORDS = 100
+OPERATOR = "operator"  # who decided, where it was no node
+_BY_OPERATOR = (Reason.OPERATOR, Reason.DRAINED)
 
 
 class History:
@@ -21,15 +37,24 @@ class History:
         self._records: deque[dict[str, Any]] = deque(maxlen=max_records)
         self._last: dict[str, dict[str, Any]] = {}
 
-    def record(self, finished: FailoverFinished, at_ms: int) -> dict[str, Any]:
-        """Keep what has just finished, at `at_ms` of the wall clock (since the epoch); return its record."""
-        record = to_json(finished, at_ms)
-        self._records.append(record)
-        self._last[finished.group] = record
+    def restore(self, records: Iterable[dict[str, Any]]) -> None:
+        """Take over what an earlier run of the daemon has kept, the oldest first."""
+        for record in records:
+            self._keep(record)
+
+    def record(self, ended: Ended, at_ms: int) -> dict[str, Any]:
+        """Keep what has just ended, at `at_ms` of the wall clock (since the epoch); return its record."""
+        record = to_json(ended, at_ms)
+        self._keep(record)
         return record
 
+    def _keep(self, record: dict[str, Any]) -> None:
+        self._records.append(record)
+        if record["result"] == "done":
+            self._last[record["group"]] = record
+
     def last(self, group: str) -> dict[str, Any] | None:
-        """Return the group's last failover; it is kept however many other groups have had since."""
+        """Return the group's last failover that succeeded; it is kept however many others have had since."""
         return self._last.get(group)
 
     def records(self, group: str | None = None, limit: int = MAX_RECORDS) -> Sequence[dict[str, Any]]:
@@ -38,25 +63,56 @@ class History:
         return chosen[:limit]
 
 
-def to_json(finished: FailoverFinished, at_ms: int) -> dict[str, Any]:
-    """Return the record of a failover: `reason` is the label, `why` the sentence, phases are in seconds."""
-    return {
+def to_json(ended: Ended, at_ms: int) -> dict[str, Any]:
+    """Return the record: `reason` is the label, `why` the sentence, phases are in seconds."""
+    result, decided_by = _judge(ended)
+    record: dict[str, Any] = {
         "at": timestamp(at_ms),
-        "group": finished.group,
-        "reason": finished.reason.label,
-        "why": finished.reason.value,
-        "from": finished.source,
-        "to": finished.target,
-        "term": finished.term,
-        "moves": finished.moves,
-        "phases_s": {
-            "detect": finished.detect_ms / 1000,
-            "guard": finished.guard_ms / 1000,
-            "fence": finished.fence_ms / 1000,
-            "cloud": finished.cloud_ms / 1000,
-            "verify": finished.verify_ms / 1000,
-            "guest": finished.guest_ms / 1000,
-        },
+        "group": ended.group,
+        "result": result,
+        "reason": ended.reason.label,
+        "why": ended.reason.value,
+        "decided_by": decided_by,
+        "from": ended.source,
+        "to": ended.target,
+        "term": ended.term,
+        "phases_s": _phases(ended),
+    }
+    if not isinstance(ended, FailoverFinished):
+        record |= {"ended": ended.ended.label, "ended_why": ended.ended.value}
+    if not isinstance(ended, HandoverEnded):
+        record |= {"moves": ended.moves, "evidence": _evidence(ended.evidence)}
+    return record
+
+
+def _judge(ended: Ended) -> tuple[str, str | None]:
+    """Return how it ended, and who decided: a node, the operator, or the giver where it was handed over."""
+    if isinstance(ended, HandoverEnded):
+        result = "gave" if ended.ended is Reason.HANDOVER_DONE else "kept"
+        return result, OPERATOR if ended.reason in _BY_OPERATOR else ended.source
+    decided_by = ended.source if ended.reason is Reason.HANDED_OVER else ended.target
+    if isinstance(ended, FailoverFinished):
+        return "done", decided_by
+    return "lost" if ended.ended is Reason.CLAIM_LOST else "void", decided_by
+
+
+def _phases(ended: Ended) -> dict[str, float]:
+    match ended:
+        case FailoverFinished():
+            names = ("detect", "guard", "fence", "cloud", "verify", "guest")
+            return {name: getattr(ended, f"{name}_ms") / 1000 for name in names}
+        case ClaimFailed():
+            return {"claim": ended.spent_ms / 1000}
+        case HandoverEnded():
+            return {"handover": ended.spent_ms / 1000}
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "silence_s": None if evidence.silence_ms is None else evidence.silence_ms / 1000,
+        "said": None if evidence.said is None else evidence.said.value,
+        "guards": {name: None if verdict is None else verdict.value for name, verdict in evidence.guards},
+        "checks": {name: state.value for name, state in evidence.checks},
     }
 
 

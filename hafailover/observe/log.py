@@ -30,7 +30,7 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
     """Send everything from `level` on to `stream` (default: standard error), one line an event.
 
     `form` is "console", "json", or "auto": console on a terminal, else json; a JSON line carries the cluster's
-    name if one is given. May be called again, after a reload. Returns the sink, which counts the lines that a
+    name if one is given. Returns the sink, which counts the lines that a
     stalled journal did not take.
     """
     stream = sys.stderr if stream is None else stream
@@ -49,6 +49,12 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
     )
     _take_over_stdlib()
     return sink
+
+
+def set_level(level: str) -> None:
+    """Log from another level on; everything else stays as configured."""
+    wrapper = structlog.make_filtering_bound_logger(LEVELS[level])
+    structlog.configure(**{**structlog.get_config(), "wrapper_class": wrapper})
 
 
 def _console(*, colors: bool) -> tuple[Processor, ...]:

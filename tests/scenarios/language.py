@@ -6,6 +6,7 @@ Times are on the world's clock, in milliseconds since the transcript began.
 
     nodes a:100 b:90 w:witness               names and priorities; the first holds the address at the beginning
     group guards=vip preempt=5s              and: handover= hook= fence=on hold_down= demote= strategy= checks=no
+                                             promote=on
     timing interval=200ms dead=1s            and: grace= audit=
     cloud api=100ms task=500ms               what a request takes, and what the cloud takes to apply a write
     start [NODE..]  kill NODE  stop NODE  restart NODE       the daemon
@@ -15,6 +16,7 @@ Times are on the world's clock, in milliseconds since the transcript began.
     next FAULT..                             what befalls the next writes (mover.FAULTS)
     console NODE|nobody|stranger             the address is moved by hand
     failover NODE [to NODE]  drain|undrain NODE              what the operator asks the daemon of NODE
+    pause NODE [DURATION]  resume NODE  promote yes|no NODE  ... what the promote hook says
     run DURATION    status    mark
     expect outage|moves|writes|reads <=|== VALUE             since the mark; outage in terms like dead+api+20ms
     expect master|holder|guest NODE.. | nobody               who calls itself master, has it, carries it
@@ -26,6 +28,7 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING
 
+from hafailover.config import duration
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.status import status
@@ -58,9 +61,8 @@ COMPARE: dict[str, Callable[[int, int], bool]] = {"<=": operator.le, "==": opera
 
 
 def duration_ms(text: str) -> int:
-    """Return the milliseconds of "200ms" or "1.5s"."""
-    number, factor = (text[:-2], 1) if text.endswith("ms") else (text[:-1], 1_000)
-    return round(float(number) * factor)
+    """Return the milliseconds of "200ms", "1.5s" or "2m"."""
+    return duration.parse(text)
 
 
 def transcribe(text: str) -> tuple[str, list[str]]:
@@ -132,6 +134,7 @@ class Story:
             hold_down_ms=duration_ms(given.get("hold_down", "30s")),
             guards=tuple(guards.split(",")) if guards else (),
             fence="fence" in given,
+            promote="promote" in given,
             checks=() if given.get("checks") == "no" else ((CHECK, 0),),
         )
 
@@ -231,6 +234,17 @@ class Story:
     def do_undrain(self, name: str) -> None:
         self._request += 1
         self.world.give(name, ev.DrainAsked(self._request, drained=False))
+
+    def do_pause(self, name: str, *length: str) -> None:
+        self._request += 1
+        self.world.give(name, ev.PauseAsked(self._request, None, duration_ms(length[0]) if length else None))
+
+    def do_promote(self, answer: str, name: str) -> None:
+        self.world.hosts[name].promotes = answer == "yes"
+
+    def do_resume(self, name: str) -> None:
+        self._request += 1
+        self.world.give(name, ev.ResumeAsked(self._request, None))
 
     # -- telling -------------------------------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ class Host:
     frozen: bool = False
     guest: set[str] = field(default_factory=set)
     backlog: list[Event] = field(default_factory=list)
+    promotes: bool = True  # what the promote hook says
     run: int = 0  # counts starts, so that what a dead daemon asked for does not answer to its successor
 
     @property
@@ -251,7 +252,8 @@ class World:
             case fx.AskGuard():
                 self._guard(name, effect)
             case fx.RunHook(run_id=int(run_id)):
-                self.at(self.now + self.hook_ms, self._later(name, ev.HookFinished(effect.group, run_id)))
+                ended = ev.HookFinished(effect.group, run_id, effect.hook != "promote" or host.promotes)
+                self.at(self.now + self.hook_ms, self._later(name, ended))
             case fx.Fence():
                 self.at(self.now + FENCE_MS, lambda: self._stop_instance(name, effect))
             case fx.Answer():

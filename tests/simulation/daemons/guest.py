@@ -7,14 +7,14 @@ import errno
 from typing import TYPE_CHECKING, Any
 
 from hafailover.checks.result import Verdict
-from hafailover.daemon import statefile
+from hafailover.daemon import historyfile, statefile
 from hafailover.errors import GuestError
 from hafailover.guest.hooks import HookResult
 from hafailover.guest.network import Link
 from tests.simulation.daemons.loop import OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from hafailover.election.values import Memory
@@ -118,6 +118,16 @@ def save(_directory: Path, memory: Memory) -> None:
 def load(_directory: Path) -> tuple[Memory, str]:
     """Read the state file."""
     return DECODE(ENCODE(current().host.memory)), ""
+
+
+def save_history(_directory: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Write the history through the real encoding, to nowhere: it decides nothing."""
+    historyfile.encode(records)
+
+
+def load_history(_directory: Path) -> tuple[list[dict[str, Any]], str]:
+    """Read no history."""
+    return [], ""
 
 
 class SimulatedProbe:

@@ -160,3 +160,19 @@ def test_a_program_must_be_there_executable_and_safe(tmp_path: Path, program: Pa
         program.chmod(mode)
         expected = f'has mode {mode:04o}; allowed: only its owner may write it ("chmod 0755")'
         assert why(require, program) == expected
+
+
+def test_a_program_that_anyone_could_replace_is_refused(tmp_path: Path) -> None:
+    program = tmp_path / "open" / "hook"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    program.parent.chmod(0o777)
+
+    def require(path: Path) -> None:
+        files.require_program(str(path))
+
+    assert why(require, program) == (
+        f'could be replaced by anyone: {program.parent} has mode 0777; needed: "chmod o-w"'
+    )
+    program.parent.chmod(0o1777)
+    require(program)

@@ -45,14 +45,6 @@ REFUSED: list[tuple[dict[str, str], str]] = [
         {"check": '[[group.check]]\nname = "c"\ntype = "interface"\ninterface = "eth0"\n'},
         f'group "vip".check "c".type: "interface" is {WORDS} "http", "tcp" or "script"',
     ),
-    (
-        {"notify": '[group.notify]\npromote = "/a"\n'},
-        f'group "vip".notify.promote: "/a" is {WORDS} the hooks master, backup, fault and stop',
-    ),
-    (
-        {"notify": '[group.notify]\npromote = ["/a"]\n'},
-        f'group "vip".notify.promote: this is {WORDS} the hooks master, backup, fault and stop',
-    ),
 ]
 
 

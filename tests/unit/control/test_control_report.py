@@ -40,6 +40,7 @@ STATUS: dict[str, Any] = {
             "paused": True,
             "hold_down_s": 12.25,
             "why": "this node is master",
+            "nodes": [{"node": "web-b", "state": "BACKUP", "eligible": True, "why": "it could take over"}],
             "addresses": [
                 {"address": "10.0.1.100", "holder": "web-a", "eni": "eni-aaaaaaaa", "configured": True},
                 {"address": "10.0.1.101", "holder": None, "eni": None, "configured": False},
@@ -69,6 +70,7 @@ cloud  read 3.25 s ago
 GROUP  STATE   MASTER  TERM  PRIORITY   SINCE
 vip    MASTER  web-a   3     80 of 100  2026-01-01T00:00:00Z  PAUSED hold-down 12.2 s
     why      this node is master
+    node     web-b BACKUP: it could take over
     address  10.0.1.100 -> web-a (eni-aaaaaaaa), in the guest
     address  10.0.1.101 -> -
     eni      eni-cccccccc -> web-a
@@ -86,10 +88,20 @@ witness  no     -        -     -    -           -       -
 
 
 HISTORY = """\
-AT                        GROUP  FROM   TO     TERM  WHY     PHASES
-2026-01-01T00:00:00.000Z  vip    web-b  web-a  3     silent  detect 1 s, guard 0 ms, cloud 600 ms, guest 500 us
--                         -      -      -      -     -
+AT                        GROUP  RESULT  FROM   TO     TERM  DECIDED BY
+2026-01-01T00:00:00.000Z  vip    lost    web-b  web-a  3     web-a
+    why      silent
+    ended    another node took the address first
+    evidence heard 1 s ago, MASTER by its last word, guard vip allow, guard cloud has not answered, check nginx up
+    phases   detect 1 s, guard 0 ms, cloud 600 ms, guest 500 us
+-                         -      -       -      -      -     -
 """
+
+
+def test_a_pause_with_an_end_says_what_is_left() -> None:
+    status = copy.deepcopy(STATUS)
+    status["groups"][0]["pause_left_s"] = 90.0
+    assert "PAUSED for 1 min 30 s more" in render(status)
 
 
 def test_the_status_is_readable() -> None:
@@ -122,13 +134,30 @@ def test_trouble_with_the_cloud_stands_at_the_top(cloud: dict[str, Any], text: s
 
 
 def test_history_is_a_table() -> None:
-    assert history({"failovers": []}) == "no failover since the daemon has started\n"
-    record = {**STATUS["groups"][0]["last_failover"], "group": "vip", "term": 3, "why": "silent"}
+    assert history({"failovers": []}) == "no failover yet\n"
+    evidence = {
+        "silence_s": 1.0,
+        "said": "MASTER",
+        "guards": {"vip": "allow", "cloud": None},
+        "checks": {"nginx": "up"},
+    }
+    record = {
+        **STATUS["groups"][0]["last_failover"],
+        "group": "vip",
+        "term": 3,
+        "why": "silent",
+        "result": "lost",
+        "decided_by": "web-a",
+        "ended_why": "another node took the address first",
+        "evidence": evidence,
+    }
     assert history({"failovers": [record, {}]}) == HISTORY
 
 
 def test_a_drain_is_told_with_its_way_back() -> None:
     assert "until `hafailover undrain`" in drained({"ok": True, "drained": True})
+    groups = [{"name": "vip", "fate": "is handed over to web-b"}]
+    assert drained({"ok": True, "drained": True, "groups": groups}).endswith("\nvip is handed over to web-b\n")
     assert drained({"ok": True, "drained": False}) == "this node takes part again\n"
 
 

@@ -20,19 +20,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hafailover.control.listener import listen
-from hafailover.control.protocol import MAX_REQUEST_BYTES, Request
+from hafailover.control.protocol import MAX_REQUEST_BYTES, Request, progress
 from hafailover.control.server import ControlServer, Limits
 from hafailover.errors import ControlError, StartError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from hafailover.control.server import Tell
+
 NOBODY = 65534
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
-async def echo(request: Request) -> dict[str, Any]:
+async def echo(request: Request, tell: Tell) -> dict[str, Any]:
     match request.group:
+        case "steps":
+            for number in range(request.timeout_ms // 100):
+                tell(progress("claim", "x" * 1000, number))
         case "refused":
             raise ControlError("no other node could take over")
         case "broken":
@@ -46,7 +51,7 @@ async def echo(request: Request) -> dict[str, Any]:
     return {"command": request.command, "group": request.group}
 
 
-async def huge(_request: Request) -> dict[str, Any]:
+async def huge(_request: Request, _tell: Tell) -> dict[str, Any]:
     return {"text": "x" * 4_000_000}
 
 
@@ -115,6 +120,26 @@ async def test_a_handler_that_fails_gives_a_refusal_and_ends_nothing(
 
     assert replies[0] == {"ok": False, "error": error, "reason": reason}
     assert replies[1]["ok"]
+
+
+async def test_steps_on_the_way_are_for_who_asks_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    async with serving(path):
+        told = await talk(path, failover("steps", timeout_s=0.2, progress=True))
+        untold = await talk(path, failover("steps", timeout_s=0.2))
+
+    assert [each.get("progress", each.get("ok")) for each in told] == ["claim", "claim", True]
+    assert told[1] == {"progress": "claim", "text": "x" * 1000, "after_s": 1}
+    assert [each["ok"] for each in untold] == [True]
+
+
+async def test_steps_that_nobody_reads_are_dropped_and_the_reply_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    async with serving(path):
+        told = await talk(path, failover("steps", timeout_s=3600, progress=True))
+
+    assert 60 < len(told) < 36_000, "more than a socket and the bound hold, and not all"
+    assert told[-1]["ok"]
 
 
 async def test_a_request_that_is_too_long_is_refused_and_ends_the_connection(tmp_path: Path) -> None:
@@ -188,7 +213,7 @@ async def test_one_connection_too_many_is_told_so(tmp_path: Path) -> None:
         assert (await talk(path, STATUS))[0]["ok"]
 
 
-async def test_a_flood_of_connections_is_cut(tmp_path: Path) -> None:
+async def test_a_flood_of_connections_is_turned_away_and_told_why(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     limits = Limits(connections=2)
     socks = []
@@ -199,6 +224,10 @@ async def test_a_flood_of_connections_is_cut(tmp_path: Path) -> None:
             socks.append(sock)
             await asyncio.get_running_loop().sock_connect(sock, str(path))
             assert len(server._tasks) <= 2 * limits.connections
+        for sock in socks[2:]:
+            async with asyncio.timeout(10):
+                line = await asyncio.get_running_loop().sock_recv(sock, 4096)
+            assert json.loads(line)["reason"] == "too_many_connections"
     for sock in socks:
         sock.close()
 

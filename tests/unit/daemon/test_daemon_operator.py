@@ -10,7 +10,7 @@ from hafailover.control.protocol import parse_request
 from hafailover.daemon import operator
 from hafailover.daemon.operator import Operator
 from hafailover.election.effects import Answer, FailoverFinished
-from hafailover.election.events import DrainAsked, Event, FailoverAsked
+from hafailover.election.events import DrainAsked, Event, FailoverAsked, PauseAsked, ResumeAsked
 from hafailover.election.reasons import Reason
 from hafailover.election.values import GroupName, NodeName
 from hafailover.errors import ControlError
@@ -34,20 +34,30 @@ class Desk:
             "master": "web-a",
             "term": 1,
             "why_label": "held",
+            "successor": None,
+            "addresses": [{"address": "10.0.1.100", "holder": "web-a"}],
+            "nodes": [{"node": "web-b", "state": "BACKUP", "eligible": True}],
+            "paused": True,
+            "pause_left_s": 1800.0,
+            "paused_by": ["web-a"],
         }
     )
     asked: list[Event] = field(default_factory=list)
     waiting: dict[int, asyncio.Future[Answer]] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    steps: list[Mapping[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.operator = Operator(self.asked.append, self.waiting, self.status, self.history)
+        self.operator = Operator(self.asked.append, self.waiting, self.status, self.history, self.reload)
+
+    async def reload(self) -> dict[str, Any]:
+        return {"changed": ["log.level"]}
 
     def status(self) -> dict[str, Any]:
-        return {"node": "web-a", "groups": [{"name": "other"}, self.group]}
+        return {"node": "web-a", "groups": [{**self.group, "name": "other"}, self.group]}
 
     def begin(self, line: bytes) -> asyncio.Task[Mapping[str, Any]]:
-        return asyncio.ensure_future(self.operator.handle(parse_request(line)))
+        return asyncio.ensure_future(self.operator.handle(parse_request(line), self.steps.append))
 
     async def asks(self, count: int = 1) -> Any:
         await until(lambda: len(self.asked) == count)
@@ -65,7 +75,7 @@ class Desk:
 
 
 def finished(term: int) -> FailoverFinished:
-    phases = {"detect_ms": 0, "guard_ms": 0, "cloud_ms": 600, "guest_ms": 1, "verify_ms": 2}
+    phases: dict[str, Any] = {"detect_ms": 0, "guard_ms": 0, "cloud_ms": 600, "guest_ms": 1, "verify_ms": 2}
     return FailoverFinished(VIP, Reason.OPERATOR, A, B, term, **phases, moves=1)
 
 
@@ -106,7 +116,32 @@ async def test_a_drain_and_its_end_are_passed_to_the_core(command: str, drained:
     task = desk.begin(b'{"command": "%s"}' % command.encode())
     assert await desk.asks() == DrainAsked(1, drained)
     desk.answer(1)
-    assert await task == {"drained": drained}
+    reply = await task
+    assert (reply["drained"], [each["name"] for each in reply["groups"]]) == (drained, ["other", "vip"])
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        (b'{"command": "pause", "group": "vip", "for_s": 1800}', PauseAsked(1, VIP, 1_800_000)),
+        (b'{"command": "pause", "group": "vip"}', PauseAsked(1, VIP, None)),
+        (b'{"command": "resume", "group": "vip"}', ResumeAsked(1, VIP)),
+    ],
+)
+async def test_a_pause_is_passed_to_the_core_and_told_as_it_then_is(line: bytes, event: Event) -> None:
+    desk = Desk()
+    task = desk.begin(line)
+    assert await desk.asks() == event
+    desk.answer(1)
+    told = {"name": "vip", "paused": True, "pause_left_s": 1800.0, "paused_by": ["web-a"]}
+    assert await task == {"groups": [told]}
+
+
+async def test_a_pause_of_an_unknown_group_is_refused() -> None:
+    desk = Desk()
+    task = desk.begin(b'{"command": "pause", "group": "nope"}')
+    desk.answer((await desk.asks()).request_id, Reason.UNKNOWN_GROUP)
+    assert (await task)["reason"] == "unknown_group"
 
 
 async def test_each_of_two_requests_at_once_gets_its_own_answer() -> None:
@@ -116,9 +151,9 @@ async def test_each_of_two_requests_at_once_gets_its_own_answer() -> None:
     second = desk.begin(b'{"command": "undrain"}')
     await desk.asks(2)
     desk.answer(1)
-    assert await first == {"drained": True}
+    assert (await first)["drained"] is True
     desk.answer(2)
-    assert await second == {"drained": False}
+    assert (await second)["drained"] is False
 
 
 async def test_a_core_that_does_not_answer_is_said_so_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +173,53 @@ async def test_waiting_ends_when_the_other_node_is_master_and_this_one_is_out() 
         assert not task.done()
     desk.group.update(state="BACKUP", term=2)
     assert await task == {"group": "vip", "master": "web-b", "term": 2, "phases_s": {}}
+
+
+async def test_each_step_of_a_hand_over_is_told_once() -> None:
+    desk = Desk()
+    task = await desk.accepted(b'{"command": "failover", "group": "vip", "wait": true, "progress": true}')
+    peer, address = desk.group["nodes"][0], desk.group["addresses"][0]
+    for change in (
+        lambda: desk.group.update(state="RELEASING", successor="web-b"),
+        lambda: peer.update(state="CLAIMING"),
+        lambda: address.update(holder="web-b"),
+        lambda: peer.update(state="MASTER"),
+    ):
+        change()
+        await asyncio.sleep(2.5 * operator.LOOK_S)
+    desk.group.update(state="BACKUP", master="web-b")
+    await task
+    assert [(step["progress"], step["text"]) for step in desk.steps] == [
+        ("release", "web-a hands over, and serves until the cloud has switched"),
+        ("claim", "web-b has its guest ready and asks the cloud"),
+        ("cloud", "the cloud has 10.0.1.100 on web-b"),
+        ("master", "web-b is master"),
+    ]
+    assert [step["after_s"] for step in desk.steps] == sorted(step["after_s"] for step in desk.steps)
+
+
+@pytest.mark.parametrize(
+    ("state", "successor", "eligible", "fate"),
+    [
+        ("RELEASING", "web-b", True, "is handed over to web-b"),
+        ("RELEASING", None, True, "goes quiet"),
+        ("MASTER", None, True, "is about to be handed over"),
+        ("MASTER", None, False, "stays here until another node could take over"),
+        ("BACKUP", None, True, "is on web-a"),
+    ],
+)
+async def test_a_drain_says_what_becomes_of_each_group(
+    state: str,
+    successor: str | None,
+    eligible: bool,  # noqa: FBT001 - a parameter of the test
+    fate: str,
+) -> None:
+    desk = Desk()
+    desk.group.update(state=state, successor=successor, nodes=[{"node": "web-b", "eligible": eligible}])
+    task = desk.begin(b'{"command": "drain"}')
+    await desk.asks()
+    desk.answer(1)
+    assert (await task)["groups"][1] == {"name": "vip", "state": state, "successor": successor, "fate": fate}
 
 
 async def test_waiting_on_the_node_that_takes_over_tells_the_phases() -> None:
@@ -176,6 +258,5 @@ async def test_waiting_has_an_end() -> None:
         await task
 
 
-async def test_a_command_of_a_later_version_is_refused() -> None:
-    with pytest.raises(ControlError, match="reload: not in this version"):
-        await Desk().begin(b'{"command": "reload"}')
+async def test_a_reload_is_answered_by_who_carries_it_out() -> None:
+    assert await Desk().begin(b'{"command": "reload"}') == {"changed": ["log.level"]}

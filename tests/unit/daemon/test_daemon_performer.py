@@ -5,13 +5,13 @@ import json
 import os
 import socket
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from hafailover.config import model
-from hafailover.daemon import performer, statefile
+from hafailover.daemon import historyfile, performer, statefile
 from hafailover.daemon.gateway import Gateway
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
@@ -399,10 +399,33 @@ async def test_a_claim_that_came_to_nothing_is_counted(stage: Stage, reason: Rea
     assert f'reason="{reason.label}",result="{result}"}} 1.0' in stage.metrics()
 
 
+async def test_how_failovers_ended_is_on_disk(make_stage: MakeStage, tmp_path: Path) -> None:
+    stage = make_stage()
+    me, other = NodeName("web-a"), NodeName("web-b")
+    ended = (
+        fx.ClaimFailed(GROUP, Reason.MASTER_DEAD, Reason.CLAIM_LOST, other, me, 4, 900, 1, fx.NO_EVIDENCE),
+        fx.HandoverEnded(GROUP, Reason.OPERATOR, Reason.HANDOVER_DONE, me, other, 5, 700),
+    )
+    for effect in ended:
+        stage.performer.perform(effect)
+    await until(lambda: len(historyfile.load(tmp_path)[0]) == 2)
+    records, complaint = historyfile.load(tmp_path)
+    assert (complaint, [record["result"] for record in records]) == ("", ["lost", "gave"])
+    assert records == list(reversed(stage.parts.history.records()))
+
+
+async def test_a_history_that_cannot_be_saved_is_said_so(make_stage: MakeStage, tmp_path: Path) -> None:
+    stage = make_stage(state=model.State(tmp_path / "missing"))
+    me, other = NodeName("web-a"), NodeName("web-b")
+    with capture_logs() as logs:
+        stage.performer.perform(fx.HandoverEnded(GROUP, Reason.OPERATOR, Reason.HANDOVER_FAILED, me, other, 5, 700))
+        await until(lambda: any(line["event"] == "history_not_saved" for line in logs))
+
+
 async def test_a_claim_that_succeeded_is_counted_when_it_is_finished(stage: Stage) -> None:
     stage.performer.perform(role(State.CLAIMING, State.MASTER, Reason.CLAIM_DONE))
     assert "hafailover_failovers_total{" not in stage.metrics()
-    times = {"detect_ms": 1000, "guard_ms": 5, "cloud_ms": 600, "guest_ms": 2, "verify_ms": 80}
+    times: dict[str, Any] = {"detect_ms": 1000, "guard_ms": 5, "cloud_ms": 600, "guest_ms": 2, "verify_ms": 80}
     target = NodeName("web-a")
     with capture_logs() as logs:
         stage.performer.perform(
@@ -478,7 +501,7 @@ async def test_a_hook_that_is_awaited_tells_when_it_has_ended(make_stage: MakeSt
     stage.performer.perform(role(State.MASTER, State.RELEASING, Reason.OPERATOR))
     stage.performer.perform(fx.RunHook(GROUP, "backup"))
     stage.performer.perform(fx.RunHook(GROUP, "backup", run_id=7))
-    await until(lambda: ev.HookFinished(GROUP, 7) in stage.posted)
+    await until(lambda: ev.HookFinished(GROUP, 7, ok=False) in stage.posted)
     assert ran.exists()
     assert 'hook="backup",node="web-a",result="failed"} 2.0' in stage.metrics(), "not the earlier one"
 
@@ -535,3 +558,25 @@ async def test_nothing_runs_where_no_hook_is_configured_or_nothing_has_changed(
     await stage.performer.close()
     assert not ran.exists()
     assert "hafailover_hook_runs_total{" not in stage.metrics()
+
+
+@pytest.mark.parametrize(("code", "ok"), [(0, True), (1, False)])
+async def test_a_promote_hook_is_told_what_for_and_its_answer_is_passed_on(
+    make_stage: MakeStage, tmp_path: Path, *, code: int, ok: bool
+) -> None:
+    told = tmp_path / "told"
+    hook = script(tmp_path / "promote", f"echo $HAFAILOVER_STATE $HAFAILOVER_REASON > {told}; exit {code}")
+    stage = make_stage(replace(NONE, notify=model.Notify(promote=hook)))
+    stage.performer.perform(role(State.INIT, State.BACKUP, Reason.HEARD_MASTER))
+    stage.performer.perform(fx.RunHook(GROUP, "promote", run_id=7, reason=Reason.MASTER_DEAD))
+    await until(lambda: ev.HookFinished(GROUP, 7, ok=ok) in stage.posted)
+    assert told.read_text() == "BACKUP master_dead\n"
+
+
+async def test_a_promote_hook_that_others_may_write_says_no(make_stage: MakeStage, tmp_path: Path) -> None:
+    hook = script(tmp_path / "promote", "exit 0")
+    (tmp_path / "promote").chmod(0o777)
+    stage = make_stage(replace(NONE, notify=model.Notify(promote=hook)))
+    stage.performer.perform(role(State.INIT, State.BACKUP, Reason.HEARD_MASTER))
+    stage.performer.perform(fx.RunHook(GROUP, "promote", run_id=7, reason=Reason.MASTER_DEAD))
+    await until(lambda: ev.HookFinished(GROUP, 7, ok=False) in stage.posted)

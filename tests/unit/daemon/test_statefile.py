@@ -48,6 +48,9 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
         (content(groups={"vip": {**GROUP, "term": "9" * 100_000}}), r"'9{59}\.\.\. is not a term"),
         (content(groups={"vip": {**GROUP, "paused": None}}), "None is not true or false"),
         (content(groups={"vip": {"paused": False}}), "term"),
+        (content(groups={"vip": {**GROUP, "paused_until_ms": True}}), "True is not a time"),
+        (content(groups={"vip": {**GROUP, "paused_until_ms": -1}}), "-1 is not a time"),
+        (content(groups={"vip": {**GROUP, "paused_until_ms": 2**53 + 1}}), "9007199254740993 is not a time"),
     ],
 )
 def test_what_is_no_state_file_is_set_aside_and_told_in_short(tmp_path: Path, text: bytes, said: str) -> None:
@@ -85,3 +88,11 @@ def test_a_directory_that_cannot_be_one_is_a_start_error(tmp_path: Path) -> None
 def test_a_file_of_before_moves_were_noted_is_read() -> None:
     text = b'{"version": 1, "drained": false, "groups": {"vip": {"term": 3, "paused": false}}}'
     assert statefile.decode(text).groups == (GroupMemory(GroupName("vip"), 3),)
+
+
+def test_the_end_of_a_pause_is_kept_as_a_time_of_day() -> None:
+    memory = Memory(groups=(GroupMemory(GroupName("vip"), 3, paused=True, paused_until=5_000),))
+    text = statefile.encode(memory, 1_700_000_000_000)
+    assert json.loads(text)["groups"]["vip"]["paused_until_ms"] == 1_700_000_005_000
+    later = statefile.decode(text, 1_700_000_001_000)  # after a boot the core's clock has begun anew
+    assert later.groups[0].paused_until == 4_000

@@ -9,6 +9,7 @@ import pytest
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.effects import Persist
+from hafailover.election.reasons import Reason
 from hafailover.election.returns import LAG_MS, OLD_MS
 from hafailover.election.values import (
     CheckState,
@@ -32,6 +33,7 @@ from tests.unit.election.bench import (
     UNKNOWN,
     VIP,
     A,
+    B,
     Bench,
     C,
     reasons,
@@ -339,3 +341,24 @@ def test_leaving_to_restart_gives_the_claim_up_too() -> None:
     assert bench.state() is State.BACKUP
     assert bench.all(fx.Leave)
     assert bench.all(fx.SendAdverts)[-1].advert.leaving is Leaving.RESTARTING
+
+
+def test_the_history_learns_on_what_evidence_a_claim_began_and_that_it_failed() -> None:
+    bench = Bench(policy=replace(POLICY, guards=("vip", "cloud"), checks=(("web", 0),)))
+    bench.check(CheckState.UP)
+    bench.as_backup(term=3)
+    bench.run(250)
+    vip = next(asked for asked in bench.all(fx.AskGuard) if asked.guard == "vip")
+    bench.give(ev.GuardAnswered(GROUP, "vip", vip.round_id, GuardVerdict.ALLOW))
+    bench.run(200)
+    assert bench.state() is State.CLAIMING
+    bench.run(100)
+    bench.hear(A, State.MASTER, 9)
+    (told,) = bench.all(fx.ClaimFailed)
+    assert (told.reason, told.ended, told.source, told.target) == (Reason.MASTER_DEAD, Reason.CLAIM_LOST, A, B)
+    assert told.spent_ms >= 100
+    assert told.evidence.said is State.MASTER
+    assert told.evidence.silence_ms is not None
+    assert 400 <= told.evidence.silence_ms <= 421
+    assert told.evidence.guards == (("vip", GuardVerdict.ALLOW), ("cloud", None))
+    assert told.evidence.checks == (("web", CheckState.UP),)

@@ -324,7 +324,7 @@ def test_a_claimant_whose_calls_fail_lets_others_have_their_turn() -> None:
 def test_terms_and_pauses_are_remembered() -> None:
     memory = Memory(groups=(GroupMemory(GROUP, term=12, paused=True),))
     bench = Bench(memory=memory)
-    assert (bench.group.term, bench.group.paused) == (12, True)
+    assert (bench.group.term, bench.group.pause.holds(bench.now)) == (12, True)
 
 
 def test_a_successor_and_a_wish_are_told() -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.peers import Liveness
 from hafailover.election.reasons import Reason
-from hafailover.election.status import GroupStatus, NodeStatus, PeerStatus, ResourceStatus, status
-from hafailover.election.values import CheckState, GroupMemory, GuardVerdict, Leaving, Memory, State
-from tests.unit.election.bench import GROUP, POLICY, START, VIP, A, B, Bench, C
+from hafailover.election.status import GroupOnPeer, GroupStatus, NodeStatus, PeerStatus, ResourceStatus, status
+from hafailover.election.values import Advert, CheckState, GroupMemory, GuardVerdict, Leaving, Memory, State
+from tests.unit.election.bench import DIGEST, GROUP, MEMBERS, POLICY, START, TIMING, VIP, A, B, Bench, C
 
 
 def test_before_anything_is_known() -> None:
@@ -94,10 +97,16 @@ def test_all_of_it_is_told() -> None:
                 priority=90,
                 effective_priority=60,
                 eligible=False,
-                paused=True,
+                paused_by=(B,),
+                pause_left_ms=None,
                 hold_down_ms=0,
                 resources=(ResourceStatus(VIP, "eni-c", C, on_guest=False),),
                 checks=(("web", 0, CheckState.UP), ("disk", -30, CheckState.DOWN)),
+                successor=None,
+                peers=(
+                    GroupOnPeer(A, None, eligible=False, why=Reason.PEER_NEVER_HEARD),
+                    GroupOnPeer(C, State.BACKUP, eligible=True, why=Reason.PEER_READY),
+                ),
             ),
         ),
     )
@@ -107,3 +116,48 @@ def test_the_clouds_silence_is_told() -> None:
     bench = Bench()
     bench.fail_read()
     assert status(bench.node, bench.now).cloud_error == "ClientTimeout"
+
+
+def of_a(bench: Bench) -> GroupOnPeer:
+    return status(bench.node, bench.now).groups[0].peers[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"state": State.MASTER, "term": 1}, Reason.PEER_SERVES),
+        ({"state": State.RELEASING, "term": 1}, Reason.PEER_GIVES),
+        ({"state": State.CLAIMING}, Reason.PEER_CLAIMS),
+        ({"state": State.FAULT}, Reason.PEER_FAULT),
+        ({"drained": True, "eligible": False}, Reason.PEER_DRAINED),
+        ({}, Reason.PEER_READY),
+        ({"state": State.INIT, "eligible": False}, Reason.PEER_STARTING),
+        ({"eligible": False}, Reason.PEER_NOT_READY),
+        ({"leaving": Leaving.STOPPING}, Reason.PEER_STOPPED),
+    ],
+)
+def test_each_peer_has_a_reason(said: dict[str, Any], why: Reason) -> None:
+    bench = Bench()
+    bench.hear(A, **said)
+    told = of_a(bench)
+    assert (told.state, told.why) == (said.get("state", State.BACKUP), why)
+
+
+def test_a_peer_that_fell_silent_could_not_take_over_any_more() -> None:
+    bench = Bench()
+    bench.hear(A)
+    bench.run(TIMING.dead_interval_ms)
+    assert of_a(bench) == GroupOnPeer(A, State.BACKUP, eligible=False, why=Reason.PEER_SILENT)
+    bench.give(ev.PeerRefused(A))
+    bench.run(1)
+    assert of_a(bench).why is Reason.PEER_RESTARTING
+
+
+def test_a_witness_and_a_peer_that_does_not_know_the_group_say_nothing_of_it() -> None:
+    members = (replace(MEMBERS[0], witness=True), *MEMBERS[1:])
+    bench = Bench(members=members)
+    bench.hear(A, eligible=False)
+    assert of_a(bench).why is Reason.PEER_WITNESS
+    bench = Bench()
+    bench.give(ev.AdvertReceived(Advert(A, DIGEST, Leaving.NO, False, (B,), ()), "udp"))
+    assert of_a(bench) == GroupOnPeer(A, None, eligible=False, why=Reason.PEER_KNOWS_NOT)

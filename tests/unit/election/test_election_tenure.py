@@ -522,3 +522,18 @@ def test_an_unconfirmed_wish_is_none() -> None:
     assert bench.state() is State.MASTER
     bench.hear(C, wish=Wish(7, None))
     assert bench.state() is State.RELEASING
+
+
+@pytest.mark.parametrize(("taken", "ended"), [(True, Reason.HANDOVER_DONE), (False, Reason.HANDOVER_FAILED)])
+def test_the_history_learns_how_a_hand_over_ended(*, taken: bool, ended: Reason) -> None:
+    bench = Bench().as_master()
+    bench.hear(C, eligible=True)
+    bench.give(ev.FailoverAsked(1, GROUP, None))
+    if taken:
+        bench.run(100)
+        bench.hear(C, State.MASTER, bench.group.term + 1)
+    else:
+        bench.run(2_000, C)
+    (told,) = bench.all(fx.HandoverEnded)
+    assert (told.reason, told.ended, told.source, told.target) == (Reason.OPERATOR, ended, B, C)
+    assert told.spent_ms == (100 if taken else 1_200)
