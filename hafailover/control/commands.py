@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hafailover.control import client, protocol, report
 from hafailover.errors import HafailoverError, UnreachableError
+from hafailover.words import clean
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -143,7 +144,7 @@ def _run(args: Namespace, message: Mapping[str, object], timeout_s: float, show:
     elif reply["ok"]:
         _emit(show(reply))
     else:
-        sys.stderr.write(f"hafailover: {report.clean(reply.get('error'))}\n")
+        sys.stderr.write(f"hafailover: {clean(reply.get('error'))}\n")
     return code or (0 if reply["ok"] else 1)
 
 
