@@ -110,8 +110,10 @@ class Demo:
             "vip": world.VIP,
         }
         troupe.write_files(self._folder, self.actors, values)
-        for actor in self.actors:
-            self._spawn(await troupe.start(actor, self._folder, self._line.hear))
+        first, second = self.actors
+        self._spawn(await troupe.start(first, self._folder, self._line.hear))
+        await self._until(lambda: first.state() == "MASTER", troupe.START_S)  # alone, else the second may take it
+        self._spawn(await troupe.start(second, self._folder, self._line.hear))
         self._spawn(self._client.run())
         await self._until(lambda: self._states() == ["MASTER", "BACKUP"], troupe.START_S)
         await asyncio.sleep(SETTLE_S)
