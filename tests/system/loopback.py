@@ -11,6 +11,7 @@ from hafailover.control import client
 from hafailover.demo import troupe
 from hafailover.demo.troupe import Actor
 from hafailover.emulator import world
+from hafailover.emulator.network import InstanceState
 from hafailover.emulator.server import Emulator, Options
 
 if TYPE_CHECKING:
@@ -122,6 +123,18 @@ class LoopbackPair:
                 if reply["ok"]:
                     return reply
                 await asyncio.sleep(LOOK_S)
+
+    async def lose_master(self) -> None:
+        """Let the master's host be lost, and come back once the other has taken over."""
+        states = self.states()
+        gone, other = self.actors[states.index("MASTER")], self.actors[states.index("BACKUP")]
+        model, now_ms = self.emulator.model, self.emulator.service.now_ms
+        troupe.freeze(gone, frozen=True)
+        model.set_instance_state(gone.instance, InstanceState.STOPPED, now_ms())
+        await self.until(lambda: other.state() == "MASTER")
+        model.set_instance_state(gone.instance, InstanceState.RUNNING, now_ms())
+        troupe.freeze(gone, frozen=False)
+        await self.until(lambda: sorted(self.states()) == ["BACKUP", "MASTER"])
 
     def url(self, actor: Actor, path: str = "/") -> str:
         """Return the address of a page of a node."""

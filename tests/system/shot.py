@@ -7,12 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hafailover.demo import troupe
-from hafailover.emulator.network import InstanceState
 from tests.system.browser import Browser
 from tests.system.loopback import LoopbackPair
 
-WIDTH = 900
+WIDTH = 800
+SETTLE_S = 1.0
 
 
 async def take(file: Path) -> None:
@@ -22,21 +21,10 @@ async def take(file: Path) -> None:
             first, _ = pair.actors
             for _ in range(3):
                 await pair.failover()
-            await _lose_host_of_second(pair)
+            await pair.lose_master()
+            await asyncio.sleep(SETTLE_S)
             await asyncio.to_thread(browser.look_at, pair.url(first, "/?refresh=off"), width=WIDTH)
             await asyncio.to_thread(browser.picture, file)
-
-
-async def _lose_host_of_second(pair: LoopbackPair) -> None:
-    first, second = pair.actors
-    model, now_ms = pair.emulator.model, pair.emulator.service.now_ms
-    troupe.freeze(second, frozen=True)
-    model.set_instance_state(second.instance, InstanceState.STOPPED, now_ms())
-    await pair.until(lambda: first.state() == "MASTER")
-    model.set_instance_state(second.instance, InstanceState.RUNNING, now_ms())
-    troupe.freeze(second, frozen=False)
-    await pair.until(lambda: pair.states() == ["MASTER", "BACKUP"])
-    await asyncio.sleep(1)
 
 
 if __name__ == "__main__":
