@@ -4,8 +4,8 @@
 
 Two real daemons on loopback beside the emulated cloud. Every `--every` seconds the address moves: by request, and
 every third time because the master's host is lost. About once a second, both daemons are scraped, asked for their
-status, and have their status page loaded. The slope is that of the least squares over the samples after the warm-up,
-the first fifth, with its standard error.
+status, and have their status page loaded. The slope is that of the least squares over the samples after the warm-up
+(the first fifth), with its standard error.
 """
 
 from __future__ import annotations

@@ -209,6 +209,8 @@ class Demo:
             f'curl -d \'{{"kind": "throttle", "count": 3}}\' {api}/faults',
         ):
             self._line.say(f"  {command}")
+        pages = " and ".join(f"http://{actor.host}:9694/" for actor in self.actors)
+        self._line.say(f"and in a browser: {pages}")
         self._line.begin()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()

@@ -1,4 +1,7 @@
-"""Takes the picture of the status page that the README shows: python -m tests.system.shot docs/status-page.png"""
+"""Takes the picture of the status page that the README shows.
+
+    python -m tests.system.shot docs/status-page.png && pngquant --force --ext .png --strip 128 docs/status-page.png
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 from tests.system.browser import Browser
 from tests.system.loopback import LoopbackPair
 
-WIDTH = 800
+WIDTH = 900
 SETTLE_S = 1.0
 
 
