@@ -1,6 +1,6 @@
 """Takes the picture of the status page that the README shows.
 
-    python -m tests.system.shot docs/status-page.png && pngquant --force --ext .png --strip 128 docs/status-page.png
+python -m tests.system.shot docs/status-page.png && pngquant --force --ext .png --strip 128 docs/status-page.png
 """
 
 from __future__ import annotations
