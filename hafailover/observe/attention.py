@@ -80,7 +80,7 @@ def _group(group: Part) -> Iterator[tuple[Level, str]]:
     if group.get("state") == "FAULT":
         yield Level.FAULT, "this node is at fault and cannot take over"
     if group.get("paused"):
-        yield Level.WARNING, "automatic moves are paused"
+        yield Level.WARNING, _pause(group)
     if group.get("hold_down_s"):
         yield Level.WARNING, f"in hold-down: this node does not claim for {duration(group['hold_down_s'])}"
     for address in parts(group, "addresses"):
@@ -91,6 +91,18 @@ def _group(group: Part) -> Iterator[tuple[Level, str]]:
         if check.get("state") == "down":
             level = Level.WARNING if check.get("weight") else Level.FAULT
             yield level, f"check {check.get('name')} is down"
+
+
+def _pause(group: Part) -> str:
+    by = ", ".join(str(node) for node in group.get("paused_by") or ())
+    left = group.get("pause_left_s")
+    return "".join(
+        (
+            "automatic moves are paused",
+            f" on {by}" if by else "",
+            "" if left is None else f" for {duration(left)} more",
+        )
+    )
 
 
 def _holder(group: Part, resource: object, node: object, stranger: object) -> Iterator[tuple[Level, str]]:

@@ -50,6 +50,7 @@ def group(group: Part, status: Part, now_ms: int) -> Markup:
             text(group.get("why")),
             ".",
         ),
+        *_on_peers(parts(group, "nodes")),
         facts(
             ("Since", f"{when(group.get('since'))} ({_age(group.get('since'), now_ms)})"),
             ("Term", text(group.get("term"))),
@@ -66,6 +67,13 @@ def _who(me: str, master: str) -> Markup:
         return join((tag("b", "No node is known as master", class_="bad"), ". "))
     here = " (this node)" if master == me else ""
     return join(("Master: ", tag("b", master), f"{here}. "))
+
+
+def _on_peers(nodes: Sequence[Part]) -> Iterator[Markup]:
+    """Yield a line for each peer: what it said last of the group, and why it is or is not master."""
+    for node in nodes:
+        said = f" is {clean(node.get('state'))}: {clean(node.get('why'))}."
+        yield tag("p", tag("b", text(node.get("node"))), said)
 
 
 def _flags(group: Part) -> Markup:

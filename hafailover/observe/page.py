@@ -150,9 +150,9 @@ def _link(query: Mapping[str, str], **changes: str | None) -> str:
 
 
 def _failovers(failovers: Sequence[Part]) -> Markup:
-    title = tag("h2", "Last failovers to this node")
+    title = tag("h2", "Last failovers")
     if not failovers:
-        return tag("section", title, tag("p", "None since this daemon has started.", class_="dim"))
+        return tag("section", title, tag("p", "None that this node has had a part in.", class_="dim"))
     more = len(failovers) - picture.MAX_BARS
     rest = tag("p", f"{more} older: see `hafailover history`", class_="dim") if more > 0 else ""
     return tag("section", title, picture.draw(failovers), rest)

@@ -13,7 +13,7 @@ from hafailover.observe.markup import join, tag, text
 from hafailover.words import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hafailover.observe.markup import Markup, Part
 
@@ -25,6 +25,15 @@ PHASES: Mapping[str, str] = {
     "guest": "this guest's network",
     "cloud": "the cloud's API and its move",
     "verify": "reading the holder back",
+    "claim": "a claim that came to nothing",
+    "handover": "handing over to another node",
+}
+# What is said of a record's `result`, where there is more to say than that this node has taken over.
+RESULTS: Mapping[object, str] = {
+    "lost": "another node was faster",
+    "void": "given up",
+    "gave": "given",
+    "kept": "not taken, and kept",
 }
 MAX_BARS = 6
 MAX_PHASES = 12
@@ -96,10 +105,20 @@ def _failover(record: Part, spans: Spans, ticks: Sequence[float], scale_s: float
         tag("b", f"{record.get('group')}: {_or_nobody(record.get('from'))} → {_or_nobody(record.get('to'))}"),
         " in ",
         tag("b", duration(_total_s(spans))),
+        tag("b", f" {RESULTS[record['result']]}", class_="warn") if record.get("result") in RESULTS else "",
         tag("span", text(when(record.get("at"))), class_="when"),
     )
-    why = tag("p", record.get("why") or record.get("reason") or "", class_="why")
+    why = tag("p", *_why(record), class_="why")
     return tag("li", head, why, _bar(spans, ticks, scale_s, told), tag("p", _figures(spans), class_="figures"))
+
+
+def _why(record: Part) -> Iterator[str]:
+    """Yield why it began, who decided that, and why it ended where that is another matter."""
+    yield record.get("why") or record.get("reason") or ""
+    if record.get("decided_by"):
+        yield f"; decided by {record['decided_by']}"
+    if record.get("ended_why"):
+        yield f"; ended: {record['ended_why']}"
 
 
 def _or_nobody(node: object) -> str:

@@ -57,6 +57,7 @@ th{font-size:.75rem;color:var(--dim);font-weight:600;border-top:0}
 .p-detect{background:#6db3f2;fill:#6db3f2}.p-guard{background:#f2c14e;fill:#f2c14e}
 .p-fence{background:#f0874a;fill:#f0874a}.p-guest{background:#63c78f;fill:#63c78f}
 .p-cloud{background:#b9a6ea;fill:#b9a6ea}.p-verify{background:#e79ac2;fill:#e79ac2}
+.p-claim{background:#e0a58f;fill:#e0a58f}.p-handover{background:#9fc9c4;fill:#9fc9c4}
 .p-other{background:#b8bec6;fill:#b8bec6}
 @media (max-width:40rem){body{padding:.6rem}section{padding:.7rem}
 table:not(.hears) thead{display:none}

@@ -90,7 +90,7 @@ async def test_the_page_of_a_pair_through_its_states(browser: Browser, tmp_path:
         assert title == "web-a MASTER - hafailover"
         assert "All is well" in text
         assert "Master: web-a (this node). web-a is MASTER" in text
-        assert "None since this daemon has started." in text
+        assert "None that this node has had a part in." in text
         title, text = await looks.at(second, "backup")
         assert title == "web-b BACKUP - hafailover"
         assert "Master: web-a. web-b is BACKUP: the master is heard." in text

@@ -62,6 +62,12 @@ def test_what_is_noted_of_a_peer(changes: dict[str, Any], level: Level, said: st
         ({"master": None}, FAULT, "no node is known as master"),
         ({"state": "FAULT"}, FAULT, "this node is at fault and cannot take over"),
         ({"paused": True}, WARNING, "automatic moves are paused"),
+        ({"paused": True, "pause_left_s": None}, WARNING, "automatic moves are paused"),
+        (
+            {"paused": True, "paused_by": ["web-a", "web-b"], "pause_left_s": 90},
+            WARNING,
+            "automatic moves are paused on web-a, web-b for 1 min 30 s more",
+        ),
         ({"hold_down_s": 27.4}, WARNING, "in hold-down: this node does not claim for 27.4 s"),
         ({"checks": [a_check(state="down")]}, FAULT, "check nginx is down"),
         ({"checks": [a_check(state="down", weight=-20)]}, WARNING, "check nginx is down"),

@@ -64,7 +64,7 @@ def test_an_empty_status_is_a_page() -> None:
 
     assert "This node has no group." in text
     assert "There is no other node." in text
-    assert "None since this daemon has started." in text
+    assert "None that this node has had a part in." in text
     assert "not read yet" in text
 
 
@@ -110,6 +110,14 @@ def test_a_group_shows_its_flags_priority_and_resources() -> None:
     assert "nginxpendingfault if down-" in text
     assert "diskdownweight -20" in text
     assert "never (-)" in text
+
+
+def test_a_group_says_why_each_peer_is_or_is_not_master() -> None:
+    nodes = [{"node": "web-b", "state": "BACKUP", "why": "it would take over"}, {"node": "web-c", "state": None}]
+    text = seen(render(a_status(groups=[a_group(nodes=nodes)])))
+
+    assert "web-b is BACKUP: it would take over." in text
+    assert "web-c is -: -." in text
 
 
 def test_a_group_without_resources_and_checks_has_no_tables() -> None:

@@ -61,7 +61,7 @@ def test_a_phase_is_told_by_number_and_time_and_explained_once() -> None:
     assert ">5 cloud 600 ms</text>" in html
     assert ">6</text>" in html  # verify: there is room for the number only
     assert 'aria-label="detect 300 ms, guest 1 ms, cloud 600 ms, verify 100 ms"' in html
-    assert [number(name) for name in PHASES] == [1, 2, 3, 4, 5, 6]
+    assert [number(name) for name in PHASES] == [*range(1, len(PHASES) + 1)]
 
 
 def test_a_failover_says_who_when_why_and_how_long() -> None:
@@ -72,6 +72,22 @@ def test_a_failover_says_who_when_why_and_how_long() -> None:
     assert "the master was silent for the dead interval" in html
     assert "nobody → web-a" in draw([a_failover() | {"from": None}])
     assert "master_dead" in draw([a_failover() | {"why": None}])
+
+
+def test_what_came_to_nothing_or_was_given_says_so() -> None:
+    lost = a_failover() | {
+        "result": "lost",
+        "decided_by": "web-a",
+        "ended_why": "another node took the address first",
+        "phases_s": {"claim": 1.2},
+    }
+    html = draw([lost, a_failover() | {"result": "gave", "phases_s": {"handover": 0.7}}])
+
+    assert '<b>1.2 s</b><b class="warn"> another node was faster</b>' in html
+    assert "the master was silent for the dead interval; decided by web-a; ended: another node took" in html
+    assert [[name for name, _, _ in bar] for bar in bars(html)] == [["p-claim"], ["p-handover"]]
+    assert "handover: handing over to another node" in html
+    assert "warn" not in draw([a_failover() | {"result": "done"}])
 
 
 def test_what_an_older_or_newer_daemon_says_is_shown_as_far_as_it_goes() -> None:
