@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,8 @@ def run(args: Namespace) -> int:
             return asyncio.run(Demo(Path(folder), line).run(keep=args.keep))
     except KeyboardInterrupt:
         return 0
+    except asyncio.CancelledError:
+        return 1
     except (OSError, HafailoverError, TimeoutError) as error:
         line.say(f"hafailover demo: {error or 'it took too long'}")
         return 1
@@ -84,7 +87,11 @@ class Demo:
         task.add_done_callback(self._tasks.discard)
 
     async def run(self, *, keep: bool) -> int:
-        """Play all acts."""
+        """Play all acts. Raises CancelledError where the demo is told to end before: its daemons end with it."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is one
+        for number in (signal.SIGTERM, signal.SIGHUP):  # `kill`, and a terminal that is closed
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         try:
             await self._open()
             kept = [await self._planned(), await self._lost(), await self._returned()]
