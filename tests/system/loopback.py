@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
+HOLD_DOWN = "1s"  # doubles with every loss, and nothing here waits for ten minutes
 LOOK_S = 0.05
 KEPT_LINES = 30
 METRICS_PORT = 9694
@@ -77,13 +79,15 @@ class LoopbackPair:
         self.service(up=True)
         for actor in self.actors:
             self.emulator.keys.add(actor.secret_id, actor.secret_key)
-            if self._checked:
-                with (self._folder / f"{actor.name}.toml").open("a") as file:
-                    file.write(CHECK.format(folder=self._folder))
+            self._adapt(self._folder / f"{actor.name}.toml")
             self._listening.append(await troupe.start(actor, self._folder, self._hear))
             # One after the other: a backup that is up long before the holder's daemon takes the address.
             settled = ["MASTER", "unreachable"] if actor is self.actors[0] else ["MASTER", "BACKUP"]
             await self.until(partial(self._are, settled))
+
+    def _adapt(self, file: Path) -> None:
+        text = file.read_text().replace("[[group]]\n", f'[[group]]\nhold_down = "{HOLD_DOWN}"\n')
+        file.write_text(text + (CHECK.format(folder=self._folder) if self._checked else ""))
 
     def service(self, *, up: bool) -> None:
         """Let the checks of both nodes, if there are any, say that the service is up or down."""
@@ -112,17 +116,17 @@ class LoopbackPair:
     async def failover(self) -> dict[str, Any]:
         """Hand over to the backup, once that could take over, and return the master's answer when that is done.
 
-        Raises TimeoutError where it is refused for all the time.
+        Raises TimeoutError, with the reason, where it is refused for all the time.
         """
         await self.until(lambda: sorted(self.states()) == ["BACKUP", "MASTER"])
         master = self.actors[self.states().index("MASTER")]
         asked = {"command": "failover", "group": "vip", "wait": True, "timeout_s": PATIENCE_S}
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                reply = await asyncio.to_thread(client.request, master.socket, asked, PATIENCE_S)
-                if reply["ok"]:
-                    return reply
-                await asyncio.sleep(LOOK_S)
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not (reply := await asyncio.to_thread(client.request, master.socket, asked, PATIENCE_S))["ok"]:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(reply["error"])
+            await asyncio.sleep(LOOK_S)
+        return reply
 
     async def lose_master(self) -> None:
         """Let the master's host be lost, and come back once the other has taken over."""
