@@ -72,8 +72,8 @@ def _who(me: str, master: str) -> Markup:
 def _on_peers(nodes: Sequence[Part]) -> Iterator[Markup]:
     """Yield a line for each peer: what it said last of the group, and why it is or is not master."""
     for node in nodes:
-        said = f" is {clean(node.get('state'))}: {clean(node.get('why'))}."
-        yield tag("p", tag("b", text(node.get("node"))), said)
+        state_there = f" is {clean(node['state'])}" if node.get("state") else ""
+        yield tag("p", tag("b", text(node.get("node"))), f"{state_there}: {clean(node.get('why'))}.")
 
 
 def _flags(group: Part) -> Markup:

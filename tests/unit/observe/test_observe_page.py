@@ -113,11 +113,14 @@ def test_a_group_shows_its_flags_priority_and_resources() -> None:
 
 
 def test_a_group_says_why_each_peer_is_or_is_not_master() -> None:
-    nodes = [{"node": "web-b", "state": "BACKUP", "why": "it would take over"}, {"node": "web-c", "state": None}]
+    nodes = [
+        {"node": "web-b", "state": "BACKUP", "why": "it would take over"},
+        {"node": "web-c", "state": None, "why": "never heard"},
+    ]
     text = seen(render(a_status(groups=[a_group(nodes=nodes)])))
 
     assert "web-b is BACKUP: it would take over." in text
-    assert "web-c is -: -." in text
+    assert "web-c: never heard." in text
 
 
 def test_a_group_without_resources_and_checks_has_no_tables() -> None:
