@@ -76,6 +76,15 @@ PARTS = (
         needs_root=True,
     ),
     Part(
+        name="soak",
+        title="A pair that works for half an hour",
+        module="benchmarks.soak",
+        full=("--minutes", "30"),
+        full_s=2_100,
+        quick=("--minutes", "1", "--every", "10"),
+        quick_s=120,
+    ),
+    Part(
         name="tier1",
         title="Simulation, tier 1: the core",
         module=f"{SIMULATION}.run",

@@ -48,7 +48,8 @@ def _cpu_s(pids: list[int]) -> float:
     return total
 
 
-def _rss_mib(pids: list[int]) -> float:
+def rss_mib(pids: list[int]) -> float:
+    """Return the resident memory of these processes together, in MiB."""
     total = 0
     for pid in pids:
         for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
@@ -67,4 +68,4 @@ def measure_footprint(name: str, seconds: float) -> Footprint:
         pause(seconds)
         used_s = _cpu_s(pids) - cpu_s
         calls = len(lab.cloud.arrivals()) - calls
-        return Footprint(name, seconds, _rss_mib(pids), 100 * used_s / seconds, calls)
+        return Footprint(name, seconds, rss_mib(pids), 100 * used_s / seconds, calls)

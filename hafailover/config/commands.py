@@ -71,6 +71,7 @@ def run_keygen(arguments: argparse.Namespace) -> int:
     except OSError as error:
         sys.stderr.write(f"{arguments.file}: cannot be written: {error.strerror}\n")
         return 1
+    sys.stdout.write(f"{arguments.file}: written; every node needs the same, so copy it, with mode 0600\n")
     return 0
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hafailover.config import duration
 from hafailover.control import client, protocol, report, watch
 from hafailover.errors import HafailoverError, UnreachableError
+from hafailover.words import clean
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -187,7 +188,7 @@ def _run(args: Namespace, message: Mapping[str, object], timeout_s: float, show:
         _emit(show(reply))
     else:
         lines = str(reply.get("error") or "").split("\n")
-        sys.stderr.write("".join(f"hafailover: {report.clean(line)}\n" for line in lines))
+        sys.stderr.write("".join(f"hafailover: {clean(line)}\n" for line in lines))
     return code or (0 if reply["ok"] else 1)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hafailover.words import ago, clean, duration
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -25,8 +27,6 @@ _COLORS = {
     "DRAINED": "33",
     "PAUSED": "33",
 }
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_UNITS = ("d", "h", "min", "s")
 
 
 def render(status: Part, *, colored: bool = False) -> str:
@@ -137,13 +137,9 @@ def _header(status: Part, paint: Callable[[str], str]) -> str:
 def _cloud(cloud: Part, paint: Callable[[str], str]) -> Iterator[str]:
     """Yield a line on the last read of who holds what; none where the daemon does not say."""
     if cloud.get("error"):
-        yield f"cloud  {paint('FAILS')}: {clean(cloud['error'])}, last read {_ago(cloud.get('read_age_s'))}"
+        yield f"cloud  {paint('FAILS')}: {clean(cloud['error'])}, last read {ago(cloud.get('read_age_s'))}"
     elif "read_age_s" in cloud:
-        yield f"cloud  read {_ago(cloud['read_age_s'])}"
-
-
-def _ago(seconds: object) -> str:
-    return "never" if seconds is None else f"{duration(seconds)} ago"
+        yield f"cloud  read {ago(cloud['read_age_s'])}"
 
 
 def _groups(groups: Sequence[Part], paint: Callable[[str], str]) -> list[str]:
@@ -252,31 +248,6 @@ def _either(value: object, yes: str, no: str) -> str:
     if value is None:
         return "-"
     return yes if value else no
-
-
-def clean(value: object) -> str:
-    """Return a text of one line that cannot steer the terminal: a check's words may come from outside."""
-    text = "-" if value is None or value == "" else str(value)
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
-def duration(seconds: object) -> str:
-    """Return a duration for people: "412 us", "1.5 s", "3 h 20 min"; "-" for what is no number."""
-    if not isinstance(seconds, int | float):
-        return "-"
-    if seconds >= _MINUTE:
-        return _long(int(seconds))
-    if seconds >= 1:
-        return f"{seconds:.3g} s"
-    milliseconds = seconds * 1000
-    return f"{milliseconds * 1000:.0f} us" if 0 < milliseconds < 1 else f"{milliseconds:.3g} ms"
-
-
-def _long(seconds: int) -> str:
-    """Return the two largest units of a duration of at least a minute."""
-    amounts = [seconds // _DAY, seconds % _DAY // _HOUR, seconds % _HOUR // _MINUTE, seconds % _MINUTE]
-    first = next(index for index, amount in enumerate(amounts) if amount)
-    return " ".join(f"{amounts[index]} {_UNITS[index]}" for index in range(first, min(first + 2, len(amounts))))
 
 
 def _plain(text: str) -> str:

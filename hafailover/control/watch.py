@@ -10,7 +10,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from hafailover.control.report import clean
+from hafailover.words import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -49,7 +49,7 @@ class Observer:
         self._paths: Sequence[Path] = ()
         self.metrics = Metrics(config.cluster.name, me.name)
         self.history = History()
-        self.web = Web(self.metrics, self.status, self.alive, self.missing)
+        self.web = Web(self.metrics, self.status, self.alive, self.missing, self.history.records)
         self.metrics.config_loaded(clock.wall_ms() / 1000)
         self.metrics.expect(config.groups)
         for reason in Reject:

@@ -66,6 +66,7 @@ def _peer(peer: PeerStatus, seen: Mapping[str, Mapping[Any, PeerPathStats]], dea
         "alive": peer.liveness in (Liveness.ALIVE, Liveness.LATE),
         "liveness": peer.liveness.value,
         "hears_us": peer.hears_us,
+        "hears": list(peer.hears),
         "config_match": peer.config_match,
         "paths": {path: _path(each, dead_interval_ms) for path, each in stats.items()},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,8 @@ def run(args: Namespace) -> int:
             return asyncio.run(Demo(Path(folder), line).run(keep=args.keep))
     except KeyboardInterrupt:
         return 0
+    except asyncio.CancelledError:
+        return 1
     except (OSError, HafailoverError, TimeoutError) as error:
         line.say(f"hafailover demo: {error or 'it took too long'}")
         return 1
@@ -84,7 +87,11 @@ class Demo:
         task.add_done_callback(self._tasks.discard)
 
     async def run(self, *, keep: bool) -> int:
-        """Play all acts."""
+        """Play all acts. Raises CancelledError where the demo is told to end before: its daemons end with it."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is one
+        for number in (signal.SIGTERM, signal.SIGHUP):  # `kill`, and a terminal that is closed
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         try:
             await self._open()
             kept = [await self._planned(), await self._lost(), await self._returned()]
@@ -110,8 +117,10 @@ class Demo:
             "vip": world.VIP,
         }
         troupe.write_files(self._folder, self.actors, values)
-        for actor in self.actors:
-            self._spawn(await troupe.start(actor, self._folder, self._line.hear))
+        first, second = self.actors
+        self._spawn(await troupe.start(first, self._folder, self._line.hear))
+        await self._until(lambda: first.state() == "MASTER", troupe.START_S)  # alone, else the second may take it
+        self._spawn(await troupe.start(second, self._folder, self._line.hear))
         self._spawn(self._client.run())
         await self._until(lambda: self._states() == ["MASTER", "BACKUP"], troupe.START_S)
         await asyncio.sleep(SETTLE_S)
@@ -207,6 +216,8 @@ class Demo:
             f'curl -d \'{{"kind": "throttle", "count": 3}}\' {api}/faults',
         ):
             self._line.say(f"  {command}")
+        pages = " and ".join(f"http://{actor.host}:9694/" for actor in self.actors)
+        self._line.say(f"and in a browser: {pages}")
         self._line.begin()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()

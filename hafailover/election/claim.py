@@ -101,6 +101,7 @@ class Claim:
         self.armed_at: Instant | None = None
         self.applied_at: Instant | None = None
         self.moves = 0
+        self.taken_from: tuple[Resource, str] | None = None  # by the last move that named a holder
         self.lost = False
         self._group = group
         self._me = me
@@ -168,6 +169,9 @@ class Claim:
             self._withhold({move.move_id for move in moves})
             return ()
         self.moves += len(moves)
+        for move in moves:
+            if move.expected is not None:
+                self.taken_from = (move.resource, move.expected)
         return tuple(moves)
 
     @property

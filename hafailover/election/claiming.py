@@ -97,6 +97,11 @@ def _source(group: Group) -> NodeName | None:
     return None
 
 
+def _taken_from(group: Group, claim: Claim) -> NodeName | None:
+    """Return whom the moves have taken it from: the claim may have begun with a reading that was out of date."""
+    return group.context.node_holding(*claim.taken_from) if claim.taken_from else claim.cause.source
+
+
 def review(group: Group, now: Instant) -> None:
     """Drive the claim on, end it where this node is no longer entitled, become master when it is done."""
     claim = group.claim
@@ -221,7 +226,7 @@ def _finish(group: Group, claim: Claim, now: Instant) -> None:
         FailoverFinished(
             group=group.name,
             reason=claim.cause.reason,
-            source=claim.cause.source,
+            source=_taken_from(group, claim),
             target=group.context.me.name,
             term=group.term,
             detect_ms=claim.cause.detect_ms,

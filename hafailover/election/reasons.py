@@ -16,7 +16,7 @@ class Reason(Enum):
     STARTED = "the daemon has started and listens before it acts"
     HEARD_MASTER = "another node is master"
     LISTENED = "nobody was heard as master for a dead interval after the start"
-    HELD_AT_START = "the cloud names this node as the holder: going on where an earlier run stopped"
+    HELD_AT_START = "the cloud named this node as the holder already when the daemon started"
     HELD = "the cloud names this node as the holder and nobody else is master"
     MASTER_DEAD = "the master was silent for the dead interval"
     MASTER_GONE = "the master's daemon did not come back within restart_grace"

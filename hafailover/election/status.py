@@ -61,11 +61,12 @@ class GroupStatus:
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """One peer as this node sees it; `config_match` None until it has been heard."""
+    """One peer as this node sees it; `config_match` None until it has been heard; `hears` is its own word."""
 
     node: NodeName
     liveness: Liveness
     hears_us: bool
+    hears: tuple[NodeName, ...]
     config_match: bool | None
     leaving: Leaving
 
@@ -104,6 +105,7 @@ def _peer(peer: Peer, node: Node, now: Instant) -> PeerStatus:
         node=peer.name,
         liveness=peer.liveness(now),
         hears_us=peer.hears(node.context.me.name),
+        hears=() if advert is None else advert.hears,
         config_match=None if advert is None else advert.config_digest == node.config_digest,
         leaving=Leaving.NO if advert is None else advert.leaving,
     )

@@ -1,25 +1,19 @@
-"""What the metrics address answers: Prometheus, load balancers, and scripts."""
+"""What the metrics address answers: people, Prometheus, load balancers, and scripts."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hafailover.http1 import Request, Response
+from hafailover.observe import page
 from hafailover.observe.metrics import CONTENT_TYPE, Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-_INDEX = """\
-/metrics        Prometheus metrics
-/healthz        200 while the daemon's loop turns
-/readyz         200 once configuration, peers and credentials are in order
-/master/GROUP   200 where this node is master of the group
-/backup/GROUP   200 where this node is backup of the group
-"""
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +21,26 @@ class Web:
     """The handler for `http1.Server`.
 
     `status`: the mapping that `status --json` shows. `alive`: whether the daemon's loop turns.
-    `missing`: what keeps the node from being ready, and why; empty where nothing does.
+    `missing`: what keeps the node from being ready, and why; empty where nothing does. `failovers`: the records of
+    the history, the newest first.
     """
 
     metrics: Metrics
     status: Callable[[], Mapping[str, Any]]
     alive: Callable[[], bool]
     missing: Callable[[], Mapping[str, str]]
+    failovers: Callable[[], Sequence[Mapping[str, Any]]]
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
         if request.method not in ("GET", "HEAD"):
             return Response(405, b"only GET and HEAD\n", headers=(("Allow", "GET, HEAD"),))
-        return await self._page(request.path)
+        return await self._answer(request)
 
-    async def _page(self, path: str) -> Response:
-        match path.split("/", 2)[1:]:
+    async def _answer(self, request: Request) -> Response:
+        match request.path.split("/", 2)[1:]:
             case [""]:
-                return Response(200, _INDEX.encode())
+                return await self._page(request.query)
             case ["metrics"]:
                 return await self._scrape()
             case ["healthz"]:
@@ -54,6 +50,12 @@ class Web:
             case [("master" | "backup") as state, group]:
                 return self._group(group, state.upper())
         return Response(404, b"no such page\n")
+
+    async def _page(self, query: Mapping[str, str]) -> Response:
+        """Render in a thread, as for a scrape."""
+        status, failovers = self.status(), tuple(self.failovers())
+        html = await asyncio.to_thread(page.render, status, failovers, query, now_ms=time.time_ns() // 1_000_000)
+        return Response(200, html, page.CONTENT_TYPE, page.HEADERS)
 
     async def _scrape(self) -> Response:
         """Render in a thread: hundreds of groups take longer than a heartbeat may be late."""

@@ -83,12 +83,13 @@ def test_the_default_file_is_the_one_of_the_service() -> None:
     assert parser.parse_args([]).config == commands.DEFAULT_CONFIG
 
 
-def test_keygen_writes_a_key_that_the_loader_takes(tmp_path: Path) -> None:
+def test_keygen_writes_a_key_that_the_loader_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, other = tmp_path / "one.key", tmp_path / "other.key"
     assert keygen(str(one)) == keygen(str(other)) == 0
     assert one.stat().st_mode & 0o777 == 0o600
     assert files.read_key(one) != files.read_key(other)
     assert one.read_text().endswith("\n")
+    assert capsys.readouterr().out.startswith(f"{one}: written; every node needs the same")
 
 
 def test_keygen_never_writes_over_a_file(key_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

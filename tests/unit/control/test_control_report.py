@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hafailover.control.report import clean, drained, duration, handed_over, history, render
+from hafailover.control.report import drained, handed_over, history, render
 
 STATUS: dict[str, Any] = {
     "node": "web-a",
@@ -189,34 +189,6 @@ def test_what_another_version_does_not_say_is_left_out(
     assert ("PEER" in text) == (("peers",) not in missing)
     assert ("GROUP" in text) == (("groups",) not in missing)
     assert "None" not in text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (None, "-"),
-        ("soon", "-"),
-        (0, "0 ms"),
-        (0.0000004, "0 us"),
-        (0.000412, "412 us"),
-        (0.001, "1 ms"),
-        (0.0123, "12.3 ms"),
-        (1, "1 s"),
-        (1.55, "1.55 s"),
-        (59.94, "59.9 s"),
-        (60, "1 min 0 s"),
-        (3599, "59 min 59 s"),
-        (3600, "1 h 0 min"),
-        (86_400 * 3 + 7200, "3 d 2 h"),
-    ],
-)
-def test_a_duration_is_readable(seconds: object, text: str) -> None:
-    assert duration(seconds) == text
-
-
-def test_a_text_from_outside_cannot_steer_the_terminal() -> None:
-    assert clean("a\x1b]0;title\x07\r\n\u202eb") == "a?]0;title????b"
-    assert clean("") == clean(None) == "-"
 
 
 def test_a_hand_over_is_told_as_far_as_it_is_known() -> None:

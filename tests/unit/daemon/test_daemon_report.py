@@ -156,7 +156,7 @@ def test_what_is_said_of_peers_and_paths() -> None:
     paths = (Notebook("udp", seen=(HEARD, never)), Notebook("mqtt", seen=(quiet,)))
     heard, unheard = report.as_json(seen(node()), facts(paths=paths))["peers"]
     assert (heard["node"], heard["alive"], heard["liveness"]) == ("a", True, "alive")
-    assert (heard["hears_us"], heard["config_match"]) == (True, True)
+    assert (heard["hears_us"], heard["hears"], heard["config_match"]) == (True, ["b"], True)
     assert heard["paths"]["udp"] == {
         "up": True,
         "last_seen_s": 0.11,

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +16,6 @@ from hafailover.demo import command, troupe
 from hafailover.demo.command import CLOUD, Demo
 from hafailover.demo.timeline import Timeline
 from hafailover.demo.troupe import Actor
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROGRAM = [sys.executable, "-m", "hafailover.cli", "demo"]
 
@@ -72,3 +71,21 @@ def test_an_actor_that_does_not_run_is_unreachable_and_can_be_ended(tmp_path: Pa
     assert actor.state() == "unreachable"
     troupe.freeze(actor, frozen=True)
     assert actor.process is None
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_told_to_end_leaves_nothing_behind(number: int, tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(PROGRAM, stdout=subprocess.PIPE, text=True, env=environment) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if "web-b  INIT -> BACKUP" in line:
+                break
+        daemons = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text().split()
+        assert len(daemons) == 2
+        demo.send_signal(number)
+        demo.stdout.read()
+        assert demo.wait(20) == 1
+    assert not any(Path(f"/proc/{pid}").exists() for pid in daemons)
+    assert list(tmp_path.iterdir()) == []

@@ -96,6 +96,14 @@ def test_a_move_names_the_holder_just_seen_and_is_sent_once(attempt: Attempt) ->
     assert attempt.claim.deadline(NOW) is None
 
 
+def test_whom_it_is_taken_from_is_what_the_last_move_names_if_it_names_anybody(attempt: Attempt) -> None:
+    assert attempt.claim.taken_from == (VIP, "eni-a")
+    attempt.finish(1_500, HALF_DONE)
+    attempt.read(NOW + LIFE_MS + LAG_MS, Sighting(VIP, None))
+    (move,) = attempt.drive(NOW + LIFE_MS + LAG_MS, 2)
+    assert (move.expected, attempt.claim.taken_from) == (None, (VIP, "eni-a"))
+
+
 def test_done_is_what_a_later_reading_says(attempt: Attempt) -> None:
     attempt.finish(1_500, APPLIED)
     assert attempt.idle()

@@ -82,8 +82,10 @@ def test_all_of_it_is_told() -> None:
         cloud_error="",
         read_age_ms=70,
         peers=(
-            PeerStatus(A, Liveness.NEVER, hears_us=False, config_match=None, leaving=Leaving.NO),
-            PeerStatus(C, Liveness.ALIVE, hears_us=False, config_match=True, leaving=Leaving.RESTARTING),
+            PeerStatus(A, Liveness.NEVER, hears_us=False, hears=(), config_match=None, leaving=Leaving.NO),
+            PeerStatus(
+                C, Liveness.ALIVE, hears_us=False, hears=(A,), config_match=True, leaving=Leaving.RESTARTING
+            ),
         ),
         groups=(
             GroupStatus(

@@ -8,7 +8,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hafailover.http1 import Server
 from hafailover.observe.metrics import Metrics
+from hafailover.observe.page import HEADERS
 from hafailover.observe.web import Web
+from tests.unit.observe.samples import a_failover
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,7 +30,13 @@ class Site:
     def __init__(self) -> None:
         self.alive = True
         self.missing: dict[str, str] = {}
-        web = Web(Metrics("web", "web-a"), lambda: STATUS, lambda: self.alive, lambda: self.missing)
+        web = Web(
+            Metrics("web", "web-a"),
+            lambda: STATUS,
+            lambda: self.alive,
+            lambda: self.missing,
+            lambda: [a_failover()],
+        )
         self.server = Server(web.handle)
 
     async def ask(self, path: str, method: str = "GET") -> tuple[int, str, str]:
@@ -100,17 +108,17 @@ async def test_a_load_balancer_is_told_the_role(site: Site, path: str, code: int
     assert (got[0], got[2]) == (code, body)
 
 
-async def test_the_index_names_the_pages(site: Site) -> None:
-    code, _, body = await site.ask("/?x=1")
+async def test_people_get_a_page_that_nothing_may_keep_embed_or_add_to(site: Site) -> None:
+    code, head, body = await site.ask("/?group=vip")
 
     assert code == 200
-    assert [line.split()[0] for line in body.splitlines()] == [
-        "/metrics",
-        "/healthz",
-        "/readyz",
-        "/master/GROUP",
-        "/backup/GROUP",
-    ]
+    assert "content-type: text/html; charset=utf-8" in head
+    for name, value in HEADERS:
+        assert f"{name}: {value}".lower() in head
+    assert body.startswith("<!doctype html>")
+    assert body.count("<svg") == 1
+    assert 'content="5"' not in (await site.ask("/?refresh=off"))[2]
+    assert (await site.ask("/", "HEAD"))[::2] == (200, "")
 
 
 async def test_head_is_get_without_the_body(site: Site) -> None:
