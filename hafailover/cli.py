@@ -38,6 +38,8 @@ COMMANDS = (
     Command("undrain", "hafailover.control.commands", "add_drain_arguments", "run_undrain", "take part again"),
     Command("history", "hafailover.control.commands", "add_history_arguments", "run_history", "past failovers"),
     Command("keygen", "hafailover.config.commands", "add_keygen_arguments", "run_keygen", "write a heartbeat key"),
+    Command("install-unit", "hafailover.daemon.install", "add_arguments", "run", "make it a service of systemd"),
+    Command("release-guest", "hafailover.daemon.leftovers", "add_arguments", "run", "take a dead daemon's addresses off"),
     Command("emulator", "hafailover.emulator.command", "add_arguments", "run", "an emulated cloud to play with"),
     Command("demo", "hafailover.demo.command", "add_arguments", "run", "a failover to watch, on this machine"),
 )

@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,18 +23,18 @@ from hafailover.cloud.credentials import NoCredentials, credential_source
 from hafailover.cloud.metadata import Metadata
 from hafailover.config.identity import find_self, is_witness
 from hafailover.control.server import ControlServer
-from hafailover.daemon import clock, statefile, translate
+from hafailover.daemon import clock, leftovers, statefile, systemd, translate
 from hafailover.daemon.directory import Directory, eni_of
 from hafailover.daemon.gateway import Gateway
 from hafailover.daemon.observer import Observer
 from hafailover.daemon.operator import Operator
 from hafailover.daemon.parts import Parts
-from hafailover.daemon.performer import Performer
+from hafailover.daemon.performer import HOOK_DRAIN_S, Performer
 from hafailover.daemon.runner import Inbox, Runner
 from hafailover.election.events import AddressVanished, CheckChanged, StopAsked
-from hafailover.election.node import Node
+from hafailover.election.node import STOP_MS, Node
 from hafailover.election.values import GroupName, NodeName, Resource, ResourceKind
-from hafailover.errors import CloudError, MetadataError, StartError
+from hafailover.errors import CloudError, ConfigError, MetadataError, StartError
 from hafailover.guest.netlink import Guest
 from hafailover.guest.network import NullGuest
 from hafailover.heartbeat.udp import UdpPath
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 METADATA_PATIENCE_S = 3.0
 ENI_RETRY_S = 2.0
+LAST_STEPS_S = 10.0  # of a stop, besides the hand-over and the hooks: what is left may wait for a slow disk
 
 log = structlog.get_logger()
 
@@ -62,6 +64,7 @@ class Daemon:
         self._config = config
         self._node_option = node_option
         self._sink = sink
+        self._systemd = systemd.notifier(os.environ, config.heartbeat.interval_ms)
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
         self._closing: list[Callable[[], Coroutine[object, object, object] | None]] = []
@@ -94,7 +97,7 @@ class Daemon:
         roles = {node.name: node.role for node in self._config.nodes}
         witness = is_witness(roles, node_option=self._node_option, hostname=hostname)
         instance_id = None if witness else await self._instance_id(metadata)
-        me = find_self(self._config, node_option=self._node_option, hostname=hostname, instance_id=instance_id)
+        me = self._find_self(hostname, instance_id)
         if me.role == "witness":
             self._config = translate.for_witness(self._config)
         memory, complaint = statefile.load(self._config.state.directory)
@@ -108,6 +111,17 @@ class Daemon:
         enis = await self._find_enis(cloud, me, instance_id)
         node = self._make_node(me, enis, memory)
         return await self._assemble(me, node, enis, guest, cloud, observer)
+
+    def _find_self(self, hostname: str, instance_id: str | None) -> model.Node:
+        try:
+            return find_self(
+                self._config, node_option=self._node_option, hostname=hostname, instance_id=instance_id
+            )
+        except ConfigError as error:
+            if self._node_option is not None or instance_id is not None:
+                raise
+            # Not known to be a mistake in the file, which would keep systemd from trying again.
+            raise StartError(f"{error}; and the metadata service does not answer") from None
 
     async def _instance_id(self, metadata: Metadata) -> str | None:
         """Return this instance's id; only asked for where it can decide something."""
@@ -126,6 +140,11 @@ class Daemon:
         guest: GuestNetwork = Guest() if wanted else NullGuest()
         await guest.open()
         self._closing.append(guest.close)
+        directory = leftovers.directory_of(os.environ)
+        if directory is not None:
+            ours = [address for group in self._config.groups if group.guest == "netlink" for address in group.addresses]
+            known = [address for group in self._config.groups for address in group.addresses]
+            await leftovers.note(directory, ours, known, guest)
         return guest
 
     def _credentials(self, me: model.Node, metadata: Metadata) -> CredentialSource:
@@ -204,7 +223,7 @@ class Daemon:
             holder_of=lambda group: _holder(node, group),
         )
         performer = Performer(config, parts, inbox.post, self._spawn)
-        runner = Runner(node, inbox, performer, observer.turned)
+        runner = Runner(node, inbox, performer, partial(self._turned, node, observer))
         observer.attach(node, runner, parts.paths)
         operator = Operator(inbox.post, performer.answers, observer.status, observer.history)
         self._closing.append(performer.close)
@@ -256,9 +275,9 @@ class Daemon:
         if any("gateway" in group.guards for group in self._config.groups):
             self._spawn(parts.gateway.watch())
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, inbox.post, StopAsked(restarting=False))
-        loop.add_signal_handler(signal.SIGHUP, lambda: log.warning("reload_not_supported"))
+        loop.add_signal_handler(signal.SIGINT, inbox.post, StopAsked(restarting=False))
+        loop.add_signal_handler(signal.SIGTERM, lambda: self._spawn(self._stop(node, inbox)))
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
 
     def _check(
         self, group: str, check: model.Check, inbox: Inbox, observer: Observer
@@ -280,6 +299,23 @@ class Daemon:
                 inbox.post(AddressVanished(group.name, resource))
 
     # -- running and ending ------------------------------------------------------------------------------------
+
+    def _turned(self, node: Node, observer: Observer, late_ms: int) -> None:
+        observer.turned(late_ms)
+        self._systemd.turned(node)
+
+    async def _stop(self, node: Node, inbox: Inbox) -> None:
+        """End as systemd means it: leave the guest as it is before a restart, hand over before a stop."""
+        hooks_ms = max(group.quieting_ms for group in node.groups.values())
+        self._systemd.stopping((STOP_MS + hooks_ms) / 1000 + HOOK_DRAIN_S + LAST_STEPS_S)
+        restarting = await systemd.is_restart(os.environ)
+        log.info("stop_asked", restarting=restarting)
+        inbox.post(StopAsked(restarting=restarting))
+
+    def _reload(self) -> None:
+        self._systemd.reloading()
+        log.warning("reload_not_supported")
+        self._systemd.reloaded()
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
