@@ -40,7 +40,7 @@ def run(args: Namespace) -> int:
     except HafailoverError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    faulthandler.enable()  # systemd's watchdog ends a daemon that hangs with SIGABRT: the log then says where it hung
+    faulthandler.enable()  # systemd ends a daemon that hangs with SIGABRT: the journal then says where it hung
     sink = configure(config.log.level, config.log.format, cluster=config.cluster.name)
     # What was made by now stays for good: the collector need not look at it again and again.
     gc.freeze()

@@ -30,6 +30,7 @@ PLACES = {  # the file in the wheel, and where it belongs
 }
 PROGRAM = "/opt/hafailover/bin/hafailover"  # as the files name it
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - what the unit does not let the daemon see
+ADVICE = "install hafailover in /opt/hafailover, with the system's own Python (README.md)"
 STEP_S = 30.0
 STOP_S = 3700.0  # a stop hands over first, and a hook may take an hour
 
@@ -77,12 +78,13 @@ def program_path() -> str:
     """Return the program that the unit is to run: the one of this installation. Raises InstallError."""
     program = Path(sysconfig.get_path("scripts")) / "hafailover"
     if not os.access(program, os.X_OK):
-        raise InstallError(f"{program}: not there; install hafailover with pip, best in /opt/hafailover")
-    hidden = next((each for each in HIDDEN if program.is_relative_to(each)), None)
-    if hidden is not None:
-        raise InstallError(f"{program}: the service does not see {hidden}; install hafailover in /opt/hafailover")
+        raise InstallError(f"{program}: not there; {ADVICE}")
+    for needed in (program, Path(sys.executable).resolve()):
+        hidden = next((each for each in HIDDEN if needed.is_relative_to(each)), None)
+        if hidden is not None:
+            raise InstallError(f"{needed}: the service does not see {hidden}; {ADVICE}")
     if any(character.isspace() or character in "%\"'\\$" for character in str(program)):
-        raise InstallError(f"{program}: a unit cannot name such a path; install hafailover in /opt/hafailover")
+        raise InstallError(f"{program}: a unit cannot name such a path; {ADVICE}")
     return str(program)
 
 

@@ -23,8 +23,9 @@ from hafailover.guest.netlink import Guest
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from hafailover.config.model import Group
     from hafailover.guest.network import GuestNetwork
 
 FILE = "addresses"
@@ -40,8 +41,8 @@ def directory_of(environment: Mapping[str, str]) -> Path | None:
     return Path(first) if first.startswith("/") else None
 
 
-async def note(directory: Path, addresses: Iterable[str], known: Iterable[str], guest: GuestNetwork) -> None:
-    """Note the addresses that this daemon may put on the guest.
+async def note(directory: Path, groups: Sequence[Group], guest: GuestNetwork) -> None:
+    """Note the addresses that a daemon with these groups may put on the guest.
 
     What an earlier one has noted and this one's configuration does not know any more comes off at once. Neither
     failing keeps a daemon from its work; it is logged.
@@ -50,11 +51,13 @@ async def note(directory: Path, addresses: Iterable[str], known: Iterable[str], 
         old = noted(directory)
     except OSError:
         old = ()
-    strays = [address for address in old if address not in frozenset(known)]
+    known = {address for group in groups for address in group.addresses}
+    strays = [address for address in old if address not in known]
     if strays:
         log.info("leftovers_released", addresses=strays, failed=await _take_off(guest, strays))
+    ours = [address for group in groups if group.guest == "netlink" for address in group.addresses]
     try:
-        _write(directory / FILE, addresses)
+        _write(directory / FILE, ours)
     except OSError as error:
         log.warning("leftovers_not_noted", directory=str(directory), error=error.strerror or str(error))
 

@@ -142,7 +142,9 @@ class Daemon:
         self._closing.append(guest.close)
         directory = leftovers.directory_of(os.environ)
         if directory is not None:
-            ours = [address for group in self._config.groups if group.guest == "netlink" for address in group.addresses]
+            ours = [
+                address for group in self._config.groups if group.guest == "netlink" for address in group.addresses
+            ]
             known = [address for group in self._config.groups for address in group.addresses]
             await leftovers.note(directory, ours, known, guest)
         return guest

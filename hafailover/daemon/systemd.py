@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from jeepney import DBusAddress, Properties, new_method_call
@@ -18,7 +18,6 @@ from jeepney.io.asyncio import open_dbus_router
 from jeepney.wrappers import unwrap_msg
 
 from hafailover.daemon import clock
-from hafailover.election.values import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from jeepney.io.asyncio import DBusRouter
 
     from hafailover.election.node import Node
+    from hafailover.election.values import State
 
 ASK_S = 0.3  # a stop does not wait longer than this to learn that it is a restart
 FEEDS_PER_LIMIT = 3  # so often within its limit the watchdog is fed, while the loop turns
@@ -115,7 +115,10 @@ def status_line(node: Node, now: int) -> str:
     groups = tuple(node.groups.values())
     if len(groups) > MOST_NAMED:
         counts = Counter(group.state.value for group in groups)
-        return f"{len(groups)} groups: " + ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+        said = [f"{number} {state}" for state, number in sorted(counts.items())]
+        return f"{len(groups)} groups: {', '.join(said)}"
+            f"{number} {state}" for state, number in sorted(counts.items())
+        )
     said = []
     for group in groups:
         heard = None if group.state.serves else group.heard_master(now)
@@ -148,7 +151,7 @@ async def _job_type(router: DBusRouter) -> str:
     return "" if number == _NO_JOB else str(await _property(router, _systemd(path, "Job"), "JobType"))
 
 
-async def _property(router: DBusRouter, of: DBusAddress, name: str) -> object:
+async def _property(router: DBusRouter, of: DBusAddress, name: str) -> Any:  # noqa: ANN401 - D-Bus says of what type
     ((_signature, value),) = unwrap_msg(await router.send_and_get_reply(Properties(of).get(name)))
     return value
 
