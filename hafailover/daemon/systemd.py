@@ -117,8 +117,6 @@ def status_line(node: Node, now: int) -> str:
         counts = Counter(group.state.value for group in groups)
         said = [f"{number} {state}" for state, number in sorted(counts.items())]
         return f"{len(groups)} groups: {', '.join(said)}"
-            f"{number} {state}" for state, number in sorted(counts.items())
-        )
     said = []
     for group in groups:
         heard = None if group.state.serves else group.heard_master(now)
