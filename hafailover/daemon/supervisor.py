@@ -142,11 +142,7 @@ class Daemon:
         self._closing.append(guest.close)
         directory = leftovers.directory_of(os.environ)
         if directory is not None:
-            ours = [
-                address for group in self._config.groups if group.guest == "netlink" for address in group.addresses
-            ]
-            known = [address for group in self._config.groups for address in group.addresses]
-            await leftovers.note(directory, ours, known, guest)
+            await leftovers.note(directory, self._config.groups, guest)
         return guest
 
     def _credentials(self, me: model.Node, metadata: Metadata) -> CredentialSource:
