@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="hafailover",
         description="Failover for Tencent Cloud CVMs: moves a private address through the VPC API.",
-        formatter_class=partial(argparse.HelpFormatter, max_help_position=20),  # the longest name and its summary
     )
     parser.add_argument("--version", action="version", version=f"hafailover {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
