@@ -20,6 +20,7 @@ def installed() -> Iterator[SystemPair]:
     reason = fabric.why_not() or machines.why_not()
     if reason:
         pytest.skip(f"no machines can be booted: {reason}")
+    machines.sweep()
     fabric.sweep()
     with Lab() as lab, SystemPair(lab) as pair:
         yield pair

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ from tests.lab.fabric import LabError
 from tests.lab.processes import END_S, ENVIRONMENT, Process, wait_for
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Iterator, Sequence
 
     from tests.lab.lab import Host
@@ -51,6 +51,28 @@ def _run(*argv: str, timeout_s: float = COMMAND_S) -> str:
     return done.stdout
 
 
+def sweep() -> None:
+    """End and remove what a run left behind whose process no longer exists."""
+    for root in _hierarchies():
+        for place in root.glob("hf*-*"):
+            if _orphaned(place.name):
+                ControlGroup(place.name).remove()
+    mounts = [line.split()[:2] for line in Path("/proc/mounts").read_text("utf-8").splitlines()]
+    for source, point in reversed(mounts):
+        if _orphaned(source):
+            subprocess.run(["umount", "-l", point], check=False, capture_output=True, timeout=10)
+
+
+def _orphaned(name: str) -> bool:
+    owner = name.removeprefix("hf").partition("-")[0]
+    return name.startswith("hf") and owner.isdigit() and not Path(f"/proc/{owner}").exists()
+
+
+def _hierarchies() -> list[Path]:
+    roots = (_CGROUPS, _CGROUPS / "unified", _CGROUPS / "systemd")
+    return [root for root in roots if (root / "cgroup.procs").exists()]
+
+
 class Disks:
     """The machines' file systems, in a tmpfs of their own: `base` is what they share. Use as a context manager."""
 
@@ -60,7 +82,7 @@ class Disks:
 
     def __enter__(self) -> Self:
         self.directory.mkdir()
-        self._mount("-t", "tmpfs", "-o", "size=1g,mode=0755", "lab", self.directory)
+        self._mount("-t", "tmpfs", "-o", "size=1g,mode=0755", f"hf{os.getpid()}-disks", self.directory)
         try:
             self._make_base()
         except BaseException:
@@ -83,7 +105,7 @@ class Disks:
             part.mkdir(parents=True)
         layers = ":".join(map(str, (*lower, Path("/"))))
         options = f"lowerdir={layers},upperdir={parts['upper']},workdir={parts['work']}"
-        self._mount("-t", "overlay", "-o", options, name, parts["root"])
+        self._mount("-t", "overlay", "-o", options, f"hf{os.getpid()}-{name}", parts["root"])
         return parts["root"]
 
     def _make_base(self) -> None:
@@ -116,8 +138,7 @@ class ControlGroup:
     """A control group of a machine's own, in each hierarchy that systemd keeps: two machines must not share one."""
 
     def __init__(self, name: str) -> None:
-        roots = (_CGROUPS, _CGROUPS / "unified", _CGROUPS / "systemd")
-        self._places = [root / name for root in roots if (root / "cgroup.procs").exists()]
+        self._places = [root / name for root in _hierarchies()]
 
     def entering(self, command: Sequence[str]) -> list[str]:
         """Return the command that runs another one within it; it is made for that."""
@@ -127,16 +148,25 @@ class ControlGroup:
         return ["sh", "-ec", enter, "sh", *map(str, self._places), "--", *command]
 
     def remove(self) -> None:
-        """Remove it, once the last process is out: they were killed, and take their time to die."""
+        """Kill what still runs in it, and remove it."""
         with contextlib.suppress(LabError):
             wait_for("the control group is empty", self._removed, END_S, pause_s=0.05)
 
     def _removed(self) -> bool:
         for place in self._places:
+            for procs in place.rglob("cgroup.procs"):
+                self._kill(procs)
+        for place in self._places:
             for directory, _, _ in os.walk(place, topdown=False):
                 with contextlib.suppress(OSError):
                     Path(directory).rmdir()
         return not any(place.exists() for place in self._places)
+
+    @staticmethod
+    def _kill(procs: Path) -> None:
+        with contextlib.suppress(OSError):  # it may be gone meanwhile, group or process
+            for pid in procs.read_text(encoding="ascii").split():
+                os.kill(int(pid), signal.SIGKILL)
 
 
 class Machine:
@@ -204,12 +234,12 @@ class Machine:
         """Take its power away; what it wrote stays."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()  # the leader goes with it
+            process.kill()
+            self._group.remove()  # systemd-nspawn leaves alone what it has booted
             left = Path("/run/systemd/nspawn/propagate") / self._machine
             subprocess.run(["umount", "-l", str(left)], check=False, capture_output=True, timeout=10)
             with contextlib.suppress(OSError):
                 left.rmdir()
-            self._group.remove()
 
     # -- inside ------------------------------------------------------------------------------------------------
 
