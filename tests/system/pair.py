@@ -95,7 +95,7 @@ class SystemPair:
             self.backup.run(PROGRAM, "failover", GROUP, "--to", MASTER, "--wait", check=False)
         self.master.wait_state("MASTER")
         self.backup.wait_state("BACKUP")
-        wait_for("the backup could take over", self._backup_could, pause_s=0.05)
+        self.wait_eligible()
         wait_for("the address is where it belongs", lambda: self.carriers() == {MASTER})
         self._writes_before = self.lab.cloud.writes()
         self._moves_before = len(self.lab.cloud.moves())
@@ -109,6 +109,10 @@ class SystemPair:
         if machine.show("ActiveState") != "active":
             machine.systemctl("start", UNIT)
         wait_for(f"{machine.name} answers", lambda: machine.state() in ("MASTER", "BACKUP"), 15.0, pause_s=0.05)
+
+    def wait_eligible(self) -> None:
+        """Wait until the backup could take over."""
+        wait_for("the backup could take over", self._backup_could, pause_s=0.05)
 
     def _backup_could(self) -> bool:
         groups = self.backup.status().get("groups", ())
