@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from tests.lab.lab import Host
 
-TOOLS = ("systemd-nspawn", "nsenter", "setpriv", "mount")
 PROGRAM = "/opt/hafailover/bin/hafailover"
 UNIT = "hafailover.service"
 PYTHON = "/usr/bin/python3"  # the system's: a service does not see what somebody has in a home directory
+TOOLS = ("systemd-nspawn", "nsenter", "setpriv", "mount", "dbus-daemon", "pkcheck", PYTHON)
 BOOT_S = 30.0
 COMMAND_S = 60.0
 # What would start here besides systemd's own, and has nothing to do with the matter.

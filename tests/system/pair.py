@@ -73,7 +73,6 @@ class SystemPair:
         machine.run(PROGRAM, "install-unit")
         machine.write("/etc/hafailover/config.toml", self.config)
         machine.write(KEY, self.key, 0o600)
-        machine.run("chown", "hafailover:", KEY)
         machine.run(PROGRAM, "check")
         machine.systemctl("enable", "--now", UNIT)
 
