@@ -94,7 +94,7 @@ class Notifier:
         self._send("STOPPING=1", f"EXTEND_TIMEOUT_USEC={round(patience_s * 1e6)}")
 
     def _send(self, *lines: str) -> None:
-        """Send one datagram, where somebody is to be told; never waits. systemd not taking it must not hold up a failover."""
+        """Send one datagram; never waits. systemd not taking it must not hold up a failover."""
         if not self._address:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
