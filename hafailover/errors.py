@@ -3,6 +3,7 @@
     HafailoverError
     ├── ConfigError         the configuration or a file it names is wrong      (exit 2)
     ├── StartError          the daemon cannot start here: port, socket, right  (exit 1)
+    ├── InstallError        the service cannot be installed or removed so      (exit 1)
     ├── ControlError        the daemon said no, or spoke nonsense              (exit 1)
     ├── UnreachableError    no daemon answers on the control socket            (exit 3)
     ├── WireError           a datagram that is not a valid advertisement
@@ -52,6 +53,10 @@ class ConfigError(HafailoverError):
 
 class StartError(HafailoverError):
     """The daemon cannot start on this machine as it is."""
+
+
+class InstallError(HafailoverError):
+    """The service cannot be installed, or removed, on this machine as it is."""
 
 
 class ControlError(HafailoverError):

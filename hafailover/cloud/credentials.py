@@ -185,7 +185,9 @@ class NoCredentials(_Source):
 def credential_source(
     settings: Settings, metadata: Metadata, environ: Mapping[str, str] = os.environ
 ) -> CredentialSource:
-    """Make the source that [cloud] credentials names: "env", "file:PATH", "role" or "role:NAME".
+    """Make the source that [cloud] credentials names.
+
+    That is "env", "file:PATH", "credential:NAME", "role" or "role:NAME".
 
     Raises ConfigError on any other text, and where the file cannot be used.
     """
@@ -195,9 +197,11 @@ def credential_source(
         return EnvironmentCredentials(environ)
     if kind == "file" and rest:
         return FileCredentials(Path(rest))
+    if kind == "credential" and rest:
+        return FileCredentials(Path(wanted))
     if wanted == "role" or (kind == "role" and rest):
         return RoleCredentials(metadata, rest)
-    message = f'{wanted!r} is none of "role", "role:NAME", "file:PATH", "env"'
+    message = f'{wanted!r} is none of "role", "role:NAME", "file:PATH", "credential:NAME", "env"'
     raise ConfigError((Problem("configuration", "cloud.credentials", message),))
 
 

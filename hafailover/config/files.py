@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_CONFIG_BYTES = 1 << 20
 _MOST_SECRET_BYTES = 1 << 16
 _MOST_CREDENTIALS_BYTES = 1 << 14  # tomllib's time grows with the square: a second, of which nothing is honest
+_CREDENTIAL = "credential:"
 _KEY_DIGITS = 64
 _NOT_FOR_OTHERS = 0o027  # what a file with a secret must not allow: writing by the group, anything by others
 _WRITABLE_BY_OTHERS = 0o022
@@ -42,6 +43,7 @@ class SecretKeys:
 
 def read(path: pathlib.Path, most: int, *, secret: bool = False) -> bytes:
     """Return the content of a regular file of at most this many bytes; others may not read a secret one."""
+    path = _located(path)
     try:
         # Without O_NONBLOCK the opening of a pipe would wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -61,6 +63,20 @@ def read(path: pathlib.Path, most: int, *, secret: bool = False) -> bytes:
     if len(content) > most:
         raise UnusableError(f"is larger than {most} bytes")
     return content
+
+
+def _located(path: pathlib.Path) -> pathlib.Path:
+    """Return where a file is; a credential of systemd's (systemd.exec(5)) is in a directory of the service."""
+    name = str(path)
+    if not name.startswith(_CREDENTIAL):
+        return path
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        raise UnusableError(
+            "is nowhere: only a service has credentials (LoadCredential= in its unit); "
+            "to look at a file in its place, set CREDENTIALS_DIRECTORY to the directory that has it"
+        )
+    return pathlib.Path(directory) / name.removeprefix(_CREDENTIAL)
 
 
 def _why(error: OSError | ValueError) -> str:
@@ -172,9 +188,10 @@ def _keys(cluster: Section, findings: Findings) -> tuple[bytes, ...]:
 
 
 def _credentials(cloud: Section, findings: Findings) -> None:
-    scheme, _, path = str(cloud.get("credentials")).partition(":")
-    if scheme != "file":
+    named = str(cloud.get("credentials"))
+    if not named.startswith(("file:", _CREDENTIAL)):
         return
+    path = named.removeprefix("file:")
     try:
         read_credentials(pathlib.Path(path))
     except UnusableError as error:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _LONGEST_PATH = 4096
 _LONGEST_SOCKET_PATH = 107  # bytes of sun_path, see unix(7), less the closing NUL
 _MOST_ARGUMENTS = 64
+_CREDENTIAL = re.compile(r"credential:(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}", re.ASCII)
 _HIDDEN = "the value (not shown)"
 
 
@@ -114,6 +115,11 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def _secret(text: str) -> Path:
+    """Return the path, or the name of a credential as one, which `config.files` finds when it is read."""
+    return Path(text) if _CREDENTIAL.fullmatch(text) else _path(text)
+
+
 def _socket_path(text: str) -> Path:
     if len(text.encode()) > _LONGEST_SOCKET_PATH:
         raise ValueError("is too long for a socket")
@@ -147,7 +153,8 @@ def _command(value: str | list[Any]) -> tuple[str, ...]:
 
 
 def _credentials(text: str) -> str:
-    if not re.fullmatch(r"role|role:[\w+=,.@-]{1,128}|env|file:/[^\0]{1,4095}", text, re.ASCII):
+    known = re.fullmatch(r"role|role:[\w+=,.@-]{1,128}|env|file:/[^\0]{1,4095}", text, re.ASCII)
+    if not known and not _CREDENTIAL.fullmatch(text):
         raise ValueError("is not known")
     return text
 
@@ -159,7 +166,8 @@ NAME = matching(
 FLAG = Kind((bool,), "true or false", bool)
 PORT = integer(1, 65535)
 PATH = Kind((str,), "an absolute path", _path)
-KEY_FILE = Kind((str,), PATH.allowed, lambda text: (_path(text),))
+SECRET = Kind((str,), 'an absolute path or "credential:NAME"', _secret)
+KEY_FILE = Kind((str,), SECRET.allowed, lambda text: (_secret(text),))
 SOCKET_PATH = Kind((str,), "an absolute path of at most 107 bytes", _socket_path)
 COMMAND = Kind((str, list), "an absolute path, or an array of 1 to 64 strings that begins with one", _command)
 PEER = Kind((str,), '"IP:PORT" such as "10.0.1.17:7694" or "[fd00::17]:7694"', _peer)
@@ -182,4 +190,6 @@ UNIX_GROUP = matching(r"[a-z_][a-z0-9_-]{0,30}", "the name of a Unix group")
 UNIT = matching(r"[A-Za-z0-9:_.\\@-]{1,255}", 'a systemd unit such as "nginx.service"')
 TOPIC = matching(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,7}", "an MQTT topic without wildcards")
 USERNAME = matching(r"[!-~]{0,255}", "up to 255 printable ASCII characters")
-CREDENTIALS = Kind((str,), '"role", "role:NAME", "file:/PATH" or "env"', _credentials, hidden=True)
+CREDENTIALS = Kind(
+    (str,), '"role", "role:NAME", "file:/PATH", "credential:NAME" or "env"', _credentials, hidden=True
+)

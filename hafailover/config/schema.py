@@ -65,7 +65,7 @@ CLUSTER = Table(
     (
         Key("name", kinds.NAME, required=True),
         Key("key_file", kinds.KEY_FILE, ("key_files",)),
-        Key("key_files", Many(kinds.PATH, MOST_KEYS, 1)),
+        Key("key_files", Many(kinds.SECRET, MOST_KEYS, 1)),
     ),
 )
 HEARTBEAT = Table(
@@ -161,7 +161,7 @@ MQTT = Table(
         Key("port", kinds.PORT),
         Key("tls", kinds.FLAG),
         Key("username", kinds.USERNAME),
-        Key("password_file", kinds.PATH),
+        Key("password_file", kinds.SECRET),
         Key("topic", kinds.TOPIC),
     ),
 )

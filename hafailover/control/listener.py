@@ -170,7 +170,8 @@ def _give_to_group(path: Path, group: str) -> int | None:
         return None
     try:
         group_id = grp.getgrnam(group).gr_gid
-        os.chown(path, -1, group_id)
+        if path.stat().st_gid != group_id:  # by its unit the daemon is of the group, and may give nothing away
+            os.chown(path, -1, group_id)
     except KeyError:
         log.warning("control_group_missing", group=group, effect="only root and the daemon's user may connect")
         return None

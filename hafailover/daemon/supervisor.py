@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -21,20 +22,20 @@ from hafailover.cloud.credentials import NoCredentials, credential_source
 from hafailover.cloud.metadata import Metadata
 from hafailover.config.identity import find_self, is_witness
 from hafailover.control.server import ControlServer
-from hafailover.daemon import clock, historyfile, statefile, translate
+from hafailover.daemon import clock, historyfile, leftovers, statefile, systemd, translate
 from hafailover.daemon.checkers import Checkers
 from hafailover.daemon.directory import Directory, eni_of
 from hafailover.daemon.gateway import Gateway
 from hafailover.daemon.observer import Observer
 from hafailover.daemon.operator import Operator
 from hafailover.daemon.parts import Parts
-from hafailover.daemon.performer import Performer
+from hafailover.daemon.performer import HOOK_DRAIN_S, Performer
 from hafailover.daemon.reload import Reloader
 from hafailover.daemon.runner import Inbox, Runner
 from hafailover.election.events import AddressVanished, Reconfigured, StopAsked
-from hafailover.election.node import Node
+from hafailover.election.node import STOP_MS, Node
 from hafailover.election.values import GroupName, NodeName, Resource, ResourceKind
-from hafailover.errors import CloudError, MetadataError, StartError
+from hafailover.errors import CloudError, ConfigError, MetadataError, StartError
 from hafailover.guest.netlink import Guest
 from hafailover.guest.network import NullGuest
 from hafailover.heartbeat.udp import UdpPath
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 METADATA_PATIENCE_S = 3.0
 ENI_RETRY_S = 2.0
+LAST_STEPS_S = 10.0  # of a stop, besides the hand-over and the hooks: what is left may wait for a slow disk
 
 log = structlog.get_logger()
 
@@ -64,6 +66,7 @@ class Daemon:
         self._config = config
         self._node_option = node_option
         self._sink = sink
+        self._systemd = systemd.notifier(os.environ, config.heartbeat.interval_ms)
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
         self._closing: list[Callable[[], Coroutine[object, object, object] | None]] = []
@@ -97,7 +100,7 @@ class Daemon:
         roles = {node.name: node.role for node in self._config.nodes}
         witness = is_witness(roles, node_option=self._node_option, hostname=hostname)
         instance_id = None if witness else await self._instance_id(metadata)
-        me = find_self(self._config, node_option=self._node_option, hostname=hostname, instance_id=instance_id)
+        me = self._find_self(hostname, instance_id)
         if me.role == "witness":
             self._config = translate.for_witness(self._config)
         memory, complaint = statefile.load(self._config.state.directory)
@@ -116,6 +119,17 @@ class Daemon:
         node = self._make_node(me, enis, memory)
         return await self._assemble(me, node, enis, guest, cloud, observer)
 
+    def _find_self(self, hostname: str, instance_id: str | None) -> model.Node:
+        try:
+            return find_self(
+                self._config, node_option=self._node_option, hostname=hostname, instance_id=instance_id
+            )
+        except ConfigError as error:
+            if self._node_option is not None or instance_id is not None:
+                raise
+            # Not known to be a mistake in the file, which would keep systemd from trying again.
+            raise StartError(f"{error}; and the metadata service does not answer") from None
+
     async def _instance_id(self, metadata: Metadata) -> str | None:
         """Return this instance's id; only asked for where it can decide something."""
         named = self._node_option is not None and not self._config.cloud.credentials.startswith("role")
@@ -133,6 +147,9 @@ class Daemon:
         guest: GuestNetwork = Guest() if wanted else NullGuest()
         await guest.open()
         self._closing.append(guest.close)
+        directory = leftovers.directory_of(os.environ)
+        if directory is not None:
+            await leftovers.note(directory, self._config.groups, guest)
         return guest
 
     def _credentials(self, me: model.Node, metadata: Metadata) -> CredentialSource:
@@ -211,7 +228,7 @@ class Daemon:
             holder_of=lambda group: _holder(node, group),
         )
         performer = Performer(config, parts, inbox.post, self._spawn)
-        runner = Runner(node, inbox, performer, observer.turned)
+        runner = Runner(node, inbox, performer, partial(self._turned, node, observer))
         observer.attach(node, runner, parts.paths)
         checkers = Checkers(self._spawn, inbox.post, observer.checked)
 
@@ -271,9 +288,9 @@ class Daemon:
         self._spawn(parts.guest.watch(lambda address: self._vanished(node, inbox, address)))
         self._watch_gateway(self._config, parts)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, inbox.post, StopAsked(restarting=False))
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(_reload(reloader)))
+        loop.add_signal_handler(signal.SIGINT, inbox.post, StopAsked(restarting=False))
+        loop.add_signal_handler(signal.SIGTERM, lambda: self._spawn(self._stop(node, inbox)))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload(reloader)))
 
     def _watch_gateway(self, config: model.Config, parts: Parts) -> None:
         """Begin to ask the gateway now and then, once a group has that guard."""
@@ -290,6 +307,26 @@ class Daemon:
                 inbox.post(AddressVanished(group.name, resource))
 
     # -- running and ending ------------------------------------------------------------------------------------
+
+    def _turned(self, node: Node, observer: Observer, late_ms: int) -> None:
+        observer.turned(late_ms)
+        self._systemd.turned(node)
+
+    async def _stop(self, node: Node, inbox: Inbox) -> None:
+        """End as systemd means it: leave the guest as it is before a restart, hand over before a stop."""
+        hooks_ms = max(group.quieting_ms for group in node.groups.values())
+        self._systemd.stopping((STOP_MS + hooks_ms) / 1000 + HOOK_DRAIN_S + LAST_STEPS_S)
+        restarting = await systemd.is_restart(os.environ)
+        log.info("stop_asked", restarting=restarting)
+        inbox.post(StopAsked(restarting=restarting))
+
+    async def _reload(self, reloader: Reloader) -> None:
+        """Reload because of a signal: nobody waits for the answer, which is in the log."""
+        self._systemd.reloading()
+        try:
+            await reloader.reload()
+        finally:
+            self._systemd.reloaded()
 
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -320,11 +357,6 @@ def _holder(node: Node, group: str) -> str | None:
     resources = node.groups[GroupName(group)].policy.resources
     sighting = node.context.holders.sighting(resources[0]) if resources else None
     return None if sighting is None else sighting.holder
-
-
-async def _reload(reloader: Reloader) -> None:
-    """Reload because of a signal: nobody waits for the answer, which is in the log."""
-    await reloader.reload()
 
 
 def _of_path(config: model.Config, me: str) -> dict[str, Any]:

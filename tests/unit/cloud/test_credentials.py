@@ -232,3 +232,11 @@ async def test_permanent_keys_need_no_care() -> None:
     await asyncio.sleep(0.01)
     assert not task.done()
     task.cancel()
+
+
+async def test_a_credential_of_the_service_is_read_like_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "keys.toml", GOOD)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert await source("credential:keys.toml").current() == Credential("AKIDfile", "hushHush")

@@ -176,3 +176,17 @@ def test_a_program_that_anyone_could_replace_is_refused(tmp_path: Path) -> None:
     )
     program.parent.chmod(0o1777)
     require(program)
+
+
+def test_a_credential_is_where_systemd_has_put_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "cluster.key", "a1" * 32, 0o400)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert files.read_key(Path("credential:cluster.key")) == bytes.fromhex("a1" * 32)
+    assert why(files.read_key, Path("credential:other.key")) == "does not exist"
+
+
+def test_without_a_service_there_is_no_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    said = why(files.read_key, Path("credential:cluster.key"))
+    assert said.startswith("is nowhere: only a service has credentials")
+    assert "set CREDENTIALS_DIRECTORY" in said

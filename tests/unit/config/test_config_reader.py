@@ -21,7 +21,7 @@ PEER = '"IP:PORT" such as "10.0.1.17:7694" or "[fd00::17]:7694"'
 VIP = 'an IP address such as "10.0.1.100"'
 URL = 'a URL such as "http://127.0.0.1:80/healthz"'
 ENDPOINT = 'a host such as "vpc.tencentcloudapi.com", "HOST:PORT" or a URL without a path'
-CREDENTIALS = '"role", "role:NAME", "file:/PATH" or "env"'
+CREDENTIALS = '"role", "role:NAME", "file:/PATH", "credential:NAME" or "env"'
 TARGET = '"HOST:PORT" such as "127.0.0.1:5432"'
 TABLES = "cloud, cluster, control, group, heartbeat, log, metrics, mqtt, node, state"
 

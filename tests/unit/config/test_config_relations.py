@@ -31,7 +31,12 @@ CASES: list[tuple[dict[str, str], list[str]]] = [
     ),
     (
         {"cluster": '[cluster]\nname = "a"\nkey_files = []\n'},
-        ["cluster.key_files: an array of 0 was given; allowed: an array of 1 to 4, each an absolute path"],
+        [
+            (
+                "cluster.key_files: an array of 0 was given; allowed: an array of 1 to 4,"
+                ' each an absolute path or "credential:NAME"'
+            )
+        ],
     ),
     (
         {"heartbeat": '[heartbeat]\ninterval = "100ms"\ndead_interval = "299ms"\n'},

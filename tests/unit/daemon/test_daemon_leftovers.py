@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from hafailover import cli
+from hafailover.config import model
+from hafailover.daemon import leftovers
+from hafailover.errors import GuestError
+from hafailover.guest.network import NullGuest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ONE, TWO, OTHER = "10.0.1.100", "10.0.1.101", "10.0.1.102"
+OURS = model.Group("vip", addresses=(ONE, TWO))
+THEIRS = model.Group("db", addresses=(OTHER,), guest="none")
+
+
+class Kernel(NullGuest):
+    """A guest that writes down what is taken off it, and may refuse."""
+
+    opens = True
+
+    def __init__(self) -> None:
+        self.gone: list[str] = []
+        self.refused: frozenset[str] = frozenset()
+
+    async def open(self) -> None:
+        if not self.opens:
+            raise GuestError("CAP_NET_ADMIN is missing")
+
+    async def disarm(self, address: str) -> None:
+        if address in self.refused:
+            raise GuestError("the kernel refuses")
+        self.gone.append(address)
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Kernel:
+    made = Kernel()
+    monkeypatch.setattr(leftovers, "Guest", lambda: made)
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    return made
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / leftovers.FILE).write_text(text)
+
+
+def test_the_runtime_directory_is_the_first_that_systemd_names(tmp_path: Path) -> None:
+    assert leftovers.directory_of({"RUNTIME_DIRECTORY": f"{tmp_path}:/run/other"}) == tmp_path
+    assert leftovers.directory_of({"RUNTIME_DIRECTORY": "relative"}) is None
+    assert leftovers.directory_of({}) is None
+
+
+async def test_a_daemon_notes_what_it_may_put_on_the_guest(tmp_path: Path, kernel: Kernel) -> None:
+    await leftovers.note(tmp_path, (OURS, THEIRS), kernel)
+    assert leftovers.noted(tmp_path) == (ONE, TWO)
+    assert kernel.gone == []
+
+
+async def test_what_the_configuration_knows_no_more_goes(tmp_path: Path, kernel: Kernel) -> None:
+    write(tmp_path, f"{ONE}\n{OTHER}\n10.0.1.9\n")
+    with capture_logs() as logs:
+        await leftovers.note(tmp_path, (OURS, THEIRS), kernel)
+    assert kernel.gone == ["10.0.1.9"]  # and not what others look after
+    assert [(entry["event"], entry["failed"]) for entry in logs] == [("leftovers_released", [])]
+
+
+async def test_a_directory_that_cannot_be_used_keeps_nobody_from_working(tmp_path: Path, kernel: Kernel) -> None:
+    (tmp_path / leftovers.FILE).mkdir()
+    with capture_logs() as logs:
+        await leftovers.note(tmp_path, (OURS,), kernel)
+    assert [entry["event"] for entry in logs] == ["leftovers_not_noted"]
+
+
+def test_what_is_noted_goes_and_the_note_with_it(tmp_path: Path, kernel: Kernel) -> None:
+    write(tmp_path, f"{ONE}\n{TWO}\nnonsense ::1 10.0.1.300\n")
+    assert cli.main(["release-guest"]) == 0
+    assert kernel.gone == [ONE, TWO]
+    assert not (tmp_path / leftovers.FILE).exists()
+
+
+def test_without_a_note_there_is_nothing_to_do(kernel: Kernel) -> None:
+    kernel.opens = False
+    assert cli.main(["release-guest"]) == 0
+
+
+def test_what_stays_is_told_and_kept_noted(
+    tmp_path: Path, kernel: Kernel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, f"{ONE}\n{TWO}\n")
+    kernel.refused = frozenset({ONE})
+    assert cli.main(["release-guest"]) == 1
+    assert kernel.gone == [TWO]
+    assert capsys.readouterr().err == "the kernel refuses\n"
+    assert leftovers.noted(tmp_path) == (ONE, TWO)
+
+
+def test_a_missing_right_is_told(tmp_path: Path, kernel: Kernel, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, f"{ONE}\n")
+    kernel.opens = False
+    assert cli.main(["release-guest"]) == 1
+    assert capsys.readouterr().err == "CAP_NET_ADMIN is missing\n"
+
+
+def test_a_note_that_cannot_be_read_is_told(
+    tmp_path: Path, kernel: Kernel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / leftovers.FILE).mkdir()
+    assert cli.main(["release-guest"]) == 1
+    assert capsys.readouterr().err == f"{tmp_path / leftovers.FILE}: Is a directory\n"
+    assert kernel.gone == []
