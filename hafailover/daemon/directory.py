@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
+
+import structlog
 
 from hafailover.cloud.plan import sightings
 from hafailover.election.values import ResourceKind
-from hafailover.errors import CloudError
+from hafailover.errors import CloudError, StartError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
     from hafailover.cloud.replies import Eni
     from hafailover.config.model import Node
     from hafailover.election.values import Resource, Sighting
+
+ENI_RETRY_S = 2.0
+
+log = structlog.get_logger()
 
 
 class Directory:
@@ -85,3 +92,23 @@ async def eni_of(node: Node, instance_id: str | None, cloud: Cloud) -> str | Non
         enis = await cloud.describe_enis(address=node.host)
         found = [eni.id for eni in enis if any(each.ip == node.host for each in eni.addresses)]
     return found[0] if len(found) == 1 else None
+
+
+async def find_enis(nodes: Sequence[Node], me: Node, instance_id: str | None, cloud: Cloud) -> dict[str, str]:
+    """Return each node's ENI by its name, from the file or, however long it takes, from the cloud.
+
+    A witness has none, and needs nobody's. Raises StartError where the cloud names none, or several.
+    """
+    enis = {node.name: "" for node in nodes if "witness" in (node.role, me.role)}
+    for node in nodes:
+        while node.name not in enis:
+            try:
+                eni = await eni_of(node, instance_id if node is me else None, cloud)
+            except CloudError as error:
+                log.error("eni_unknown", node=node.name, code=error.code, detail=error.detail)  # noqa: TRY400 - one line
+                await asyncio.sleep(ENI_RETRY_S)
+                continue
+            if eni is None:
+                raise StartError(f"node {node.name}: the cloud names no ENI for it, or several; set its eni")
+            enis[node.name] = eni
+    return enis

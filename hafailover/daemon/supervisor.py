@@ -24,7 +24,7 @@ from hafailover.config.identity import find_self, is_witness
 from hafailover.control.server import ControlServer
 from hafailover.daemon import clock, historyfile, leftovers, statefile, systemd, translate
 from hafailover.daemon.checkers import Checkers
-from hafailover.daemon.directory import Directory, eni_of
+from hafailover.daemon.directory import Directory, find_enis
 from hafailover.daemon.gateway import Gateway
 from hafailover.daemon.observer import Observer
 from hafailover.daemon.operator import Operator
@@ -35,7 +35,7 @@ from hafailover.daemon.runner import Inbox, Runner
 from hafailover.election.events import AddressVanished, Reconfigured, StopAsked
 from hafailover.election.node import STOP_MS, Node
 from hafailover.election.values import GroupName, NodeName, Resource, ResourceKind
-from hafailover.errors import CloudError, ConfigError, MetadataError, StartError
+from hafailover.errors import ConfigError, MetadataError, StartError
 from hafailover.guest.netlink import Guest
 from hafailover.guest.network import NullGuest
 from hafailover.heartbeat.udp import UdpPath
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from hafailover.observe.sink import Sink
 
 METADATA_PATIENCE_S = 3.0
-ENI_RETRY_S = 2.0
 LAST_STEPS_S = 10.0  # of a stop, besides the hand-over and the hooks: what is left may wait for a slow disk
 
 log = structlog.get_logger()
@@ -115,7 +114,7 @@ class Daemon:
         observer = Observer(self._config, me, credentials, self._sink)
         observer.history.restore(failovers)
         cloud = await self._open_cloud(metadata, credentials, observer)
-        enis = await self._find_enis(cloud, me, instance_id)
+        enis = await find_enis(self._config.nodes, me, instance_id, cloud)
         node = self._make_node(me, enis, memory)
         return await self._assemble(me, node, enis, guest, cloud, observer)
 
@@ -166,28 +165,6 @@ class Daemon:
         cloud = Cloud(settings, credentials, region=region, observer=observer.api_call, rng=random.SystemRandom())
         self._closing.append(cloud.close)
         return cloud
-
-    async def _find_enis(self, cloud: Cloud, me: model.Node, instance_id: str | None) -> dict[str, str]:
-        """Return each node's ENI by its name, from the file where it says so, else from the cloud.
-
-        A witness has none, and needs nobody's.
-        """
-        asked = [node for node in self._config.nodes if "witness" not in (node.role, me.role)]
-        enis = {node.name: "" for node in self._config.nodes if node not in asked}
-        for node in asked:
-            own_id = instance_id if node is me else None
-            while node.name not in enis:
-                try:
-                    eni = await eni_of(node, own_id, cloud)
-                except CloudError as error:
-                    log.error("eni_unknown", node=node.name, code=error.code, detail=error.detail)  # noqa: TRY400 - one line
-                    await asyncio.sleep(ENI_RETRY_S)
-                    continue
-                if eni is None:
-                    message = f"node {node.name}: the cloud names no ENI for it, or several; set its eni"
-                    raise StartError(message)
-                enis[node.name] = eni
-        return enis
 
     def _make_node(self, me: model.Node, enis: dict[str, str], memory: Memory) -> Node:
         members = translate.members(self._config, enis)

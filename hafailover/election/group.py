@@ -49,7 +49,6 @@ from hafailover.election.values import (
     GroupName,
     Handover,
     Instant,
-    Leaving,
     NodeName,
     Outcome,
     Policy,
@@ -68,7 +67,6 @@ if TYPE_CHECKING:
     from hafailover.election.guards import GuardRound
     from hafailover.election.release import Release
 
-FAILING_AFTER = 2  # failed calls in a row from which others in rank may take their turn
 REVIEWS_LIMIT = 8  # state changes that one event may cause; more would be a loop
 
 REVIEWS: dict[State, Callable[[Group, Instant], None]] = {
@@ -256,15 +254,13 @@ class Group:
         release, self.release = self.release, None
         self.emit(RoleChanged(self.name, old, state, reason, self.term))
         if release is not None and release.successor is not None:
-            self._tell_given(release, release.successor, reason, now)
+            spent_ms, giver = now - release.began, self.context.me.name
+            given = HandoverEnded(self.name, release.reason, reason, giver, release.successor, self.term, spent_ms)
+            self.emit(given)
         hook, ran = HOOKS.get(state), release.hook if release is not None else None
         back = old is State.RELEASING and state is State.MASTER and ran is None
         if hook is not None and hook != ran and not back and not self.context.me.witness:
             self.emit(RunHook(self.name, hook))
-
-    def _tell_given(self, release: Release, successor: NodeName, ended: Reason, now: Instant) -> None:
-        me, spent_ms = self.context.me.name, now - release.began
-        self.emit(HandoverEnded(self.name, release.reason, ended, me, successor, self.term, spent_ms))
 
     def abandon(self, now: Instant) -> None:
         """Give up at the end of the daemon whatever this node still has of the group."""
@@ -288,8 +284,7 @@ class Group:
     @property
     def candidate(self) -> Candidate:
         """This node in the ranking."""
-        me = self.context.me
-        return Candidate(me.name, self.priority, me.order)
+        return Candidate(self.context.me.name, self.priority, self.context.me.order)
 
     def voices(self, now: Instant) -> tuple[Voice, ...]:
         """Return what the peers that count as there say of this group."""
@@ -350,22 +345,9 @@ class Group:
             state=self.state,
             term=self.term,
             priority=self.priority,
-            eligible=self._eligible,
+            eligible=standby.eligible(self),
             successor=self.release.successor if self.release is not None and self.release.quiet else None,
             wish=self.wish,
             moving=self.claim is not None or self.ledger.open_until(self.context.now) is not None,
             paused_min=self.pause.minutes(self.context.now),
         )
-
-    @property
-    def _eligible(self) -> bool:
-        context = self.context
-        if self.state is State.CLAIMING:
-            return self.claim is not None and self.claim.failures + context.holders.failures < FAILING_AFTER
-        back = self.returns.pending(self.policy.resources, context.now)
-        barred_until = max(self.hold_down.until, self.promotion.refused_until)
-        free = barred_until <= context.now and back is None
-        willing = self.state in (State.INIT, State.BACKUP) and free
-        able = context.holders.readable and not (self.fault or self.tracking.pending)
-        in_service = not context.me.witness and not context.drained and context.leaving is Leaving.NO
-        return willing and able and in_service

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hafailover.election import claiming
+from hafailover.election import claiming, holding
 from hafailover.election.effects import AskGuard, Refrained
-from hafailover.election.guards import QUORUM, GuardRound, GuardStatus, majority
+from hafailover.election.guards import QUORUM, GuardRound, GuardStatus
 from hafailover.election.peers import AUDIBLE, Liveness
 from hafailover.election.ranking import Candidate, rank_of
 from hafailover.election.reasons import Reason
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hafailover.election.context import Voice
     from hafailover.election.group import Group
 
+FAILING_AFTER = 2  # failed calls in a row from which others in rank may take their turn
 GUARD_SLACK_MS = 20  # what a guard may take beyond the dead interval before the claim goes on without it
 
 # Reasons for not claiming that an operator wants to see at once: no master is heard, and still nothing moves.
@@ -32,6 +33,18 @@ NOTEWORTHY = (
     Reason.RETURNING,
     Reason.TAKEN_UNHEARD,
 )
+
+
+def eligible(group: Group) -> bool:
+    """Return whether this node would take over if it were its turn: told to the peers, who rank it by that."""
+    context, now = group.context, group.context.now
+    if group.state is State.CLAIMING:
+        return group.claim is not None and group.claim.failures + context.holders.failures < FAILING_AFTER
+    barred = max(group.hold_down.until, group.promotion.refused_until) > now
+    free = not barred and group.returns.pending(group.policy.resources, now) is None
+    able = context.holders.readable and not (group.fault or group.tracking.pending)
+    in_service = not context.me.witness and not context.drained and context.leaving is Leaving.NO
+    return group.state in (State.INIT, State.BACKUP) and free and able and in_service
 
 
 def review_init(group: Group, now: Instant) -> None:
@@ -136,7 +149,7 @@ def _suspect(group: Group, now: Instant) -> None:
     if not group.suspected:
         group.suspected = True
         context.holders.need(now)
-    if not group.policy.guards or not _needs_guards(group, now):
+    if not group.policy.guards or not holding.needs_guards(group, now):
         return
     asked = group.guards
     again = asked is not None and asked.status(now) is not GuardStatus.PENDING
@@ -163,7 +176,7 @@ def situation(group: Group, now: Instant) -> Situation:
     context = group.context
     master = group.heard_master(now)
     sightings = group.sightings(group.trust_after)
-    absent_since, left_until = group.absent_since, _left_to_holders_until(group, now)
+    absent_since, left_until = group.absent_since, holding.left_to_them_until(group, now)
     rank = rank_of(context.me.name, (*group.candidates(now), group.candidate))
     waited_ms = 0
     if absent_since is not None:  # the turns begin when it is anybody's turn
@@ -197,8 +210,8 @@ def situation(group: Group, now: Instant) -> Situation:
         rank=rank,
         waited_ms=waited_ms,
         turn_ms=context.timing.dead_interval_ms,
-        guarded=_needs_guards(group, now),
-        quorum=_quorum(group, now),
+        guarded=holding.needs_guards(group, now),
+        quorum=holding.quorum(group, now),
         votes_due=absent_since is None or group.wait_until(absent_since + context.timing.interval_ms, now),
         guards=GuardStatus.NONE if group.guards is None else group.guards.status(now),
         consent=group.promotion.consent(group.policy, now),
@@ -266,74 +279,6 @@ def _loss(group: Group, now: Instant) -> Reason:
     return Reason.MASTER_FAULT if at_fault else Reason.MASTER_ABSENT
 
 
-def _holders(group: Group, now: Instant) -> list[Voice | None]:
-    """Return what the other nodes that hold a resource say, None for each that is not there."""
-    context = group.context
-    seen = group.sightings(group.trust_after) or ()
-    names = dict.fromkeys(context.node_holding(each.resource, each.holder) for each in seen)
-    return [group.voice_of(name, now) for name in names if name not in (None, context.me.name)]
-
-
-def _needs_guards(group: Group, now: Instant) -> bool:
-    """Return whether the holder is somebody whose silence, and not whose word, is the reason to claim.
-
-    That it is no master is not enough of a word where it holds everything and cannot become one: the service may
-    go on under a daemon that has just started and has not reached the API yet.
-    """
-    return any(_is_silent_or_silenced(group, voice) for voice in _holders(group, now))
-
-
-def _is_silent_or_silenced(group: Group, voice: Voice | None) -> bool:
-    if voice is None or voice.liveness is not Liveness.ALIVE or not voice.peer.confirmed:
-        return True
-    out = voice.advert.eligible or voice.advert.state is State.FAULT
-    drained = voice.peer.advert is not None and voice.peer.advert.drained
-    return not out and not drained and _holds_everything(group, voice)
-
-
-def _holds_everything(group: Group, voice: Voice) -> bool:
-    member = voice.peer.member
-    return all(each.holder == member.holder_id(each.resource) for each in group.sightings(group.trust_after) or ())
-
-
-def _quorum(group: Group, now: Instant) -> bool:
-    """Return whether a majority of all nodes, witnesses and this one included, does not hear the holder.
-
-    Only who hears this node has a say: one that does not knows no more of it than of the holder.
-    """
-    context = group.context
-    if QUORUM not in group.policy.guards:
-        return True
-    seen = group.sightings(group.trust_after) or ()
-    holders = {context.node_holding(each.resource, each.holder) for each in seen}
-    say = [peer for peer in context.peers if peer.sure and peer.liveness(now) in AUDIBLE]
-    agree = sum(peer.hears(context.me.name) and not peer.hears_any(holders) for peer in say)
-    return majority(1 + agree, context.size)
-
-
-def _left_to_holders_until(group: Group, now: Instant) -> Instant:
-    """Return until when holders that are there are given to go on as master, after a restart say."""
-    ends = [_may_go_on_until(group, voice) for voice in _holders(group, now) if voice is not None]
-    return max((end for end in ends if end is not None), default=0)
-
-
-def _may_go_on_until(group: Group, voice: Voice) -> Instant | None:
-    """Return until when one holder is waited for, None where it has said that it will not.
-
-    So is one whose words are not confirmed yet: that it is at fault, or drained, may be a recording. One that has
-    not been there for long and is not able to yet may just not have reached the API.
-    """
-    peer, grace_ms = voice.peer, group.context.timing.restart_grace_ms
-    if peer.advert is None or group.absent_since is None or (peer.sure and peer.advert.drained):
-        return None
-    since = max(group.absent_since, peer.present_since, peer.unsure_since or 0)
-    if not peer.sure or voice.advert.state is State.INIT:
-        return since + grace_ms
-    if voice.advert.state is State.BACKUP:
-        return (since if voice.advert.eligible else peer.present_since) + grace_ms
-    return None
-
-
 def _rival_claims(group: Group, now: Instant) -> bool:
     """Return whether a peer is already asking the cloud, without failing at it.
 
@@ -341,7 +286,11 @@ def _rival_claims(group: Group, now: Instant) -> bool:
     to which this node has just lost a part may be failing at the rest only because this node had asked for it too.
     """
     gave_way = group.reason is Reason.CLAIM_LOST and group.wait_until(group.since + RELEASE_MS, now)
-    winners = [voice.peer.name for voice in _holders(group, now) if voice is not None] if gave_way else []
+    winners = (
+        [voice.peer.name for voice in holding.voices_of_holders(group, now) if voice is not None]
+        if gave_way
+        else []
+    )
     return any(
         voice.advert.state is State.CLAIMING
         and (voice.advert.eligible or voice.peer.name in winners)

@@ -27,7 +27,6 @@ from tests.unit.daemon.stage import FIRST, KEYS, NODES, NONE, PATIENCE_S, SECOND
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hafailover.cloud.client import Cloud
     from hafailover.emulator.server import Emulator
 
 WITNESS = model.Node("judge", "127.0.0.3", 7694, role="witness")
@@ -111,27 +110,6 @@ async def test_a_region_that_nobody_tells_is_a_start_error(emulator: Emulator, t
     await told._open_cloud(metadata, credentials, observer)
     await told._close()
     await metadata.close()
-
-
-async def test_the_enis_come_from_the_file_or_the_cloud(near_cloud: Cloud, tmp_path: Path) -> None:
-    first, second = NODES
-    unnamed = (replace(first, eni=None, instance_id=None), replace(second, eni=None))
-    made = daemon(tmp_path, nodes=unnamed)
-    assert await made._find_enis(near_cloud, unnamed[0], FIRST.instance_id) == ENIS
-    assert await daemon(tmp_path)._find_enis(near_cloud, first, None) == ENIS
-    with pytest.raises(StartError, match="node web-a: the cloud names no ENI for it"):
-        await made._find_enis(near_cloud, unnamed[1], None)
-
-
-async def test_a_witness_has_no_eni_and_asks_for_none(
-    near_cloud: Cloud, emulator: Emulator, tmp_path: Path
-) -> None:
-    unnamed = tuple(replace(node, eni=None) for node in (*NODES, WITNESS))
-    made = daemon(tmp_path, nodes=unnamed)
-    assert await made._find_enis(near_cloud, unnamed[0], None) == {**ENIS, "judge": ""}
-    asked = len(emulator.service.calls)
-    assert await made._find_enis(near_cloud, unnamed[2], None) == {"web-a": "", "web-b": "", "judge": ""}
-    assert len(emulator.service.calls) == asked > 0
 
 
 def test_an_address_that_others_remove_is_told_to_its_group(tmp_path: Path) -> None:

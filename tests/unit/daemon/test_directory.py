@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,12 +9,13 @@ import pytest
 from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import EnvironmentCredentials
 from hafailover.config.model import Node
-from hafailover.daemon.directory import Directory, eni_of
+from hafailover.daemon.directory import Directory, eni_of, find_enis
 from hafailover.election.values import Resource, ResourceKind, Sighting
 from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator, Options
 from hafailover.emulator.world import PAIR, VIP, NodeSpec, build, mac_of
-from hafailover.errors import CloudError
+from hafailover.errors import CloudError, StartError
 from tests.unit.cloud.stub import settings
+from tests.unit.daemon.stage import NODES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 KEYS = {"TENCENTCLOUD_SECRET_ID": SECRET_ID, "TENCENTCLOUD_SECRET_KEY": SECRET_KEY}
 FIRST, SECOND = PAIR
 ADDRESS = Resource(ResourceKind.ADDRESS, VIP)
+WITNESS = Node("judge", "127.0.0.3", 7694, role="witness")
+ENIS = {"web-a": FIRST.eni_id, "web-b": SECOND.eni_id}
 
 
 OTHER = NodeSpec("other", "ins-cccccccc", "eni-cccccccc", "10.0.1.50")
@@ -126,3 +130,20 @@ async def test_without_an_answer_it_counts_as_nobodys(
 
     monkeypatch.setattr(Cloud, "carriers", refuse)
     assert await directory.read(cloud, (ADDRESS,)) == (Sighting(ADDRESS, None),)
+
+
+async def test_the_enis_come_from_the_file_or_the_cloud(near_cloud: Cloud) -> None:
+    first, second = NODES
+    unnamed = (replace(first, eni=None, instance_id=None), replace(second, eni=None))
+    assert await find_enis(unnamed, unnamed[0], FIRST.instance_id, near_cloud) == ENIS
+    assert await find_enis(NODES, first, None, near_cloud) == ENIS
+    with pytest.raises(StartError, match="node web-a: the cloud names no ENI for it"):
+        await find_enis(unnamed, unnamed[1], None, near_cloud)
+
+
+async def test_a_witness_has_no_eni_and_asks_for_none(near_cloud: Cloud, emulator: Emulator) -> None:
+    unnamed = tuple(replace(node, eni=None) for node in (*NODES, WITNESS))
+    assert await find_enis(unnamed, unnamed[0], None, near_cloud) == {**ENIS, "judge": ""}
+    asked = len(emulator.service.calls)
+    assert await find_enis(unnamed, unnamed[2], None, near_cloud) == {"web-a": "", "web-b": "", "judge": ""}
+    assert len(emulator.service.calls) == asked > 0
