@@ -57,6 +57,7 @@ class Incarnation(Owner):
         self.rng = random.Random(f"{town.options.seed}:{self.name}:{boot}:own")  # noqa: S311 - to be repeated
         self.frozen = False
         self.doomed = False
+        self.restarting = False  # by the job that systemd has for it
         self.barred = False
         self.slept_ms = 0
         self.socket: Socket | None = None
@@ -118,12 +119,11 @@ class Incarnation(Owner):
             self._within(self.guest.vanished, event.resource.id)
 
     def _stop(self, event: ev.StopAsked) -> None:
-        """Send SIGTERM; a restart, for which there is no signal, takes the same way with another word."""
+        """Send SIGTERM; whether it is a restart the daemon asks systemd."""
         handler = self.signals.get(signal.SIGTERM)
+        self.restarting = event.restarting
         if handler is None:
             self.town.kill(self.name)  # it had no handler yet: the signal ends it
-        elif event.restarting:
-            self._within(handler[0], event)
         else:
             self._within(handler[0], *handler[1])
 

@@ -150,6 +150,13 @@ async def run_hook(hook: str, _argv: object, _env: object, timeout_s: float) -> 
     return HookResult(hook, 0 if took_s <= timeout_s else None, took_s > timeout_s, min(took_s, timeout_s))
 
 
+async def is_restart(_environment: object) -> bool:
+    """Ask systemd, which takes a moment, whether this daemon is to be started again."""
+    process = current()
+    await asyncio.sleep(0.002)
+    return process.restarting
+
+
 async def echo(_address: str, timeout_s: float) -> bool:
     """Ask whether the gateway answers, which it does wherever the host's card works."""
     process = current()

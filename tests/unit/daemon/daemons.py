@@ -7,6 +7,7 @@ import grp
 import json
 import os
 import secrets
+import signal
 import socket
 import sys
 from contextlib import ExitStack
@@ -19,7 +20,6 @@ from hafailover.errors import HafailoverError
 from tests.unit.daemon.stage import KEYS, PATIENCE_S
 
 if TYPE_CHECKING:
-    import signal
     from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -66,6 +66,11 @@ priority = {priority}
 """
 
 
+def _heed_ctrl_c() -> None:
+    """Take back that a test which runs in the background of a shell inherits SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Ended:
     """A process that has ended, and what it said."""
@@ -102,7 +107,10 @@ class Daemon:
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
-            *self.command, env={**os.environ, **self.keys}, stderr=asyncio.subprocess.PIPE
+            *self.command,
+            env={**os.environ, **self.keys},
+            stderr=asyncio.subprocess.PIPE,
+            preexec_fn=_heed_ctrl_c,
         )
         self._listener = asyncio.ensure_future(self._listen(self.process.stderr))
 
