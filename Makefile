@@ -36,6 +36,7 @@ fuzz: $(STAMP)  ## every parser, 20 s each
 	$(BIN)/python -m tests.fuzz.run --seconds 20
 
 figures: $(STAMP) .packages  ## the figures of the README, measured here beside keepalived (root)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[mutation]'
 	$(BIN)/python -m benchmarks.figures $(ARGS)
 
 $(STAMP): pyproject.toml

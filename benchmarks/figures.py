@@ -76,6 +76,15 @@ PARTS = (
         needs_root=True,
     ),
     Part(
+        name="control",
+        title="The control socket under a crowd",
+        module="benchmarks.control",
+        full=("--seconds", "60"),
+        full_s=900,
+        quick=("--seconds", "3", "--clients", "100"),
+        quick_s=180,
+    ),
+    Part(
         name="soak",
         title="A pair that works for half an hour",
         module="benchmarks.soak",
@@ -137,6 +146,15 @@ PARTS = (
         full_s=9_000,
         quick=("--seconds", "2"),
         quick_s=180,
+    ),
+    Part(
+        name="mutation",
+        title="Small changes that no fast test notices",
+        module="benchmarks.mutation",
+        full=(),
+        full_s=21_600,
+        quick=("heartbeat", "--modules", "auth,path"),
+        quick_s=600,
     ),
 )
 BY_NAME = {part.name: part for part in PARTS}

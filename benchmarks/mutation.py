@@ -1,4 +1,6 @@
-"""How many small changes of the pure core the fast tests notice: `python -m benchmarks.mutation [ROOM ...]`.
+"""How many small changes of the pure core the fast tests notice.
+
+    python -m benchmarks.mutation [ROOM ...] [--modules NAME,NAME...]
 
 mutmut changes the functions of a room one at a time, in a copy of the tree, and runs the room's fast tests on
 each change. It does not change what stands at the level of a module or class, nor decorated functions. Takes
@@ -17,6 +19,10 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("hafailover", "tests", "config", "docs", "benchmarks", "pyproject.toml")
@@ -71,6 +77,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description="Mutation testing.")
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}; default: all")
     parser.add_argument("--children", type=int, default=2, help="processes at a time")
+    parser.add_argument("--modules", help="only these of a room, as auth,names")
     options = parser.parse_args()
     if importlib.util.find_spec("mutmut") is None:
         print("mutmut is not installed: pip install -e '.[mutation]'", file=sys.stderr)
@@ -82,7 +89,7 @@ def main() -> int:
     for name in options.rooms or ROOMS:
         with tempfile.TemporaryDirectory(prefix="hafailover-mutation-") as scratch:
             tree = Path(scratch)
-            copy(tree, name)
+            copy(tree, name, options.modules.split(",") if options.modules else ROOMS[name].modules)
             run(tree, options.children)
             score = read(tree, name)
             print(score, flush=True)
@@ -91,8 +98,8 @@ def main() -> int:
     return 0
 
 
-def copy(tree: Path, name: str) -> None:
-    """Copy what mutmut and the tests need, and tell mutmut what to change."""
+def copy(tree: Path, name: str, modules: Sequence[str]) -> None:
+    """Copy what mutmut and the tests need, and tell mutmut which modules to change."""
     for part in COPIED:
         source = ROOT / part
         if source.is_dir():
@@ -104,7 +111,7 @@ def copy(tree: Path, name: str) -> None:
     lines = [
         "[tool.mutmut]",
         f'source_paths = ["hafailover/{name}"]',
-        f"only_mutate = {json.dumps([f'hafailover/{name}/{module}.py' for module in room.modules])}",
+        f"only_mutate = {json.dumps([f'hafailover/{name}/{module}.py' for module in modules])}",
         f"also_copy = {json.dumps([*COPIED])}",
         'pytest_add_cli_args = ["-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-seed=0"]',
         f"pytest_add_cli_args_test_selection = {json.dumps(tests)}",
