@@ -101,6 +101,25 @@ def test_one_that_served_before_this_node_had_it_lives(takeovers: Takeovers, con
     assert not takeovers.orphaned(VIP, "eni-a", NOW + 5_000)
 
 
+@pytest.mark.parametrize(("heard_at", "dead"), [(NOW + 499, False), (NOW + 500, False), (NOW + 501, True)])
+def test_unless_it_was_heard_to_serve_after_that(
+    takeovers: Takeovers, context: Context, heard_at: int, *, dead: bool
+) -> None:
+    takeovers.see(Sighting(VIP, "eni-b"), NOW + 500)
+    hear(context, A, State.MASTER, heard_at)
+    takeovers.see(Sighting(VIP, "eni-a"), NOW + 5_000)
+    assert takeovers.forbid is not dead
+    assert takeovers.orphaned(VIP, "eni-a", NOW + 5_000) is dead
+
+
+def test_what_a_claim_left_here_is_no_evidence_by_itself(takeovers: Takeovers) -> None:
+    takeovers.see(Sighting(VIP, "eni-stranger"), NOW)
+    assert not takeovers.orphaned(VIP, "eni-stranger", NOW)
+    assert takeovers.forbid
+    takeovers.see(Sighting(VIP, None), NOW)
+    assert not takeovers.forbid
+
+
 @pytest.mark.parametrize(("state", "moving"), [(State.CLAIMING, False), (State.BACKUP, True)])
 def test_but_a_move_of_one_that_claimed_may_come_late(
     takeovers: Takeovers, context: Context, state: State, *, moving: bool
