@@ -55,7 +55,7 @@ def _nodes(old: tuple[Node, ...], new: tuple[Node, ...], me: str) -> Iterator[Ch
     yield from _come_and_gone("node", before, after, live=False)
     if before.keys() == after.keys() and list(before) != list(after):
         yield Change("the order of the nodes", live=False)
-    for name in before.keys() & after.keys():
+    for name in (name for name in before if name in after):
         table = "node" if name == me else "peer"
         yield from _keys(table, f'node "{name}"', before[name], after[name])
 
