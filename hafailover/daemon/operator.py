@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hafailover.control.protocol import refusal
 from hafailover.daemon.handover import Handover
@@ -24,25 +24,33 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 ANSWER_S = 5.0  # the core answers at once; longer means that the loop does not turn
+NOT_SAVED = "not_saved"
 LOOK_S = 0.02
+
+
+class Outcome(Protocol):
+    """What the performer knows: who waits for an answer of the core, and why the latest state is not on disk."""
+
+    answers: dict[int, asyncio.Future[Answer]]
+    unsaved: str
 
 
 class Operator:
     """Answers requests: reads the status, or posts an event and waits for the core's word.
 
-    `waiting` is where the performer leaves the core's answers.
+    `outcome` is where the performer leaves the core's answers, and whether the state is on disk.
     """
 
     def __init__(
         self,
         post: Callable[[Event], None],
-        waiting: dict[int, asyncio.Future[Answer]],
+        outcome: Outcome,
         status: Callable[[], Json],
         history: History,
         reload: Callable[[], Awaitable[Json]],
     ) -> None:
         self._post = post
-        self._waiting = waiting
+        self._outcome = outcome
         self._status = status
         self._history = history
         self._reload = reload
@@ -76,7 +84,7 @@ class Operator:
         self._serial += 1
         serial = self._serial  # others may ask while this one waits
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[serial] = answer
+        self._outcome.answers[serial] = answer
         self._post(event(serial))
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -84,14 +92,20 @@ class Operator:
         except TimeoutError:
             raise ControlError(f"the daemon's core did not answer within {ANSWER_S:g} s") from None
         finally:
-            self._waiting.pop(serial, None)
+            self._outcome.answers.pop(serial, None)
         if not result.accepted:
             raise RefusedError(result.reason)
         return result.reason
 
     async def _drain(self, *, drained: bool) -> Json:
         await self._ask(lambda serial: DrainAsked(serial, drained))
+        if self._outcome.unsaved:
+            return self._not_saved("this node is drained" if drained else "this node takes part again")
         return {"drained": drained, "groups": [_fate(group) for group in self._status()["groups"]]}
+
+    def _not_saved(self, done: str) -> Json:
+        """Acknowledge nothing that a restart would forget."""
+        return refusal(NOT_SAVED, f"{done}, but a restart will forget it: not on disk ({self._outcome.unsaved})")
 
     async def _pause(self, request: Request) -> Json:
         group = None if request.group is None else GroupName(request.group)
@@ -99,6 +113,8 @@ class Operator:
             await self._ask(lambda serial: PauseAsked(serial, group, request.for_ms))
         else:
             await self._ask(lambda serial: ResumeAsked(serial, group))
+        if self._outcome.unsaved:
+            return self._not_saved("paused" if request.command == "pause" else "resumed")
         keys = ("name", "paused", "pause_left_s", "paused_by")
         groups = [each for each in self._status()["groups"] if group in (None, each["name"])]
         return {"groups": [{key: each[key] for key in keys} for each in groups]}

@@ -63,6 +63,7 @@ class Performer:
         self._disk = ThreadPoolExecutor(1, "state")  # one save at a time: an older one must not end up on top
         self._link: Link | None = None
         self.answers: dict[int, asyncio.Future[fx.Answer]] = {}
+        self.unsaved = ""  # why the latest state is not on disk
 
     def configure(self, config: Config) -> None:
         """Take in another version of the file, with the same groups."""
@@ -118,9 +119,11 @@ class Performer:
             async with asyncio.timeout(PERSIST_DEADLINE_S):
                 await asyncio.shield(saving)  # one that is not waited for any longer still ends before the next
         except (OSError, TimeoutError) as error:
-            text = str(error) or f"no answer within {PERSIST_DEADLINE_S} s"
+            self.unsaved = str(error) or f"no answer within {PERSIST_DEADLINE_S} s"
             self._parts.metrics.state_not_saved()
-            log.error("state_not_saved", directory=str(folder), error=text)  # noqa: TRY400 - not a fault of the code
+            log.error("state_not_saved", directory=str(folder), error=self.unsaved)  # noqa: TRY400 - not a fault of the code
+        else:
+            self.unsaved = ""
 
     async def _stop_answering(self, effect: fx.StopAnswering) -> None:
         self._armed.discard(effect.resource)

@@ -220,7 +220,7 @@ class Daemon:
             inbox.post(Reconfigured(translate.members(new, enis), timing, policies, new.digest))
 
         reloader = Reloader(config, me.name, self._node_option, apply, observer.reloaded)
-        operator = Operator(inbox.post, performer.answers, observer.status, observer.history, reloader.reload)
+        operator = Operator(inbox.post, performer, observer.status, observer.history, reloader.reload)
         self._closing.append(performer.close)
         await self._open_doors(path, operator, observer)
         checkers.configure(config.groups)

@@ -43,12 +43,13 @@ class Desk:
         }
     )
     asked: list[Event] = field(default_factory=list)
-    waiting: dict[int, asyncio.Future[Answer]] = field(default_factory=dict)
+    answers: dict[int, asyncio.Future[Answer]] = field(default_factory=dict)
+    unsaved: str = ""
     history: History = field(default_factory=History)
     steps: list[Mapping[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.operator = Operator(self.asked.append, self.waiting, self.status, self.history, self.reload)
+        self.operator = Operator(self.asked.append, self, self.status, self.history, self.reload)
 
     async def reload(self) -> dict[str, Any]:
         return {"changed": ["log.level"]}
@@ -65,7 +66,7 @@ class Desk:
 
     def answer(self, request_id: int, reason: Reason = Reason.ACCEPTED) -> None:
         accepted = reason is Reason.ACCEPTED
-        self.waiting.pop(request_id).set_result(Answer(request_id, accepted=accepted, reason=reason))
+        self.answers.pop(request_id).set_result(Answer(request_id, accepted=accepted, reason=reason))
 
     async def accepted(self, line: bytes) -> asyncio.Task[Mapping[str, Any]]:
         """Begin a request, have the core accept it, and return what goes on from there."""
@@ -121,6 +122,22 @@ async def test_a_drain_and_its_end_are_passed_to_the_core(command: str, drained:
 
 
 @pytest.mark.parametrize(
+    ("command", "done"),
+    [
+        ("drain", "this node is drained"),
+        ("undrain", "this node takes part again"),
+        ("pause", "paused"),
+        ("resume", "resumed"),
+    ],
+)
+async def test_what_a_restart_would_forget_is_not_acknowledged(command: str, done: str) -> None:
+    desk = Desk(unsaved="No space left on device")
+    reply = await (await desk.accepted(b'{"command": "%s"}' % command.encode()))
+    told = f"{done}, but a restart will forget it: not on disk (No space left on device)"
+    assert reply == {"ok": False, "error": told, "reason": "not_saved"}
+
+
+@pytest.mark.parametrize(
     ("line", "event"),
     [
         (b'{"command": "pause", "group": "vip", "for_s": 1800}', PauseAsked(1, VIP, 1_800_000)),
@@ -161,7 +178,7 @@ async def test_a_core_that_does_not_answer_is_said_so_and_forgotten(monkeypatch:
     desk = Desk()
     with pytest.raises(ControlError, match=r"did not answer within 0\.02 s"):
         await desk.begin(b'{"command": "drain"}')
-    assert desk.waiting == {}
+    assert desk.answers == {}
 
 
 async def test_waiting_ends_when_the_other_node_is_master_and_this_one_is_out() -> None:

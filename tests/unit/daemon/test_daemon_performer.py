@@ -102,6 +102,10 @@ async def test_a_disk_that_cannot_be_written_is_reported_and_the_claim_goes_on(
     assert 'hafailover_state_save_failures_total{cluster="web",node="web-a"} 1.0' in stage.metrics()
     assert (line["event"], line["log_level"], line["directory"]) == ("state_not_saved", "error", str(gone))
     assert "No such file" in line["error"]
+    assert stage.performer.unsaved == line["error"]
+    gone.mkdir()
+    await barrier(stage, fx.Persist(MEMORY))
+    assert stage.performer.unsaved == ""
 
 
 async def test_a_disk_that_hangs_holds_nothing_up_and_ends_with_the_newest(
