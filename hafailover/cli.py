@@ -41,6 +41,9 @@ COMMANDS = (
     Command("reload", "hafailover.control.commands", "add_reload_arguments", "run_reload", "read the file again"),
     Command("history", "hafailover.control.commands", "add_history_arguments", "run_history", "past failovers"),
     Command("keygen", "hafailover.config.commands", "add_keygen_arguments", "run_keygen", "write a heartbeat key"),
+    Command(
+        "policy", "hafailover.cloud.commands", "add_policy_arguments", "run_policy", "what the cloud must allow"
+    ),
     Command("install-unit", "hafailover.daemon.install", "add_arguments", "run", "make it a service of systemd"),
     Command("release-guest", "hafailover.daemon.leftovers", "add_arguments", "run", "remove what a daemon left"),
     Command("emulator", "hafailover.emulator.command", "add_arguments", "run", "an emulated cloud to play with"),

@@ -45,6 +45,11 @@ _ACTIONS: Mapping[tuple[ResourceKind, Verb], str] = {
 }
 
 
+def action_of(kind: ResourceKind, verb: Verb) -> str:
+    """Return the API's name of the call that does this with such a resource."""
+    return _ACTIONS[kind, verb]
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One write. `source` and `target` are ENI ids for an address, instance ids for an ENI, "" for nobody."""
@@ -57,7 +62,7 @@ class Call:
     @property
     def action(self) -> str:
         """Return the API's name of the call."""
-        return _ACTIONS[self.resource.kind, self.verb]
+        return action_of(self.resource.kind, self.verb)
 
     @property
     def parameters(self) -> dict[str, object]:

@@ -37,6 +37,14 @@ def load(path: Path, node_option: str | None = None) -> Config:
     return build(root, path, keys)
 
 
+def load_alone(path: Path) -> Config:
+    """Return what the file says, without the keys and other files that it names: for a machine that is no node."""
+    findings = Findings(str(path))
+    root = parse(_read(path, findings), findings)
+    findings.raise_if_any()
+    return build(root, path, ())
+
+
 def _read(path: Path, findings: Findings) -> str:
     try:
         return files.read_text(path)
