@@ -166,7 +166,8 @@ class View:
             lost = held.settled_at == mine and sighting.holder is not None
             held.taken = lost and self._lives_unheard(sighting, now)
             held.settled_at = sighting.holder
-            self.objected.clear()
+            if held.taken:
+                self.objected.clear()  # what a guard objected to before that is no evidence
         held.holder, held.asked_at = sighting.holder, asked_at
         if sighting.holder == mine:
             # Whatever is asked later tells of later: nothing older than its question can be in that answer.

@@ -90,11 +90,13 @@ def _through(universe: Universe, outcome: Outcome) -> None:
     for name in universe.hosts:
         universe.start(name)
     universe.run_until(options.calm_ms)
+    while _handing_over(universe) and universe.now < options.calm_ms + recovery_bound_ms(options):
+        universe.run_until(universe.now + LOOK_EVERY_MS)
     if not options.paused:
         _require(astray(universe), "elects")
-    storm = Storm(universe)
-    storm.begin(options.calm_ms + options.trouble_ms)
-    universe.run_until(options.calm_ms + options.trouble_ms)
+    storm, end = Storm(universe), universe.now + options.trouble_ms
+    storm.begin(end)
+    universe.run_until(end)
     storm.heal()
     healed_at, bound_ms = universe.now, recovery_bound_ms(options) + held_down_ms(universe)
     universe.run_until(healed_at + settling_ms(options))
@@ -110,6 +112,11 @@ def _through(universe: Universe, outcome: Outcome) -> None:
     _require("" if len(universe.cloud.history) == moves else "something moved", "quiet")
     if not options.paused:
         _require(astray(universe), "quiet")
+
+
+def _handing_over(universe: Universe) -> bool:
+    """Whether a first pre-emption is still under way, as with a slow hook."""
+    return any(_state(host) is State.RELEASING for host in universe.hosts.values())
 
 
 def _require(wrong: str, name: str) -> None:
