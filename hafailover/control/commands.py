@@ -46,7 +46,11 @@ def add_common_arguments(parser: ArgumentParser) -> None:
 def add_status_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `hafailover status`."""
     add_common_arguments(parser)
-    parser.add_argument("--watch", action="store_true", help="show it again every second, until Ctrl-C")
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="until Ctrl-C: on a terminal every second, elsewhere when something has changed",
+    )
 
 
 def run_status(args: Namespace) -> int:
@@ -159,7 +163,7 @@ def _pause_s(text: str) -> float:
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r} {error}") from None
     if not MIN_PAUSE_MS <= value_ms <= MAX_PAUSE_MS:
-        raise ArgumentTypeError(f"{text!r} is not a duration from 1s to 720h")
+        raise ArgumentTypeError(f'{text!r} is not a duration from 1s to 720h, such as "30m"')
     return value_ms / 1000
 
 

@@ -43,6 +43,7 @@ class Observer:
         self._sink = sink
         self._started_at_ms = clock.now_ms()
         self._checks: dict[tuple[str, str], CheckResult] = {}
+        self._began = report.Stamps()
         self._rejected: dict[str, Counter[str]] = {}
         self._node: Node | None = None
         self._runner: Runner | None = None
@@ -114,6 +115,7 @@ class Observer:
             history=self.history,
             checks=self._checks,
             log_lines_lost=self._sink.lost,
+            began=self._began,
         )
         seen = report.as_json(status(self._node, clock.now_ms()), facts)
         self.metrics.ready(is_ready=not self._missing(seen))

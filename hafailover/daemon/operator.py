@@ -61,14 +61,14 @@ class Operator:
         try:
             return await self._carry_out(request, tell)
         except RefusedError as error:
-            return refusal(error.reason.label, error.reason.value)
+            return refusal(error.reason.label, self._explain(error.reason, request))
 
     async def _carry_out(self, request: Request, tell: Tell) -> Mapping[str, Any]:
         match request.command:
             case "status":
                 return self._status()
             case "history":
-                return {"failovers": list(self._history.records(request.group, request.limit))}
+                return self._past(request)
             case "failover":
                 return await self._failover(request, tell)
             case "drain" | "undrain":
@@ -78,6 +78,30 @@ class Operator:
             case "reload":
                 return await self._reload()
         raise AssertionError(request.command)  # the protocol knows no other
+
+    def _past(self, request: Request) -> Json:
+        records = list(self._history.records(request.group, request.limit))
+        if not records and request.group is not None and not self._group(GroupName(request.group)):
+            raise RefusedError(Reason.UNKNOWN_GROUP)  # what is no group any more may have a past
+        return {"failovers": records}
+
+    def _explain(self, reason: Reason, request: Request) -> str:
+        """Say why not of what was asked for: the core knows the kind of refusal, the status the case."""
+        status = self._status()
+        if reason is Reason.UNKNOWN_GROUP:
+            names = ", ".join(group["name"] for group in status["groups"])
+            return f'there is no group "{request.group}"; groups: {names}'
+        if reason is Reason.UNKNOWN_NODE:
+            names = ", ".join([status["node"], *(peer["node"] for peer in status["peers"])])
+            return f'there is no node "{request.to}"; nodes: {names}'
+        nodes = self._group(GroupName(request.group or "")).get("nodes", ())
+        why = {node["node"]: node["why"] for node in nodes}
+        if reason is Reason.TARGET_NOT_READY and request.to in why:
+            return f"{request.to} could not take over: {why[request.to]}"
+        if reason is Reason.NO_CANDIDATE and why:
+            return f"{reason.value}: " + "; ".join(f"{node}: {text}" for node, text in why.items())
+        text: str = reason.value
+        return text
 
     async def _ask(self, event: Callable[[int], Event]) -> Reason:
         """Put a question to the core. Raises RefusedError where it says no, ControlError where it says nothing."""

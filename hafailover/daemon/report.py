@@ -25,6 +25,20 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
+class Stamps:
+    """The time of day at which each group came into its state, noted once: it must not move with the clocks."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, tuple[int, int]] = {}
+
+    def of(self, group: str, since: int, now_ms: int) -> int:
+        """Return the time of day of an instant of the monotonic clock, in milliseconds since 1970."""
+        known = self._of.get(group)
+        if known is None or known[0] != since:
+            known = self._of[group] = (since, clock.wall_ms() - (now_ms - since))
+        return known[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What belongs to a status and is not the core's: all of it as of now."""
@@ -36,6 +50,7 @@ class Facts:
     history: History
     checks: Mapping[tuple[str, str], CheckResult]
     log_lines_lost: int
+    began: Stamps
 
 
 def as_json(status: NodeStatus, facts: Facts) -> Json:
@@ -88,7 +103,7 @@ def _path(stats: PeerPathStats, dead_interval_ms: int) -> Json:
 
 
 def _group(group: GroupStatus, now_ms: int, facts: Facts) -> Json:
-    since_ms = clock.wall_ms() - (now_ms - group.since)
+    since_ms = facts.began.of(group.name, group.since, now_ms)
     return {
         "name": group.name,
         "state": group.state.value,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,9 +177,7 @@ class Demo:
         self._line.note(second.name, "is gone")
         troupe.freeze(second, frozen=True)
         self._fabric.switch(second.name, on=False)
-        self._emulator.model.set_instance_state(
-            second.instance, InstanceState.STOPPED, self._emulator.service.now_ms()
-        )
+        self._power(second, InstanceState.STOPPED)
         await self._until(lambda: first.state() == "MASTER", ACT_S)
         await asyncio.sleep(SETTLE_S)
         seen = self._client.seen()
@@ -193,6 +193,7 @@ class Demo:
         first, second = self.actors
         moves = len(self._emulator.model.history)
         self._begin(f"3. {second.name} comes back, still believing that it is master")
+        self._power(second, InstanceState.RUNNING)
         self._fabric.switch(second.name, on=True)
         troupe.freeze(second, frozen=False)
         await self._until(lambda: self._states() == ["MASTER", "BACKUP"], ACT_S)
@@ -203,14 +204,19 @@ class Demo:
         kept = moved == 0 and seen.lost == 0 and self.holder() == first.name
         return self._verdict("no move, 0 lost", kept=kept)
 
+    def _power(self, actor: Actor, state: InstanceState) -> None:
+        """Let the cloud say what has become of a host."""
+        self._emulator.model.set_instance_state(actor.instance, state, self._emulator.service.now_ms())
+
     async def _keep(self) -> None:
         sockets = {actor.name: actor.socket for actor in self.actors}
+        program = "hafailover" if shutil.which("hafailover") else sys.argv[0]
         api = f"http://{CLOUD[0]}:{CLOUD[1]}/_emulator"
         self._line.title("it goes on until Ctrl-C; try in another terminal:")
         for command in (
-            f"hafailover status --socket {sockets['web-a']}",
-            f"hafailover failover vip --wait --socket {sockets['web-b']}",
-            f"hafailover history --socket {sockets['web-b']}",
+            f"{program} status --socket {sockets['web-a']}",
+            f"{program} failover vip --wait --socket {sockets['web-b']}",
+            f"{program} history --socket {sockets['web-b']}",
             f"curl http://{self.actors[0].host}:9694/metrics",
             f"curl {api}/state",
             f'curl -d \'{{"kind": "throttle", "count": 3}}\' {api}/faults',

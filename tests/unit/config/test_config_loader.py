@@ -199,8 +199,8 @@ def test_the_examples_load(tmp_path: Path, key_file: Path, name: str) -> None:
 
 def test_the_example_shows_the_defaults(made: Made) -> None:
     content = (EXAMPLES / "hafailover.toml").read_text()
-    examples = ("interface =", "master =", "backup =", "fault =", "stop =")
-    shown = re.sub(r"(?m)^#(?!interface|master|backup|fault|stop)(\w+ = )", r"\1", content)
+    examples = ("interface =", "promote =", "master =", "backup =", "fault =", "stop =")
+    shown = re.sub(r"(?m)^#(?!interface|promote|master|backup|fault|stop)(\w+ = )", r"\1", content)
     plain = {"cluster": content, "nodes": "", "group": ""}
     assert made(**{**plain, "cluster": shown}).digest == made(**plain).digest
     everything = re.sub(r"(?m)^#(\w+ = )", r"\1", content)

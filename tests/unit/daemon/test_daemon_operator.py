@@ -36,7 +36,7 @@ class Desk:
             "why_label": "held",
             "successor": None,
             "addresses": [{"address": "10.0.1.100", "holder": "web-a"}],
-            "nodes": [{"node": "web-b", "state": "BACKUP", "eligible": True}],
+            "nodes": [{"node": "web-b", "state": "BACKUP", "eligible": True, "why": "it is drained"}],
             "paused": True,
             "pause_left_s": 1800.0,
             "paused_by": ["web-a"],
@@ -55,7 +55,11 @@ class Desk:
         return {"changed": ["log.level"]}
 
     def status(self) -> dict[str, Any]:
-        return {"node": "web-a", "groups": [{**self.group, "name": "other"}, self.group]}
+        return {
+            "node": "web-a",
+            "peers": [{"node": "web-b"}],
+            "groups": [{**self.group, "name": "other"}, self.group],
+        }
 
     def begin(self, line: bytes) -> asyncio.Task[Mapping[str, Any]]:
         return asyncio.ensure_future(self.operator.handle(parse_request(line), self.steps.append))
@@ -91,7 +95,10 @@ async def test_the_history_of_a_group_and_its_end() -> None:
         desk.history.record(finished(term), at_ms=0)
     reply = await desk.begin(b'{"command": "history", "group": "vip", "limit": 2}')
     assert [record["term"] for record in reply["failovers"]] == [3, 2]
-    assert await desk.begin(b'{"command": "history", "group": "db"}') == {"failovers": []}
+    assert await desk.begin(b'{"command": "history", "group": "other"}') == {"failovers": []}
+    told = 'there is no group "db"; groups: other, vip'
+    refused = {"ok": False, "error": told, "reason": "unknown_group"}
+    assert await desk.begin(b'{"command": "history", "group": "db"}') == refused
 
 
 @pytest.mark.parametrize(("to", "target"), [(b"null", None), (b'"web-b"', B)])
@@ -104,11 +111,21 @@ async def test_a_failover_is_passed_to_the_core_and_accepted(to: bytes, target: 
     assert await task == {"reason": "accepted", "master": None}
 
 
-async def test_a_refusal_names_the_reason() -> None:
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (Reason.NO_CANDIDATE, "no other node could take over: web-b: it is drained"),
+        (Reason.TARGET_NOT_READY, "web-b could not take over: it is drained"),
+        (Reason.UNKNOWN_GROUP, 'there is no group "vip"; groups: other, vip'),
+        (Reason.UNKNOWN_NODE, 'there is no node "web-b"; nodes: web-a, web-b'),
+        (Reason.BUSY, Reason.BUSY.value),
+    ],
+)
+async def test_a_refusal_names_the_reason_in_this_case(reason: Reason, told: str) -> None:
     desk = Desk()
-    task = desk.begin(b'{"command": "failover", "group": "vip"}')
-    desk.answer((await desk.asks()).request_id, Reason.NO_CANDIDATE)
-    assert await task == {"ok": False, "error": Reason.NO_CANDIDATE.value, "reason": "no_candidate"}
+    task = desk.begin(b'{"command": "failover", "group": "vip", "to": "web-b"}')
+    desk.answer((await desk.asks()).request_id, reason)
+    assert await task == {"ok": False, "error": told, "reason": reason.label}
 
 
 @pytest.mark.parametrize(("command", "drained"), [("drain", True), ("undrain", False)])

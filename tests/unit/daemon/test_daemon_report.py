@@ -89,6 +89,7 @@ def facts(**changes: Any) -> report.Facts:
         history=History(),
         checks={},
         log_lines_lost=0,
+        began=report.Stamps(),
     )
     return replace(plain, **changes)
 
@@ -232,3 +233,13 @@ def test_a_stranger_and_nobody_are_no_node() -> None:
         at.read(holder)
         (address,) = report.as_json(seen(at), facts())["groups"][0]["addresses"]
         assert (address["holder"], address["eni"]) == (None, holder)
+
+
+def test_when_a_state_began_is_noted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stamps = report.Stamps()
+    monkeypatch.setattr(clock, "wall_ms", lambda: 1_000_000)
+    assert stamps.of("vip", 40, 50) == 999_990
+    monkeypatch.setattr(clock, "wall_ms", lambda: 5_000_001)
+    assert stamps.of("vip", 40, 51) == 999_990, "whatever the clock was set to since"
+    assert stamps.of("db", 40, 51) == 4_999_990
+    assert stamps.of("vip", 51, 51) == 5_000_001
