@@ -109,6 +109,7 @@ class Group:
         self.last_master: NodeName | None = None
         self.last_master_term = 0
         self.absent_since: Instant | None = None
+        self.rivals_at: Instant = 0  # when a peer's claim was last waited for
         self.hold_down = HoldDown(policy.hold_down_ms, now)
         self.takeovers = Takeovers(self.name, context)
         self._outdated_before: Instant = now

@@ -178,10 +178,12 @@ def situation(group: Group, now: Instant) -> Situation:
     sightings = group.sightings(group.trust_after)
     absent_since, left_until = group.absent_since, holding.left_to_them_until(group, now)
     rank = rank_of(context.me.name, (*group.candidates(now), group.candidate))
-    waited_ms = 0
+    rivals, waited_ms = _rival_claims(group, now), 0
+    group.rivals_at = now if rivals else group.rivals_at
     if absent_since is not None:  # the turns begin when it is anybody's turn
-        waited_ms = max(0, now - max(absent_since, left_until))
-        group.wait_until(max(absent_since, left_until) + rank * context.timing.dead_interval_ms, now)
+        turns_from = max(absent_since, left_until, group.rivals_at)
+        waited_ms = max(0, now - turns_from)
+        group.wait_until(turns_from + rank * context.timing.dead_interval_ms, now)
     if group.guards is not None:
         group.wait_until(group.guards.expires_at, now)
     group.wait_until(group.promotion.refused_until, now)
@@ -206,7 +208,7 @@ def situation(group: Group, now: Instant) -> Situation:
         stranger=any(context.is_stranger(sighting) for sighting in sightings or ()),
         returning=group.returns.pending(group.policy.resources, now) is not None,
         holder_may_go_on=group.wait_until(left_until, now),
-        rival_claims=_rival_claims(group, now),
+        rival_claims=rivals,
         rank=rank,
         waited_ms=waited_ms,
         turn_ms=context.timing.dead_interval_ms,

@@ -392,6 +392,20 @@ def test_a_rival_that_claims_is_waited_for_until_it_fails_or_dies() -> None:
     assert bench.state() is State.CLAIMING
 
 
+def test_after_a_rival_gave_up_the_turns_begin_anew() -> None:
+    bench = Bench().as_backup()
+    bench.hear(C, State.CLAIMING, 2)
+    bench.hear(A, State.BACKUP, 1, priority=100)
+    bench.run(5_000, A, C)
+    assert why(bench) is Reason.OUTRANKED
+    bench.hear(C, State.BACKUP, 2, eligible=False)
+    bench.read("eni-a")
+    bench.run(398, A, C)
+    assert why(bench) is Reason.OUTRANKED, "a ranks before it"
+    bench.run(3, A, C)
+    assert bench.state() is State.CLAIMING
+
+
 def test_a_rival_whose_daemon_dies_is_given_the_dead_interval() -> None:
     bench = Bench().as_backup()
     bench.hear(C, State.CLAIMING, 2)
