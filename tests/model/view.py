@@ -44,6 +44,7 @@ class Heard:
     at: Instant
     word: GroupAdvert | None = None
     sure: GroupAdvert | None = None
+    sure_at: Instant = 0
     at_rest_after: Instant | None = None
 
     @property
@@ -125,15 +126,15 @@ class View:
 
     def _hear(self, event: ev.AdvertReceived, now: Instant) -> None:
         heard = self.heard.setdefault(event.advert.node, Heard(now))
-        if now - heard.at >= self._patience_ms:
-            heard.sure = None  # what it said before it fell silent is history
+        if now - heard.sure_at >= self._dead_ms:
+            heard.sure = None  # what a daemon said before it fell silent is history, whatever else speaks since
         heard.at = now
         word = next((each for each in event.advert.groups if each.group == self.group.name), None)
         if word is None:
             return
         heard.word = word
         if event.confirmed:
-            heard.sure = word
+            heard.sure, heard.sure_at = word, now
             heard.at_rest_after = None if word.moving else event.said_after or heard.at_rest_after
         for held in self.held.values():
             if held.away_since is not None:
