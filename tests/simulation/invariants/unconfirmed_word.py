@@ -41,6 +41,9 @@ class UnconfirmedWord(Invariant):
         due = [*HARMLESS]  # and what follows from the last confirmed word, of which this is a sign of life
         if said is not None and not said.serves:
             due += [Reason.MASTER_FAULT, Reason.MASTER_ABSENT, Reason.PREEMPTED]
+        group = next(iter(process.node.groups.values()))
+        if group.last_master != event.advert.node and "quorum" not in group.policy.guards:
+            due += [Reason.MASTER_DEAD, Reason.MASTER_GONE]  # of somebody else, whose time was over
         if not any(self.universe.holder.values()):
             due += [Reason.MASTER_ABSENT]  # from nobody
         changes = [each for each in effects if isinstance(each, fx.RoleChanged) and each.reason not in due]
