@@ -24,8 +24,15 @@ def check(reviewed: Sequence[Group], terms_before: Sequence[int], effects: Seque
             f"group {group.name} in {group.state.value} carries what belongs to that state",
         )
         _require(group.term >= term_before, f"the term of group {group.name} never decreases")
-    _require(_moves_follow_disk(effects), "a term is on disk before anything moves under it")
     _require(sum(isinstance(effect, SendAdverts) for effect in effects) <= 1, "one advertisement per event")
+
+
+def check_order(effects: Sequence[Effect]) -> None:
+    """Raise InvariantError where one group's effects move something before its own term is on disk.
+
+    Of one group: what another one saves in the same turn is none of its term.
+    """
+    _require(_moves_follow_disk(effects), "a term is on disk before anything moves under it")
 
 
 def _consistent(group: Group) -> bool:

@@ -112,7 +112,9 @@ class Node:
         terms = [group.term for group in due]
         for group in due:
             group.review(now)
-            effects.extend(group.drain())
+            its_own = group.drain()
+            invariants.check_order(its_own)
+            effects.extend(its_own)
         leave = self._leave(now)
         effects.extend(leave[:-1])
         effects.extend(self._speak(now, news=bool(due or leave)))

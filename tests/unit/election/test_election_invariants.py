@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from hafailover.election.effects import Move, Persist, SendAdverts
-from hafailover.election.invariants import check
+from hafailover.election.invariants import check, check_order
 from hafailover.election.values import Advert, Leaving, Memory, State
 from hafailover.errors import InvariantError
 from tests.unit.election.bench import DIGEST, GROUP, VIP, A
@@ -72,7 +72,8 @@ def test_a_term_never_decreases() -> None:
 
 def test_a_move_comes_after_the_disk() -> None:
     with pytest.raises(InvariantError, match="on disk before"):
-        judge(Facts(), MOVE, SAVE)
+        check_order((MOVE, SAVE))
+    check_order((SAVE, MOVE, SAY))
 
 
 def test_one_advertisement_per_event() -> None:

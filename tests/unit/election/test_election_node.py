@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -342,3 +343,34 @@ def test_a_tick_is_not_put_off_by_what_peers_repeat() -> None:
     bench.now = bench.node.deadline
     bench.repeat(A)
     assert len(bench.all(fx.SendAdverts)) == 1
+
+
+@pytest.mark.parametrize("handover", list(Handover))
+def test_several_groups_fail_over_in_one_turn(handover: Handover) -> None:
+    first = replace(POLICY, handover=handover)
+    second = Policy(GroupName("db"), (OTHER,), handover=handover)
+    node = Node(
+        MEMBERS[1],
+        MEMBERS[:2],
+        TIMING,
+        [first, second],
+        config_digest=DIGEST,
+        memory=Memory(),
+        rng=random.Random(1),  # noqa: S311 - to be repeated, not secret
+        now=START,
+    )
+    said = tuple(GroupAdvert(name, State.MASTER, 1, 100, eligible=False) for name in (GROUP, GroupName("db")))
+    seen = (Sighting(VIP, "eni-a"), Sighting(OTHER, "eni-a"))
+    node.handle(ev.TimerExpired(), now=START)
+    node.handle(ev.HoldersRead(seen, START), now=START + 1)
+    node.handle(ev.AdvertReceived(Advert(A, DIGEST, Leaving.NO, False, (B,), said), "udp"), now=START + 2)
+    node.handle(ev.HoldersRead(seen, START + 2), now=START + 3)
+    now, told = START + 3, []
+    while now < START + 1_000:
+        now = max(node.deadline, now + 1)
+        told += node.handle(ev.TimerExpired(), now=now)
+        for group, resource in ((GROUP, VIP), (GroupName("db"), OTHER)):
+            if fx.Arm(group, resource) in told[-12:]:
+                told += node.handle(ev.GuestArmed(group, resource), now=now)
+    moved = {each.resource for each in told if isinstance(each, fx.Move)}
+    assert moved == {VIP, OTHER}
