@@ -39,6 +39,7 @@ class Answering:
         self._emit = emit
         self._failures = 0
         self._probing = False
+        self._failing: set[Resource] = set()
 
     def arm(self) -> None:
         """Have the guest answer for all addresses."""
@@ -60,10 +61,13 @@ class Answering:
     def armed(self, event: GuestArmed, now: Instant) -> bool:
         """Take in what became of an address that the guest was asked for; return whether it is there."""
         if event.error:
+            self._failing.add(event.resource)
             self._fail(event.error, now)
             return False
-        self.error = ""
-        self._failures = 0
+        self._failing.discard(event.resource)
+        if not self._failing:  # that another address is there mends nothing
+            self.error = ""
+            self._failures = 0
         if event.resource not in self.carries:
             # It was let go while the guest was at work on it, and may have been put there after it was taken off.
             self._emit(StopAnswering(self._group, event.resource))
@@ -79,6 +83,8 @@ class Answering:
         """Take in what came of that; to look costs nothing, so it is done again soon."""
         self._probing = False
         self.error = event.error
+        if not event.error:
+            self._failing.clear()
         self.retry_at = now + RETRY_MS
 
     def vanished(self, resource: Resource) -> None:

@@ -97,7 +97,7 @@ def _not_now(situation: Situation) -> Reason | None:
         return waiting
     waited_for_turn = situation.waited_ms >= situation.rank * situation.turn_ms
     rules = (
-        (situation.paused, Reason.PAUSED),
+        (situation.paused and not situation.held_by_me, Reason.PAUSED),  # what is here already moves nowhere
         (not situation.holder_known, Reason.HOLDER_UNKNOWN),
         (situation.listening, Reason.STARTING),
         (situation.held_by_me and not situation.rival_claims, None),

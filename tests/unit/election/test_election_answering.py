@@ -4,7 +4,7 @@ import pytest
 
 from hafailover.election.answering import RETRY_CAP_MS, RETRY_MS, Answering
 from hafailover.election.effects import Arm, Effect, StopAnswering
-from hafailover.election.events import GuestArmed
+from hafailover.election.events import GuestArmed, GuestProbed
 from tests.unit.election.bench import GROUP, OTHER, VIP
 
 THERE = GuestArmed(GROUP, VIP)
@@ -74,6 +74,17 @@ def test_several_that_fail_together_count_once_and_success_begins_anew() -> None
     case.guest.armed(GuestArmed(GROUP, OTHER, "no such interface"), 70)
     assert case.guest.retry_at == 70 + RETRY_MS
     case.guest.armed(THERE, 80)
+    assert case.guest.error == "no such interface", "the other address is not there yet"
+    case.guest.armed(GuestArmed(GROUP, OTHER), 85)
     assert case.guest.error == ""
     case.guest.armed(FAILED, 90)
     assert case.guest.retry_at == 90 + RETRY_MS
+
+
+def test_a_guest_that_was_looked_at_begins_anew() -> None:
+    case = Case()
+    case.guest.armed(FAILED, 70)
+    case.guest.probed(GuestProbed(GROUP), 80)
+    assert case.guest.error == ""
+    case.guest.armed(GuestArmed(GROUP, OTHER), 85)
+    assert case.guest.error == ""

@@ -365,7 +365,8 @@ def test_several_groups_fail_over_in_one_turn(handover: Handover) -> None:
     node.handle(ev.HoldersRead(seen, START), now=START + 1)
     node.handle(ev.AdvertReceived(Advert(A, DIGEST, Leaving.NO, False, (B,), said), "udp"), now=START + 2)
     node.handle(ev.HoldersRead(seen, START + 2), now=START + 3)
-    now, told = START + 3, []
+    now = START + 3
+    told: list[fx.Effect] = []
     while now < START + 1_000:
         now = max(node.deadline, now + 1)
         told += node.handle(ev.TimerExpired(), now=now)

@@ -535,6 +535,16 @@ def test_paused_is_paused() -> None:
     assert [told.reason for told in bench.all(fx.Refrained)] == [Reason.PAUSED]
 
 
+def test_who_holds_everything_goes_on_as_master_even_while_paused() -> None:
+    bench = Bench(memory=Memory(groups=(GroupMemory(GROUP, term=1, paused=True),)))
+    bench.run(500)
+    assert bench.state() is State.BACKUP, "the API was slow after a restart"
+    bench.read("eni-b")
+    bench.arm()
+    assert bench.state() is State.MASTER
+    assert bench.moves == []
+
+
 def test_what_is_offered_is_taken_even_while_paused() -> None:
     bench = Bench(memory=Memory(groups=(GroupMemory(GROUP, term=1, paused=True),))).as_backup()
     bench.hear(A, State.RELEASING, 1, successor=B)
