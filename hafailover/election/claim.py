@@ -109,7 +109,7 @@ class Claim:
         self._ledger = ledger
         self._returns = returns
         self._tasks = [Task(resource, trust_after) for resource in resources]
-        self._look_afresh(now)
+        self.look_afresh(now)
         self._unarmed: set[Resource] = set()
 
     def arming(self, resources: Iterable[Resource]) -> None:
@@ -121,6 +121,7 @@ class Claim:
         self._unarmed.discard(resource)
         if not self._unarmed and self.armed_at is None:
             self.armed_at = now
+            self.look_afresh(now)
 
     @property
     def idle(self) -> bool:
@@ -182,8 +183,8 @@ class Claim:
         for task in self._tasks:
             task.move_id = None if task.move_id in ids else task.move_id
 
-    def _look_afresh(self, now: Instant) -> None:
-        """With three members and more, ask for nothing by an old reading: see `returns`."""
+    def look_afresh(self, now: Instant) -> None:
+        """After a wait, where there are three members, ask for nothing by an old reading: see `returns`."""
         if self._returns.needed:
             self.trust(now - FRESH_MS)
 
@@ -194,6 +195,8 @@ class Claim:
             task.done, task.given_at = False, task.given_at or now
 
     def _advance(self, task: Task, holders: Holders, now: Instant, move_id: int, orphaned: Orphaned) -> Move | None:
+        if self._returns.needed:
+            task.fresh_after = max(task.fresh_after, task.retry_at - FRESH_MS)
         sighting = holders.sighting(task.resource, after=task.fresh_after)
         if sighting is None:
             holders.need(task.fresh_after)
@@ -278,7 +281,7 @@ class Claim:
         if task is None:
             return
         task.move_id = None
-        self._look_afresh(now)
+        self.look_afresh(now)
         result = event.result
         self._ledger.ended(task.resource, result, now)
         if result.half_done:

@@ -150,9 +150,11 @@ class Group:
                 self._absorb_end(event, now)  # the rest tells the node as a whole something
 
     def _absorb_end(self, event: Event, now: Instant) -> None:
-        fencing = None if self.claim is None else self.claim.fencing
-        if isinstance(event, FenceFinished) and fencing is not None:
-            fencing.finished(event, now, self.context.rng)
+        claim = self.claim
+        if isinstance(event, FenceFinished) and claim is not None and claim.fencing is not None:
+            claim.fencing.finished(event, now, self.context.rng)
+            if event.result.stopped:
+                claim.look_afresh(now)
         elif isinstance(event, HookFinished):
             self.promotion.answered(event.run_id, now, consents=event.ok)
             if self.release is not None:

@@ -13,8 +13,8 @@ from hafailover.election.events import HoldersRead, MoveFinished
 from hafailover.election.holders import Holders
 from hafailover.election.ledger import Ledger
 from hafailover.election.reasons import Reason
-from hafailover.election.returns import LAG_MS, Returns
-from hafailover.election.values import MoveResult, Outcome, Resource, Sighting
+from hafailover.election.returns import FRESH_MS, LAG_MS, Returns
+from hafailover.election.values import Member, MoveResult, Outcome, Resource, Sighting
 from tests.unit.election.bench import (
     APPLIED,
     CONFLICT,
@@ -43,12 +43,14 @@ class Most:
 class Attempt:
     """A claim of `b` on some resources, and the readings that it sees."""
 
-    def __init__(self, *resources: Resource, trust_after: int = 0) -> None:
+    def __init__(
+        self, *resources: Resource, trust_after: int = 0, members: tuple[Member, ...] = MEMBERS[:2]
+    ) -> None:
         self.holders = Holders(Most())
         cause = Cause(Reason.MASTER_DEAD, planned=False, source=None)
         self.orphans: tuple[str, ...] = ()
         self.ledger = Ledger(LIFE_MS)
-        context = Context(MEMBERS[1], MEMBERS[:2], TIMING, Most(), NOW)
+        context = Context(MEMBERS[1], members, TIMING, Most(), NOW)
         self.claim = Claim(
             GROUP,
             resources,
@@ -273,6 +275,25 @@ def test_but_not_where_this_claim_had_it_already(attempt: Attempt) -> None:
     attempt.read(1_500 + LAG_MS, Sighting(VIP, "eni-c"))
     assert attempt.drive(1_500 + LAG_MS, 2) == ()
     assert attempt.lost()
+
+
+@pytest.mark.parametrize(("members", "sent"), [(MEMBERS[:2], True), (MEMBERS, False)])
+def test_with_three_members_a_wait_ends_with_a_new_reading(members: tuple[Member, ...], *, sent: bool) -> None:
+    attempt = Attempt(VIP, members=members)
+    at = NOW
+    for move_id in range(1, 9):
+        attempt.read(at, Sighting(VIP, "eni-a"))
+        assert attempt.drive(at, move_id)
+        attempt.finish(at, THROTTLED, move_id=move_id)
+        deadline = attempt.claim.deadline(at)
+        assert deadline is not None
+        read_at, at = at, deadline
+    assert at - read_at > FRESH_MS, "by now it waits for longer than a reading lasts"
+    assert bool(attempt.drive(at, 9)) is sent
+    if not sent:
+        assert attempt.holders.want(at)
+        attempt.read(at, Sighting(VIP, "eni-a"))
+        assert attempt.drive(at + 1, 9)
 
 
 def test_the_end_of_an_earlier_claims_move_is_ignored(attempt: Attempt) -> None:
