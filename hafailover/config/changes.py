@@ -57,7 +57,14 @@ def _nodes(old: tuple[Node, ...], new: tuple[Node, ...], me: str) -> Iterator[Ch
         yield Change("the order of the nodes", live=False)
     for name in (name for name in before if name in after):
         table = "node" if name == me else "peer"
-        yield from _keys(table, f'node "{name}"', before[name], after[name])
+        for change in _keys(table, f'node "{name}"', before[name], after[name]):
+            # By the address of a node without ids the cloud was asked for its ENI, at the start.
+            stays = change.key.endswith(".address") and not _is_named(before[name])
+            yield Change(change.key, change.live and not stays)
+
+
+def _is_named(node: Node) -> bool:
+    return node.role == "witness" or node.eni is not None or node.instance_id is not None
 
 
 def _groups(old: tuple[Group, ...], new: tuple[Group, ...]) -> Iterator[Change]:

@@ -11,7 +11,7 @@ from hafailover.config.changes import LIVE, changes
 
 CHECK = model.Check("nginx", "tcp", address=("127.0.0.1", 80))
 GROUP = model.Group("vip", addresses=("10.0.1.100",), checks=(CHECK,))
-NODES = (model.Node("web-a", "10.0.1.17", 7694), model.Node("web-b", "10.0.1.16", 7694))
+NODES = (model.Node("web-a", "10.0.1.17", 7694), model.Node("web-b", "10.0.1.16", 7694, eni="eni-bbbbbbbb"))
 OLD = model.Config(
     path=Path("/etc/hafailover/config.toml"),
     digest=b"12345678",
@@ -117,3 +117,11 @@ def test_every_field_of_the_file_is_compared() -> None:
         "groups",
     }
     assert {each.name for each in fields(model.Config)} - compared == {"path", "digest"}
+
+
+def test_another_address_of_a_node_whose_eni_was_found_by_it_needs_a_restart() -> None:
+    unnamed = replace(OLD, nodes=(NODES[0], replace(NODES[1], eni=None)))
+    moved = replace(unnamed, nodes=(NODES[0], replace(NODES[1], eni=None, host="10.0.1.18")))
+    assert [(change.key, change.live) for change in changes(unnamed, moved, "web-a")] == [
+        ('node "web-b".address', False)
+    ]
