@@ -8,6 +8,7 @@ import structlog
 
 from hafailover.cloud.outcome import classify
 from hafailover.daemon import clock, report
+from hafailover.daemon.runner import QUIET_TURNS
 from hafailover.election.status import status
 from hafailover.election.values import Outcome
 from hafailover.heartbeat.wire import Reject
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from hafailover.heartbeat.path import Path
     from hafailover.observe.sink import Sink
 
-STALLED_MS = 5_000  # without a turn of the loop the daemon is not healthy; it turns at every heartbeat
+STALLED_MS = 5_000  # without a turn of the loop the daemon is not healthy, whatever the interval
 
 log = structlog.get_logger()
 
@@ -130,7 +131,8 @@ class Observer:
 
     def alive(self) -> bool:
         """Return whether the core's loop turns."""
-        return self._runner is not None and clock.now_ms() - self._runner.turned_at_ms < STALLED_MS
+        limit_ms = max(STALLED_MS, QUIET_TURNS * self._config.heartbeat.interval_ms)
+        return self._runner is not None and clock.now_ms() - self._runner.turned_at_ms < limit_ms
 
     def missing(self) -> Mapping[str, str]:
         """Return what keeps this node from taking over, or a witness from being one; empty where nothing does."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hafailover.election.node import Node
 
 MAX_ADVERTS_WAITING = 1_000  # beyond, they are dropped like those that the network loses
+QUIET_TURNS = 3  # a loop that is well turns once in so many heartbeat intervals: one may be late, one lost
 SUSPEND_MS = 50  # the two clocks are read one after the other
 
 

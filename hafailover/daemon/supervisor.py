@@ -213,6 +213,7 @@ class Daemon:
             path.configure(**_of_path(new, me.name))  # this may refuse, so it comes first
             performer.configure(new)
             observer.configure(new)
+            self._systemd.configure(new.heartbeat.interval_ms)
             checkers.configure(new.groups)
             self._watch_gateway(new, parts)
             set_level(new.log.level)
@@ -238,7 +239,6 @@ class Daemon:
             deliver=deliver,
             clock_us=clock.now_us,
             boot_id=os.urandom(8),
-            silent_after_us=config.heartbeat.dead_interval_ms * 500,
         )
 
     async def _open_doors(self, path: UdpPath, operator: Operator, observer: Observer) -> None:
@@ -342,4 +342,5 @@ def _of_path(config: model.Config, me: str) -> dict[str, Any]:
         "peers": {NodeName(node.name): (node.host, node.port) for node in config.nodes if node.name != me},
         "groups": [GroupName(group.name) for group in config.groups],
         "keys": config.keys,
+        "silent_after_us": config.heartbeat.dead_interval_ms * 500,
     }

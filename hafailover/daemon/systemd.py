@@ -18,6 +18,7 @@ from jeepney.io.asyncio import open_dbus_router
 from jeepney.wrappers import unwrap_msg
 
 from hafailover.daemon import clock
+from hafailover.daemon.runner import QUIET_TURNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 ASK_S = 0.3  # a stop does not wait longer than this to learn that it is a restart
 FEEDS_PER_LIMIT = 3  # so often within its limit the watchdog is fed, while the loop turns
-TURNS_PER_LIMIT = 3  # the least turns of a quiet loop that must fit into the limit: one may be late, one lost
 STATUS_EVERY_MS = 1_000  # how often, besides changes of this node's own roles, the status line is made anew
 MOST_NAMED = 4  # with more groups than these the status line counts them
 _ITSELF = 0  # Manager.GetUnitByPID: the caller
@@ -47,13 +47,20 @@ class Notifier:
 
     def __init__(self, address: str, watchdog_us: int, interval_ms: int) -> None:
         self._address = address
-        self._limit_us = watchdog_us and max(watchdog_us, TURNS_PER_LIMIT * interval_ms * 1000)
-        self._raised = self._limit_us > watchdog_us
+        self._asked_us = watchdog_us
+        self._told_us = watchdog_us  # the limit that systemd has
+        self._limit_us = 0
         self._feed_at_ms = 0
+        self.configure(interval_ms)
         self._ready = False
         self._states: tuple[State, ...] = ()
         self._status = ""
         self._status_at_ms = 0
+
+    def configure(self, interval_ms: int) -> None:
+        """Take another interval; systemd is told of the limit that it needs, where that is another, at the next turn."""
+        self._limit_us = self._asked_us and max(self._asked_us, QUIET_TURNS * interval_ms * 1000)
+        self._feed_at_ms = 0
 
     def turned(self, node: Node) -> None:
         """Take in that the core's loop has turned once in full: the only food of the watchdog.
@@ -65,7 +72,10 @@ class Notifier:
         now = clock.now_ms()
         if not self._ready:
             self._ready = True
-            self._send("READY=1", *([f"WATCHDOG_USEC={self._limit_us}"] if self._raised else []))
+            self._send("READY=1")
+        if self._limit_us != self._told_us:
+            self._told_us = self._limit_us
+            self._send(f"WATCHDOG_USEC={self._limit_us}")
         self._tell_status(node, now)
         if self._limit_us and now >= self._feed_at_ms:
             self._feed_at_ms = now + self._limit_us // (1000 * FEEDS_PER_LIMIT)

@@ -75,11 +75,10 @@ class Endpoint:
         self._path = path
         self._boot = boot_id
         self._sequence = 0
-        self._silent_after_us = silent_after_us
         self._latest: Advert | None = None
-        self.configure(membership, keys)
+        self.configure(membership, keys, silent_after_us)
 
-    def configure(self, membership: Membership, keys: Sequence[bytes]) -> None:
+    def configure(self, membership: Membership, keys: Sequence[bytes], silent_after_us: int) -> None:
         """Take another configuration, keeping the sequence and the sessions of the peers that stay."""
         if len(membership.peers) > MAX_PEERS:
             raise StartError(f"heartbeat: {len(membership.peers)} peers, at most {MAX_PEERS} can be told of")
@@ -88,8 +87,10 @@ class Endpoint:
         self._me = membership.me
         self._groups = frozenset(membership.groups)
         self.sessions = {
-            peer: self.sessions.get(peer) or PeerSessions(self._silent_after_us) for peer in membership.peers
+            peer: self.sessions.get(peer) or PeerSessions(silent_after_us) for peer in membership.peers
         }
+        for sessions in self.sessions.values():
+            sessions.silent_after_us = silent_after_us
 
     @property
     def name(self) -> str:

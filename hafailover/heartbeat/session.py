@@ -111,11 +111,11 @@ class PeerSessions:
         "_answer_due_us",
         "_candidates",
         "_retired",
-        "_silent_after_us",
         "_turn",
         "current",
         "rtt_us",
         "seen_at_us",
+        "silent_after_us",
         "srtt_us",
     )
 
@@ -124,7 +124,7 @@ class PeerSessions:
         self.rtt_us: int | None = None  # the last one measured
         self.srtt_us: int | None = None  # smoothed
         self.seen_at_us: int | None = None  # when a datagram was last of use
-        self._silent_after_us = silent_after_us
+        self.silent_after_us = silent_after_us
         self._candidates: list[Session] = []
         self._retired: deque[bytes] = deque(maxlen=MAX_RETIRED)
         self._turn = 0
@@ -207,7 +207,7 @@ class PeerSessions:
     def _standing(self, session: Session, now_us: int) -> Standing:
         if session is self.current:
             return Standing.CONFIRMED
-        if self.current is None or now_us - self.current.heard_at_us > self._silent_after_us:
+        if self.current is None or now_us - self.current.heard_at_us > self.silent_after_us:
             return Standing.UNCONFIRMED
         return Standing.HIDDEN
 

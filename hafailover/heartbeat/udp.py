@@ -73,7 +73,7 @@ class UdpPath:
         deliver: Callable[[Event], None],
         clock_us: Callable[[], int],
         boot_id: bytes,
-        silent_after_us: int = 500_000,
+        silent_after_us: int,
     ) -> None:
         membership = Membership(me, cluster, tuple(peers), tuple(groups))
         self._endpoint = Endpoint(PathId.UDP, membership, keys, boot_id=boot_id, silent_after_us=silent_after_us)
@@ -119,6 +119,7 @@ class UdpPath:
         peers: Mapping[NodeName, tuple[str, int]],
         groups: Sequence[GroupName],
         keys: Sequence[bytes],
+        silent_after_us: int,
     ) -> None:
         """Take a reloaded configuration into an open path; the socket, the sequence and the sessions go on.
 
@@ -128,7 +129,7 @@ class UdpPath:
         membership = Membership(self._membership.me, self._membership.cluster, tuple(peers), tuple(groups))
         moved = {name: _moved(self._peers.get(name), *address) for name, address in peers.items()}
         self._place(moved)
-        self._endpoint.configure(membership, keys)
+        self._endpoint.configure(membership, keys, silent_after_us)
         self._membership = membership
         self._peers = moved
         self._index()

@@ -4,6 +4,7 @@ import io
 import random
 import socket
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from hafailover.cloud.credentials import EnvironmentCredentials
 from hafailover.config import model
 from hafailover.daemon import clock
 from hafailover.daemon.observer import STALLED_MS, Observer
-from hafailover.daemon.runner import Inbox, Runner
+from hafailover.daemon.runner import QUIET_TURNS, Inbox, Runner
 from hafailover.election import events as ev
 from hafailover.election.node import Node
 from hafailover.election.values import Advert, Leaving, Memory, NodeName, Policy, Sighting
@@ -46,7 +47,8 @@ class Seen:
     def __init__(self, folder: Path) -> None:
         self.stream = io.StringIO()
         self.path = Notebook()
-        self.observer = Observer(config(folder, CHECKED), NODES[0], EnvironmentCredentials(KEYS), Sink(self.stream))
+        self.config = config(folder, CHECKED)
+        self.observer = Observer(self.config, NODES[0], EnvironmentCredentials(KEYS), Sink(self.stream))
         policy = Policy(GROUP, (ADDRESS,), checks=(("web", 0),))
         rng = random.Random(1)  # noqa: S311 - to be repeated, not secret
         members, now = MEMBERS[:2], clock.now_ms()
@@ -182,6 +184,15 @@ async def test_it_is_alive_while_the_core_turns(at: Seen, tmp_path: Path) -> Non
     assert await at.get("/healthz") == 503
     unborn = Observer(config(tmp_path), NODES[0], EnvironmentCredentials(KEYS), Sink(io.StringIO()))
     assert not unborn.alive()
+
+
+async def test_a_loop_that_turns_seldom_is_alive_between_its_turns(at: Seen) -> None:
+    seldom = replace(at.config.heartbeat, interval_ms=10_000)
+    at.observer.configure(replace(at.config, heartbeat=seldom))
+    at.runner.turned_at_ms -= STALLED_MS
+    assert await at.get("/healthz") == 200
+    at.runner.turned_at_ms -= QUIET_TURNS * 10_000
+    assert await at.get("/healthz") == 503
 
 
 async def test_what_keeps_a_node_from_being_ready(at: Seen) -> None:

@@ -164,6 +164,16 @@ async def test_a_loop_that_turns_seldom_asks_for_a_longer_limit(other_end: Syste
     assert [line for line in other_end.lines if line.startswith("WATCHDOG_USEC")] == ["WATCHDOG_USEC=30000000"]
 
 
+async def test_the_limit_follows_a_reload_of_the_interval(other_end: Systemd) -> None:
+    notifier, node = systemd.Notifier(other_end.address, 5_000_000, interval_ms=200), Bench().node
+    for interval_ms in (200, 10_000, 9_000, 200):
+        notifier.configure(interval_ms)
+        notifier.turned(node)
+    await until(lambda: len(other_end.times("WATCHDOG=1")) == 4)
+    limits = [line.removeprefix("WATCHDOG_USEC=") for line in other_end.lines if line.startswith("WATCHDOG_USEC")]
+    assert limits == ["30000000", "27000000", "5000000"]
+
+
 @pytest.mark.parametrize(
     ("environment", "fed"),
     [

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
 KEY = b"k" * 32
 MS = 1_000
+SILENT_US = 500 * MS
 CODEC = Codec("web", PathId.UDP, Directory((A, B), ()), Keyring([KEY]))
 
 
@@ -52,7 +53,7 @@ class Node:
             Membership(me, "web", peers, names),
             [key],
             boot_id=f"{me}boot{boot:03d}".encode(),
-            silent_after_us=500 * MS,
+            silent_after_us=SILENT_US,
         )
         self.events: list[AdvertReceived] = []
         self.answers: list[bytes] = []
@@ -334,18 +335,29 @@ def test_loss_and_round_trip_time_on_a_fake_clock() -> None:
 def test_a_reload_keeps_the_sequence_and_the_sessions() -> None:
     a, b = Node(A, 1), Node(B, 1)
     talk(a, b, 0)
-    a.endpoint.configure(Membership(A, "web", (B, C), (GroupName("g0"),)), [b"n" * 32, KEY])
+    a.endpoint.configure(Membership(A, "web", (B, C), (GroupName("g0"),)), [b"n" * 32, KEY], SILENT_US)
     assert a.hear(b.tick(200 * MS), 200 * MS) == []
     assert a.confirmed[-1]
-    b.endpoint.configure(Membership(B, "web", (A, C), (GroupName("g0"),)), [KEY, b"n" * 32])
+    b.endpoint.configure(Membership(B, "web", (A, C), (GroupName("g0"),)), [KEY, b"n" * 32], SILENT_US)
     b.hear(a.tick(300 * MS), 300 * MS)
     assert b.confirmed[-1]
     assert b.endpoint.rejected == {}
 
 
+def test_a_reload_says_anew_after_how_long_a_new_boot_is_a_sign_of_life() -> None:
+    a, b, reborn = Node(A, 1), Node(B, 1), Node(B, 2)
+    talk(a, b, 0)
+    heard = len(a.events)
+    a.hear(reborn.tick(200 * MS), 200 * MS)
+    assert len(a.events) == heard
+    a.endpoint.configure(Membership(A, "web", (B,), (GroupName("g0"),)), [KEY], 100 * MS)
+    a.hear(reborn.tick(200 * MS), 200 * MS)
+    assert a.confirmed[heard:] == [False]
+
+
 def test_a_peer_that_left_the_configuration_is_unknown() -> None:
     a, b = Node(A, 1), Node(B, 1)
-    a.endpoint.configure(Membership(A, "web", (C,), ()), [KEY])
+    a.endpoint.configure(Membership(A, "web", (C,), ()), [KEY], SILENT_US)
     a.hear(b.tick())
     assert a.endpoint.rejected == {Reject.UNKNOWN_NODE: 1}
 

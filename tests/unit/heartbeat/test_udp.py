@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 A, B, C = NodeName("a"), NodeName("b"), NodeName("c")
 KEY = b"k" * 32
+SILENT_US = 500_000
 GROUPS = tuple(GroupName(f"g{number}") for number in range(100))
 LOOPBACK = "127.0.0.1"
 
@@ -69,6 +70,7 @@ class Node:
             deliver=self.events.append,
             clock_us=clock_us,
             boot_id=os.urandom(8),
+            silent_after_us=SILENT_US,
         )
 
     def send(self, count: int = 1) -> None:
@@ -202,7 +204,7 @@ async def test_datagrams_leave_from_the_configured_port_and_another_source_is_co
     a, b = await lab.pair()
     b.send()
     await until(lambda: a.events)
-    a.path.configure(peers={B: (LOOPBACK, free_port())}, groups=GROUPS, keys=[KEY])
+    a.path.configure(peers={B: (LOOPBACK, free_port())}, groups=GROUPS, keys=[KEY], silent_after_us=SILENT_US)
     b.send()
     await until(lambda: a.path.stats()[0].foreign_source == 1)
     assert len(a.events) == 2
@@ -213,8 +215,12 @@ async def test_a_reload_goes_on_with_the_same_socket_and_sessions(lab: Lab) -> N
     a.send()
     b.send()
     await until(lambda: a.sure and b.sure)
-    a.path.configure(peers={B: b.path.local_address}, groups=GROUPS[:1], keys=[b"n" * 32, KEY])
-    b.path.configure(peers={A: a.path.local_address}, groups=GROUPS, keys=[KEY, b"n" * 32])
+    a.path.configure(
+        peers={B: b.path.local_address}, groups=GROUPS[:1], keys=[b"n" * 32, KEY], silent_after_us=SILENT_US
+    )
+    b.path.configure(
+        peers={A: a.path.local_address}, groups=GROUPS, keys=[KEY, b"n" * 32], silent_after_us=SILENT_US
+    )
     a.events.clear()
     b.events.clear()
     a.send()
@@ -226,9 +232,9 @@ async def test_a_reload_goes_on_with_the_same_socket_and_sessions(lab: Lab) -> N
 async def test_a_reload_that_cannot_work_changes_nothing(lab: Lab) -> None:
     a, b = await lab.pair()
     with pytest.raises(StartError, match="'b': ::1 is of another family"):
-        a.path.configure(peers={B: ("::1", 1)}, groups=GROUPS, keys=[KEY])
+        a.path.configure(peers={B: ("::1", 1)}, groups=GROUPS, keys=[KEY], silent_after_us=SILENT_US)
     with pytest.raises(StartError, match="keys"):
-        a.path.configure(peers={}, groups=GROUPS, keys=[])
+        a.path.configure(peers={}, groups=GROUPS, keys=[], silent_after_us=SILENT_US)
     b.send()
     await until(lambda: a.events)
     assert [stats.peer for stats in a.path.stats()] == [B]
