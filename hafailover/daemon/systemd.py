@@ -51,14 +51,14 @@ class Notifier:
         self._told_us = watchdog_us  # the limit that systemd has
         self._limit_us = 0
         self._feed_at_ms = 0
-        self.configure(interval_ms)
         self._ready = False
         self._states: tuple[State, ...] = ()
         self._status = ""
         self._status_at_ms = 0
+        self.configure(interval_ms)
 
     def configure(self, interval_ms: int) -> None:
-        """Take another interval; systemd is told of the limit that it needs, where that is another, at the next turn."""
+        """Take another interval; where it needs another limit, systemd is told of that at the next turn."""
         self._limit_us = self._asked_us and max(self._asked_us, QUIET_TURNS * interval_ms * 1000)
         self._feed_at_ms = 0
 
