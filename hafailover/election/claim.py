@@ -101,6 +101,7 @@ class Claim:
         self.armed_at: Instant | None = None
         self.applied_at: Instant | None = None
         self.moves = 0
+        self._undone = 0  # of the moves: those of which the cloud said that it did nothing
         self.taken_from: tuple[Resource, str] | None = None  # by the last move that named a holder
         self.lost = False
         self._group = group
@@ -138,6 +139,11 @@ class Claim:
         """The failures in a row of what has the most of them."""
         fencing = 0 if self.fencing is None else self.fencing.failures
         return max((fencing, *(task.failures for task in self._tasks)))
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the cloud has changed nothing for this claim, and by its own word will not."""
+        return self.applied_at is None and self.moves == self._undone
 
     def deadline(self, now: Instant) -> Instant | None:
         """Return when to drive on without an event."""
@@ -292,6 +298,8 @@ class Claim:
             self.applied_at = now
             task.given_at = now
             return
+        if result.outcome in (Outcome.THROTTLED, Outcome.REFUSED) and not result.half_done:
+            self._undone += 1
         task.failures += 1
         task.conflicts = task.conflicts + 1 if result.refusal is Refusal.CONFLICT else 0
         if result.outcome is not Outcome.THROTTLED:

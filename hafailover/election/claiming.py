@@ -184,8 +184,8 @@ def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
 def _master_is_back(claim: Claim, master: Voice, group: Group) -> Reason | None:
     """Return that the old master goes on: it was only late, or it took its offer back."""
     handing_over = master.advert.state is State.RELEASING and master.advert.successor == group.context.me.name
-    if master.liveness is not Liveness.ALIVE or handing_over or claim.moves > 0:
-        return None  # it has not been heard since; and once the cloud has been asked, the cloud decides
+    if master.liveness is not Liveness.ALIVE or handing_over or not claim.untouched:
+        return None  # it has not been heard since; and once the cloud may have done something, the cloud decides
     return Reason.CLAIM_VOID
 
 

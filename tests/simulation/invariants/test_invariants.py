@@ -271,6 +271,28 @@ def test_fit_to_claim(asked: str) -> None:
     admits_and_breaks(stage, fit, unfit)
 
 
+def test_paused_a_holder_may_go_on_and_moves_nothing() -> None:
+    stage = Stage("fit-to-claim", paused=True)
+    stage.event("b", ev.CheckChanged(GROUP, CHECK, CheckState.UP))
+
+    def claims(reason: Reason) -> None:
+        stage.effect("b", role(State.CLAIMING, reason))
+
+    def moves() -> None:
+        stage.effect("b", TAKES)
+
+    def asked_for() -> None:
+        claims(Reason.HELD)
+        claims(Reason.HANDED_OVER)
+        moves()
+
+    def by_itself() -> None:
+        claims(Reason.HELD)
+        moves()
+
+    admits_and_breaks(stage, asked_for, by_itself)
+
+
 def test_double_answer() -> None:
     stage = Stage("double-answer")
 

@@ -28,6 +28,7 @@ from tests.unit.election.bench import (
     MEMBERS,
     OTHER,
     POLICY,
+    QUOTA,
     THROTTLED,
     TIMING,
     UNKNOWN,
@@ -219,6 +220,36 @@ def test_a_successor_goes_on_while_it_is_offered_and_stops_when_the_offer_ends()
     bench.hear(A, State.MASTER, 1)
     assert bench.state() is State.BACKUP
     assert reasons(bench.all(fx.RoleChanged)) == ["handed_over", "claim_void"]
+
+
+@pytest.mark.parametrize(
+    ("results", "given_up"),
+    [
+        ((THROTTLED,), True),
+        ((QUOTA,), True),
+        ((THROTTLED, THROTTLED), True),
+        ((UNKNOWN,), False),
+        ((UNKNOWN, THROTTLED), False),
+        ((APPLIED,), False),
+        ((replace(THROTTLED, half_done=True),), False),
+    ],
+)
+def test_an_offer_taken_back_ends_the_claim_unless_the_cloud_may_have_done_something(
+    results: tuple[MoveResult, ...], *, given_up: bool
+) -> None:
+    bench = Bench().as_backup()
+    me = bench.node.context.me.name
+    bench.hear(A, State.RELEASING, 1, successor=me)
+    bench.arm()
+    for result in results:
+        bench.clear()
+        bench.finish(result)
+        bench.read("eni-a")
+        bench.run(400, A)
+    if bench.all(fx.Move):
+        bench.finish(THROTTLED)
+    bench.hear(A, State.MASTER, 1)
+    assert bench.state() is (State.BACKUP if given_up else State.CLAIMING)
 
 
 def test_a_master_that_is_not_confirmed_ends_no_claim() -> None:
