@@ -349,7 +349,7 @@ class Group:
             term=self.term,
             priority=self.priority,
             eligible=standby.eligible(self),
-            successor=self.release.successor if self.release is not None and self.release.quiet else None,
+            successor=None if self.release is None else self.release.named,
             wish=self.wish,
             moving=self.claim is not None or self.ledger.open_until(self.context.now) is not None,
             paused_min=self.pause.minutes(self.context.now),

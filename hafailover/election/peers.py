@@ -114,15 +114,16 @@ class Peer:
         """Take in an advert, not said before `said_after`; return whether it differs from the one before."""
         if self.hear_again(advert, now, confirmed=confirmed, said_after=said_after):
             return False
+        over, settled = self._over(now), confirmed and self.unsure_since is not None
         self._note(advert, now, confirmed=confirmed, said_after=said_after)
-        if self.confirmed and not confirmed and not self._over(now):
+        if self.confirmed and not confirmed and not over:
             self.unsure_since = now if self.unsure_since is None else self.unsure_since
             return False
         self._last_told = advert
         # With many groups an advert is told in parts, so each part updates only the groups that it names.
         head = replace(advert, groups=())
         news = [group for group in advert.groups if self._groups.get(group.group) != group]
-        changed = bool(news) or head != self.advert or confirmed != self.confirmed
+        changed = bool(news) or head != self.advert or confirmed != self.confirmed or settled
         self.advert, self.confirmed = head, confirmed
         self._groups.update((group.group, group) for group in news)
         if confirmed:
@@ -134,6 +135,8 @@ class Peer:
         told = self._last_told
         if confirmed is not self.confirmed or not (advert is told or advert == told):
             return False
+        if confirmed and self.unsure_since is not None:
+            return False  # the words are old, that they count again is news
         self._note(advert, now, confirmed=confirmed, said_after=said_after)
         return True
 
@@ -218,8 +221,13 @@ class Peer:
         return self._refused_since is not None and now - self._refused_last <= self._refusal_fresh_ms
 
     def _over(self, now: Instant) -> bool:
-        """Whether the daemon that was confirmed has said goodbye or is silent: what else speaks is all there is."""
-        return self._says(Leaving.STOPPING) or now - self._sure_at >= self._timing.dead_interval_ms
+        """Whether the daemon that was confirmed has said goodbye or is silent: what else speaks is all there is.
+
+        One that is away for a restart may yet come back: its next daemon is confirmed within a round trip.
+        """
+        timing = self._timing
+        patience_ms = timing.restart_grace_ms if self._graced(now) else timing.dead_interval_ms
+        return self._says(Leaving.STOPPING) or now - self._sure_at >= patience_ms
 
     def _says(self, leaving: Leaving) -> bool:
         """Whether the peer itself, and not perhaps a recording of it, says that it leaves in this way."""

@@ -1,7 +1,8 @@
 """A hand-over as the giving side sees it: who is to take over, and until when that is waited for.
 
 With `handover = "strict"` the giver goes quiet first: the guest answers no longer and the hook has ended before the
-successor is named, for nobody claims before being named. `successor` None: the group goes quiet for nobody, because
+successor is named, for nobody claims before being named; one that has fallen silent meanwhile is not named, for it
+may hear that when the giver answers again. `successor` None: the group goes quiet for nobody, because
 its service is at fault, or the daemon stops while nobody could take over.
 """
 
@@ -32,6 +33,7 @@ class Release:
     hook: str | None = None
     run_id: int | None = None
     quiet_at: Instant | None = None
+    offered: bool | None = None  # whether the successor was named; None until that is decided
     claimed: bool = False
     given_up_at: Instant | None = None  # from when on a reading tells whether the successor got anything
 
@@ -39,6 +41,11 @@ class Release:
     def quiet(self) -> bool:
         """Whether nothing has to end any more before the successor may claim."""
         return self.quiet_at is not None
+
+    @property
+    def named(self) -> NodeName | None:
+        """Whom the adverts name as the one to claim."""
+        return self.successor if self.offered else None
 
     def hook_ended(self, run_id: int, now: Instant) -> None:
         """Take in that a run of a hook has ended; one of an earlier hand-over may still have been going on."""
@@ -59,7 +66,7 @@ class Release:
 
 def release_to(successor: NodeName, reason: Reason, now: Instant, dead_interval_ms: int) -> Release:
     """Begin a hand-over to a peer, who may claim at once."""
-    return Release(successor, reason, ANSWER_FACTOR * dead_interval_ms, began=now, quiet_by=now, quiet_at=now)
+    return Release(successor, reason, ANSWER_FACTOR * dead_interval_ms, began=now, quiet_by=now, quiet_at=now, offered=True)
 
 
 def release_quietly(

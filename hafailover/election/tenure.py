@@ -176,13 +176,26 @@ def _hand_over_if_due(group: Group, now: Instant) -> None:
     candidates = ranked(group.candidates(now))
     leaving = group.context.leaving is Leaving.STOPPING
     if leaving and not candidates:
-        _stop_alone(group, now)
+        if not _somebody_may_yet(group, now):
+            _stop_alone(group, now)
     elif not candidates or group.wait_until(group.release_not_before, now):
         group.preempt_since = None
     elif leaving or group.context.drained:
         _release(group, candidates[0].name, Reason.STOPPING if leaving else Reason.DRAINED, now)
     elif _preempted(group, candidates[0], now):
         _release(group, candidates[0].name, Reason.PREEMPTED, now)
+
+
+def _somebody_may_yet(group: Group, now: Instant) -> bool:
+    """Return whether a peer that could take over is only late, or its words only in doubt, for a dead interval."""
+    for voice in group.voices(now):
+        peer = voice.peer
+        if not voice.advert.eligible or voice.liveness not in AUDIBLE:
+            continue
+        doubted_at = peer.present_since if peer.unsure_since is None else peer.unsure_since
+        if peer.sure or group.wait_until(doubted_at + group.context.timing.dead_interval_ms, now):
+            return True
+    return False
 
 
 def _stop_alone(group: Group, now: Instant) -> None:
@@ -223,10 +236,12 @@ def _go_quiet(group: Group, successor: NodeName | None, reason: Reason, now: Ins
 
 def review_releasing(group: Group, now: Instant) -> None:
     """Go on serving until the successor is master; take it back where it does not become that."""
-    if _deposed(group, now):
-        return
     release = group.release
     assert release is not None  # noqa: S101 - an invariant of the state
+    if release.quiet and release.offered is None:
+        release.offered = _awaited(group, release, now)
+    if _deposed(group, now):
+        return
     if release.hook is None and group.fault:
         group.become(State.FAULT, Reason.CHECK_FAILED, now)
     elif release.successor is None and (release.quiet or release.overdue(now)):
@@ -241,7 +256,7 @@ def _awaited(group: Group, release: Release, now: Instant) -> bool:
     """Return whether the hand-over may still come about: in time, and its successor, once named, is heard."""
     successor = group.voice_of(release.successor, now)
     there = not release.quiet or (successor is not None and successor.liveness in AUDIBLE)
-    return there and not release.overdue(now)
+    return there and release.offered is not False and not release.overdue(now)
 
 
 def _await_successor(group: Group, release: Release, now: Instant) -> None:

@@ -31,13 +31,15 @@ DOOMED_BATCH = 3  # a batch of so many effects has something to be interrupted i
 
 
 class Heard:
-    """What a daemon has handled of one peer: the last advert and when, and the last that was confirmed."""
+    """What a daemon has handled of one peer: the last advert and when, the one before, the last confirmed one."""
 
-    __slots__ = ("advert", "at", "confirmed", "sure", "text")
+    __slots__ = ("advert", "at", "before", "confirmed", "sure", "text")
 
-    def __init__(self, event: ev.AdvertReceived, at: int, sure: Advert | None) -> None:
+    def __init__(self, event: ev.AdvertReceived, at: int, former: Heard | None) -> None:
         self.advert, self.confirmed, self.at = event.advert, event.confirmed, at
-        self.sure = event.advert if event.confirmed else sure
+        self.before: Advert | None = None if former is None else former.advert
+        known = None if former is None else former.sure
+        self.sure: Advert | None = event.advert if event.confirmed else known
         self.text = told_event(event)
 
 
@@ -95,7 +97,7 @@ class Process:
         if heard is not None and heard.advert is event.advert and heard.confirmed is event.confirmed:
             heard.at = self.clock
             return heard
-        self.heard[name] = Heard(event, self.clock, None if heard is None else heard.sure)
+        self.heard[name] = Heard(event, self.clock, heard)
         return None
 
     def take_in(self, got: Datagram) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
+from hafailover.election.values import State
 from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class UnconfirmedWord(Invariant):
     def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
         if not isinstance(event, ev.AdvertReceived) or event.confirmed:
             return
-        sure = process.heard[event.advert.node].sure
-        said = None if sure is None else sure.groups[0].state
+        heard = process.heard[event.advert.node]
+        said = None if heard.sure is None else heard.sure.groups[0].state
         due = [*HARMLESS]  # and what follows from the last confirmed word, of which this is a sign of life
         if said is not None and not said.serves:
             due += [Reason.MASTER_FAULT, Reason.MASTER_ABSENT, Reason.PREEMPTED]
@@ -46,6 +47,8 @@ class UnconfirmedWord(Invariant):
             due += [Reason.MASTER_DEAD, Reason.MASTER_GONE]  # of somebody else, whose time was over
         if not any(self.universe.holder.values()):
             due += [Reason.MASTER_ABSENT]  # from nobody
+        if heard.sure is None and heard.before is not None and heard.before.groups[0].state is State.CLAIMING:
+            due += [Reason.MASTER_ABSENT]  # only a word of the same worth kept it from that
         changes = [each for each in effects if isinstance(each, fx.RoleChanged) and each.reason not in due]
         dropped = [each for each in effects if isinstance(each, fx.StopAnswering)]
         read = any(isinstance(each, fx.RoleChanged) and each.reason is Reason.HEARD_MASTER for each in effects)
