@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, TypeVar
 
 from hafailover.cloud.outcome import CLIENT_REPLY
@@ -23,7 +24,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A private IP on an ENI. `state` as the API gives it, or ""; `eip_id` is "" where none is bound."""
+    """A private IP on an ENI, IPv6 in its short form. `state` as the API gives it, or ""; `eip_id` "" for none."""
 
     ip: str
     primary: bool
@@ -99,6 +100,22 @@ def _address(value: object, where: str) -> Address:
     )
 
 
+def _ipv6_address(value: object, where: str) -> Address:
+    source = _object(value, where)
+    text = _text(source, "Address", where)
+    try:
+        short = str(IPv6Address(text))
+    except ValueError:
+        raise _bad(f"{where}Address", "an IPv6 address") from None
+    return Address(short, _flag(source, "Primary", where), _text_or_empty(source, "State", where))
+
+
+def _optional_list(
+    source: dict[str, object], key: str, where: str, parse: Callable[[object, str], _T]
+) -> tuple[_T, ...]:
+    return () if source.get(key) is None else _list(source, key, where, parse)
+
+
 def _group(value: object, where: str) -> str:
     return _text({"id": value}, "id", where)
 
@@ -121,8 +138,11 @@ def _eni(value: object, where: str) -> Eni:
         state=_text_or_empty(source, "State", where),
         subnet_id=_text_or_empty(source, "SubnetId", where),
         zone=_text_or_empty(source, "Zone", where),
-        addresses=_list(source, "PrivateIpAddressSet", where, _address),
-        security_groups=() if source.get("GroupSet") is None else _list(source, "GroupSet", where, _group),
+        addresses=(
+            *_list(source, "PrivateIpAddressSet", where, _address),
+            *_optional_list(source, "Ipv6AddressSet", where, _ipv6_address),
+        ),
+        security_groups=_optional_list(source, "GroupSet", where, _group),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hafailover.cloud import client as client_module
+from hafailover.cloud import tasks
 from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import credential_source
 from hafailover.cloud.metadata import Metadata
@@ -85,8 +85,8 @@ async def rig(*, task_ms: int = 0, **changes: Any) -> AsyncIterator[Rig]:
 
 @pytest.fixture(autouse=True)
 def fast_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_FIRST_POLL_S", 0.005)
-    monkeypatch.setattr(client_module, "_LAST_POLL_S", 0.02)
+    monkeypatch.setattr(tasks, "FIRST_POLL_S", 0.005)
+    monkeypatch.setattr(tasks, "LAST_POLL_S", 0.02)
 
 
 @pytest.mark.parametrize("strategy", ["migrate", "reassign"])

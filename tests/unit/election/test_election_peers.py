@@ -27,7 +27,7 @@ def heard(*, leaving: Leaving = Leaving.NO, confirmed: bool = True) -> Peer:
 def test_words_that_count_again_are_news() -> None:
     peer = heard()
     assert not peer.hear(advert(), NOW + 10, confirmed=False)
-    assert not peer.sure
+    assert peer.unsure_since == NOW + 10
     assert not peer.hear_again(advert(), NOW + 20, confirmed=True, said_after=None)
     assert peer.hear(advert(), NOW + 20, confirmed=True)
     assert peer.sure
