@@ -25,6 +25,16 @@ class IpState(Enum):
     AVAILABLE = "AVAILABLE"
 
 
+class EniState(Enum):
+    """State of an ENI (NetworkInterface.State); one that is attached and at rest is AVAILABLE too."""
+
+    PENDING = "PENDING"
+    AVAILABLE = "AVAILABLE"
+    ATTACHING = "ATTACHING"
+    DETACHING = "DETACHING"
+    DELETING = "DELETING"
+
+
 class InstanceState(Enum):
     """The hypervisor's view of an instance, as far as the emulator plays it (DescribeInstancesStatus)."""
 
@@ -84,7 +94,10 @@ class PrivateIp:
 
 @dataclass(frozen=True, slots=True)
 class Eni:
-    """An elastic network interface; `mac` is upper case with colons, `instance_id` None while detached."""
+    """An elastic network interface; `mac` is upper case with colons, `instance_id` None while detached.
+
+    `bound_for` is the instance that it is being attached to, where it counts already and is not yet to be found.
+    """
 
     id: str
     name: str
@@ -97,6 +110,8 @@ class Eni:
     device_index: int = 0
     security_groups: tuple[str, ...] = ()
     description: str = ""
+    state: EniState = EniState.AVAILABLE
+    bound_for: str | None = None
 
     def ip(self, address: str) -> PrivateIp | None:
         """Return the address as this ENI carries it."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hafailover.emulator.network import Network
-    from hafailover.emulator.writes import Write
+    from hafailover.emulator.writing import Write
 
 MAX_TASKS = 4096  # remembered, whether they run or have ended
 
