@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hafailover.emulator import eni_moves, power, writes
+from hafailover.emulator import eip_reads, eip_writes, eni_moves, power, reads, writes
+from hafailover.emulator.task_reads import TASK_READS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from hafailover.emulator.network import Network
     from hafailover.emulator.writing import Parser
 
-PARSERS: Mapping[str, Parser] = {**writes.PARSERS, **eni_moves.PARSERS, **power.PARSERS}
+    Reader = Callable[[Network, Mapping[str, Any]], dict[str, Any]]
+
+PARSERS: Mapping[str, Parser] = {**writes.PARSERS, **eni_moves.PARSERS, **eip_writes.PARSERS, **power.PARSERS}
 POWER_ACTIONS = frozenset(power.PARSERS)
 WRITE_ACTIONS = frozenset(PARSERS)
-VPC_READS = frozenset({"DescribeNetworkInterfaces", "DescribeNetworkInterfaceLimit", "DescribeVpcTaskResult"})
-CVM_READS = frozenset({"DescribeInstances", "DescribeInstancesStatus"})
+CVM_READS: Mapping[str, Reader] = {
+    "DescribeInstances": reads.describe_instances,
+    "DescribeInstancesStatus": reads.describe_instances_status,
+}
+VPC_READS: Mapping[str, Reader] = {
+    "DescribeNetworkInterfaceLimit": reads.describe_network_interface_limit,
+    "DescribeAddresses": eip_reads.describe_addresses,
+}
+READS = {**CVM_READS, **VPC_READS}
+ENIS = "DescribeNetworkInterfaces"  # takes a rule besides
 SERVICES: Mapping[str, frozenset[str]] = {
-    "vpc": VPC_READS | (WRITE_ACTIONS - POWER_ACTIONS),
-    "cvm": CVM_READS | POWER_ACTIONS,
+    "vpc": frozenset({*VPC_READS, ENIS, *TASK_READS}) | (WRITE_ACTIONS - POWER_ACTIONS),
+    "cvm": frozenset(CVM_READS) | POWER_ACTIONS,
 }

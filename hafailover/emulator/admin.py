@@ -59,7 +59,7 @@ class Admin:
             return _json({"error": str(error)}, 400)
 
     def state(self) -> dict[str, Any]:
-        """Return who holds what now: address -> ENI and instance, ENI -> instance, and the instances' states."""
+        """Return who holds what now: by address, by ENI and by public address, and the instances' states."""
         service = self._service
         now = service.now_ms()
         service.model.advance(now)
@@ -78,8 +78,12 @@ class Admin:
             eni.id: {"instance": eni.instance_id, "state": eni.state.value, "primary": eni.primary}
             for eni in network.enis.values()
         }
+        eips = {
+            eip.address: {"id": eip.id, "state": network.state_of(eip).value, "address": eip.private_ip}
+            for eip in network.eips.values()
+        }
         instances = {instance.id: instance.state.value for instance in network.instances.values()}
-        return {"now_ms": now, "addresses": addresses, "enis": enis, "instances": instances}
+        return {"now_ms": now, "addresses": addresses, "enis": enis, "eips": eips, "instances": instances}
 
     def _faults(self) -> list[dict[str, Any]]:
         return [faults.as_json(fault) for fault in self._service.faults.listed()]

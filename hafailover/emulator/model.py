@@ -14,11 +14,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from hafailover.emulator import reads
-from hafailover.emulator.actions import PARSERS, POWER_ACTIONS, WRITE_ACTIONS
+from hafailover.emulator.actions import ENIS, PARSERS, POWER_ACTIONS, READS, WRITE_ACTIONS
 from hafailover.emulator.eni_moves import known_instance, plugged
 from hafailover.emulator.network import InstanceState, IpState, Network, PrivateIp
-from hafailover.emulator.params import Params
 from hafailover.emulator.quota import RATES
+from hafailover.emulator.task_reads import TASK_READS
 from hafailover.emulator.tasks import Task, TaskBook
 from hafailover.emulator.values import NORMAL, ApiError, Change, Fate, Handling, PowerChange, TaskStatus
 from hafailover.emulator.writing import client_token, known_eni
@@ -35,12 +35,6 @@ MAX_VERSIONS = 4096
 MAX_STALE_MS = 60_000
 RATE_WINDOW_MS = 1000
 BY_HAND = "console"
-
-READS: Mapping[str, Callable[[Network, Mapping[str, Any]], Content]] = {
-    "DescribeNetworkInterfaceLimit": reads.describe_network_interface_limit,
-    "DescribeInstances": reads.describe_instances,
-    "DescribeInstancesStatus": reads.describe_instances_status,
-}
 
 
 @dataclass(slots=True)
@@ -137,22 +131,15 @@ class Model:
             raise ApiError("RequestLimitExceeded", text)
 
     def _read(self, call: _Call) -> Content:
-        if call.action == "DescribeVpcTaskResult":
-            return self._task_result(call.params)
+        if call.action in TASK_READS:
+            return TASK_READS[call.action](self.tasks, call.params)
         seen = self.network_at(call.now - call.handling.stale_ms)
-        if call.action == "DescribeNetworkInterfaces":
+        if call.action == ENIS:
             strict = self.rules.strict_ids
             return reads.describe_network_interfaces(seen, call.params, strict_ids=strict)
         if call.action in READS:
             return READS[call.action](seen, call.params)
         raise ApiError("InvalidAction", f"The action `{call.action}` does not exist here.")
-
-    def _task_result(self, raw: Mapping[str, Any]) -> Content:
-        task_id = Params(raw, ("TaskId",)).text("TaskId")
-        task = self.tasks.get(task_id)
-        if task is None or task.action in POWER_ACTIONS:  # those are told by DescribeInstances
-            raise ApiError("ResourceNotFound", f"There is no task {task_id}.")
-        return {"Status": task.status.value, "Output": task.error or task.status.value, "Result": []}
 
     def _write(self, call: _Call) -> Content:
         key = (call.caller, call.action, client_token(call.params))
@@ -221,7 +208,8 @@ class Model:
                     listener(change)
 
     def _tell(self, before: Network, resources: tuple[str, ...], change: Change) -> None:
-        for resource in resources:
+        eips = () if self.network.eips is before.eips else self.network.eips
+        for resource in dict.fromkeys((*resources, *eips)):
             old, new = before.holder_of(resource), self.network.holder_of(resource)
             if old != new:
                 told = replace(change, resource=resource, before=old, after=new)
@@ -247,6 +235,7 @@ class Model:
         after = before
         for eni, _ip in before.carriers(address):
             after = after.with_enis(after.enis[eni.id].without_ips(address))
+            after = after.without_eips_of(eni.vpc_id, address) if target is None else after
         if target is not None:
             ip = PrivateIp(address, state=IpState.AVAILABLE)
             after = after.with_enis(after.enis[target.id].with_ips(ip))

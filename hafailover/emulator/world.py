@@ -59,10 +59,11 @@ def build(
     region: str = REGION,
     eip_for: str | None = None,
     enis: tuple[EniSpec, ...] = (),
+    eips: tuple[Eip, ...] = (),
 ) -> Network:
     """Return a network in which the first node holds every address; `eip_for` names one that has an EIP.
 
-    `enis` are further ENIs. Raises ValueError where an address is not within `cidr` or there is no node.
+    `enis` and `eips` are further ones. Raises ValueError where an address is not within `cidr` or there is no node.
     """
     if not nodes:
         raise ValueError("a world needs at least one node")
@@ -74,14 +75,14 @@ def build(
     held = tuple(PrivateIp(address) for address in addresses)
     primary = [_eni(node, held if node is nodes[0] else ()) for node in nodes]
     secondary = [_secondary(spec, index) for index, spec in enumerate(enis, start=1)]
-    eips = [Eip("eip-aaaaaaaa", EIP_ADDRESS, VPC_ID, eip_for)] if eip_for else []
+    bound = (Eip("eip-aaaaaaaa", EIP_ADDRESS, VPC_ID, eip_for),) if eip_for else ()
     return Network(
         region=region,
         vpcs={VPC_ID: Vpc(VPC_ID, "vpc", subnet.cidr)},
         subnets={subnet.id: subnet},
         enis={eni.id: eni for eni in (*primary, *secondary)},
         instances={node.instance_id: _instance(node) for node in nodes},
-        eips={eip.id: eip for eip in eips},
+        eips={eip.id: eip for eip in (*bound, *eips)},
     )
 
 

@@ -252,10 +252,7 @@ class UnassignIps:
         """Take them from the ENI, and their EIPs from them."""
         self._check(network)
         eni = network.enis[self.eni]
-        for address in self.addresses:
-            if eip := network.eip_of(eni.vpc_id, address):
-                network = network.with_eip(replace(eip, private_ip=None))
-        return network.with_enis(eni.without_ips(*self.addresses))
+        return network.without_eips_of(eni.vpc_id, *self.addresses).with_enis(eni.without_ips(*self.addresses))
 
     def cancel(self, network: Network) -> Network:
         """Leave them where they are."""

@@ -116,7 +116,8 @@ async def test_other_paths_and_methods() -> None:
 
 async def test_state_and_moves_by_hand() -> None:
     async with web() as client:
-        before = (await client.get("state"))["addresses"][VIP]
+        state = await client.get("state")
+        before, before_eip = state["addresses"][VIP], state["eips"]["203.0.113.10"]
         moved = await client.post("move", {"address": VIP, "eni": "eni-bbbbbbbb"})
         gone = await client.post("move", {"address": VIP, "eni": None})
         history = await client.get("history")
@@ -124,7 +125,10 @@ async def test_state_and_moves_by_hand() -> None:
     assert before == expected
     assert moved.json()["addresses"][VIP]["instance"] == "ins-bbbbbbbb"
     assert VIP not in gone.json()["addresses"]
-    assert [change["after"] for change in history] == ["eni-bbbbbbbb", None]
+    told = [(change["resource"], change["after"]) for change in history]
+    assert told == [(VIP, "eni-bbbbbbbb"), (VIP, None), ("eip-aaaaaaaa", None)]
+    assert before_eip == {"id": "eip-aaaaaaaa", "state": "BIND", "address": VIP}
+    assert gone.json()["eips"]["203.0.113.10"]["state"] == "UNBIND"
 
 
 async def test_enis_are_attached_by_hand() -> None:
