@@ -34,6 +34,8 @@ from hafailover.guest.network import NO_CAPABILITY, Link, require_capability
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
+    from hafailover.guest.interface import Interface
+
 DEADLINE_S = 2.0
 _IFA_F_SECONDARY = 0x01  # linux/if_addr.h
 _RTEXT_FILTER_SKIP_STATS = 0x08  # linux/rtnetlink.h: counters nobody here looks at
@@ -144,6 +146,20 @@ class Guest:
         """Return those of the addresses that an interface carries. Raises GuestError."""
         async with self._kernel("read addresses") as route:
             return frozenset(addresses) & {entry.address for entry in await _entries(route)}
+
+    async def plug(self, interface: Interface, *, deadline_s: float) -> None:
+        """Refuse: only addresses can be had so far."""
+        raise GuestError(f"cannot plug {interface.mac} within {deadline_s:g} s: not supported yet")
+
+    async def unplug(self, mac: str) -> None:
+        """Do nothing: nothing was plugged."""
+
+    async def unplug_others(self, keep: Iterable[str] = ()) -> None:
+        """Do nothing: nothing was plugged."""
+
+    async def plugged(self, macs: Iterable[str]) -> frozenset[str]:  # noqa: ARG002 - see above
+        """Return none."""
+        return frozenset()
 
     async def watch(self, on_change: Callable[[str], None]) -> None:
         """Call back, for ever, with each armed address that is gone though nobody has disarmed it.
