@@ -196,7 +196,7 @@ async def test_notices_that_somebody_else_has_removed_an_address(guest: Guest) -
 async def test_a_burst_of_changes_is_noticed_though_notifications_are_lost(
     guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hafailover.guest.netlink._DRAINED", 1)
+    monkeypatch.setattr("hafailover.guest.notices._DRAINED", 1)
     missing: asyncio.Queue[str] = asyncio.Queue()
     await guest.arm(VIP, await guest.find_link(name="eth0"))
     watching = asyncio.create_task(guest.watch(missing.put_nowait))
@@ -225,10 +225,10 @@ async def test_goes_on_after_an_operation_was_cut_off(guest: Guest) -> None:
 async def test_ends_in_time_when_the_kernel_does_not_answer() -> None:
     guest = Guest(deadline_s=0.05)
     await guest.open()
-    async with guest._lock:
+    async with guest._kernel.lock:
         with pytest.raises(GuestError, match=r"cannot remove 10\.0\.1\.100: the kernel did not answer in 0\.05 s"):
             await guest.disarm(VIP)
-    guest._deadline_s = 2
+    guest._kernel.deadline_s = 2
     await guest.disarm(VIP)
     await guest.close()
 
@@ -242,7 +242,7 @@ def test_without_the_capability_it_says_so() -> None:
         "except Exception as error: print(type(error).__name__, error)\n"
         "async def arm():\n"
         "    guest = Guest()\n"
-        "    import hafailover.guest.netlink as module\n"
+        "    import hafailover.guest.kernel as module\n"
         "    module.require_capability = lambda: None\n"
         "    await guest.open()\n"
         "    try: await guest.arm('10.0.1.100', Link(1, 'lo'))\n"
