@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hafailover.cloud import fencing
+from hafailover.cloud import binder, fencing
 from hafailover.cloud.api import Api, ApiCall
 from hafailover.cloud.dating import GRAIN_S, life_s
 from hafailover.cloud.mover import Mover
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hafailover.cloud.credentials import CredentialSource
+    from hafailover.cloud.eips import Binding
     from hafailover.cloud.plan import Call
     from hafailover.config.model import Cloud as Settings
 
@@ -137,6 +138,10 @@ class Cloud:
         Raises nothing but CancelledError.
         """
         return await fencing.stop_instance(self._api, instance_id, deadline_s=deadline_s)
+
+    async def bind_eip(self, lost: Binding, *, deadline_s: float) -> str:
+        """Bind an EIP to its address again; see `binder`. Raises nothing but CancelledError."""
+        return await binder.bind(self._api, lost, deadline_s=deadline_s)
 
     async def move(self, resource: Resource, expected: str | None, target: str, *, deadline_s: float) -> MoveResult:
         """Move a resource from the holder just seen (None: nobody) to the target, within the deadline.

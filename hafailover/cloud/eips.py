@@ -42,6 +42,10 @@ class Eip:
     address: str = ""
     eni_id: str = ""
 
+    def is_bound_as(self, wanted: Binding) -> bool:
+        """Return whether it is where it is wanted, for good."""
+        return (self.address, self.eni_id) == (wanted.address, wanted.eni_id) and self.status not in CHANGING
+
 
 class EipBook:
     """The EIPs of the addresses in the file; `known` is what an earlier run of the daemon has noted."""
@@ -86,6 +90,11 @@ class EipBook:
         elif known is not None:
             self._lost[address] = Binding(address, known.eip_id, eni_id)
 
+    def restored(self, binding: Binding) -> None:
+        """Take in that a lost EIP is bound again."""
+        self._lost.pop(binding.address, None)
+        self._bound[binding.address] = binding
+
     def forget(self, address: str) -> None:
         """Want an EIP no longer: there is none, or another address has it."""
         self._lost.pop(address, None)
@@ -108,6 +117,4 @@ def may_bind(lost: Binding, eip: Eip | None) -> bool | None:
         return None
     if eip.status == UNBOUND:
         return True
-    if eip.status in CHANGING or (eip.address, eip.eni_id) == (lost.address, lost.eni_id):
-        return False
-    return None
+    return False if eip.status in CHANGING or eip.is_bound_as(lost) else None

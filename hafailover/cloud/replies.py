@@ -11,6 +11,7 @@ from enum import Enum
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, TypeVar
 
+from hafailover.cloud.eips import Eip
 from hafailover.cloud.outcome import CLIENT_REPLY
 from hafailover.errors import CloudError
 
@@ -176,10 +177,41 @@ def _instance(value: object, where: str) -> tuple[str, str]:
     return _text(source, "InstanceId", where), _text(source, "InstanceState", where)
 
 
+def parse_eips(response: object) -> tuple[Eip, ...]:
+    """Read the answer to DescribeAddresses."""
+    return _list(_object(response, "Response"), "AddressSet", "", _eip)
+
+
+def _eip(value: object, where: str) -> Eip:
+    source = _object(value, where)
+    return Eip(
+        _text(source, "AddressId", where),
+        _text(source, "AddressStatus", where),
+        _text_or_empty(source, "PrivateAddressIp", where),
+        _text_or_empty(source, "NetworkInterfaceId", where),
+    )
+
+
+def parse_bind_task(response: object) -> int:
+    """Read the id of the task that AssociateAddress has begun: it comes as a text, and is asked for as a number."""
+    text = _text(_object(response, "Response"), "TaskId", "")
+    if not (text.isascii() and text.isdecimal()):
+        raise _bad("TaskId", "a text of digits")
+    return int(text)
+
+
+def parse_eip_task(response: object) -> TaskStatus:
+    """Read the answer to DescribeTaskResult, which is for the tasks of EIPs."""
+    return _status(_object(response, "Response"), "Result")
+
+
 def parse_task(response: object) -> TaskStatus:
     """Read the answer to DescribeVpcTaskResult."""
-    status = _text(_object(response, "Response"), "Status", "")
+    return _status(_object(response, "Response"), "Status")
+
+
+def _status(source: dict[str, object], key: str) -> TaskStatus:
     try:
-        return TaskStatus(status)
+        return TaskStatus(_text(source, key, ""))
     except ValueError:
-        raise _bad("Status", "one of SUCCESS, FAILED, RUNNING") from None
+        raise _bad(key, "one of SUCCESS, FAILED, RUNNING") from None
