@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from hafailover.cloud.lookup import eni_of
 from hafailover.cloud.plan import sightings
 from hafailover.election.values import ResourceKind
 from hafailover.errors import CloudError, StartError
@@ -75,23 +76,6 @@ class Directory:
         """Return the instance that an ENI is attached to, None where it is not known."""
         eni = None if eni_id is None else self._enis.get(eni_id)
         return None if eni is None else eni.instance_id
-
-
-async def eni_of(node: Node, instance_id: str | None, cloud: Cloud) -> str | None:
-    """Return the ENI of a node, None if there is none or it is not clear which one it is. Raises CloudError.
-
-    It is the configured one, else the primary one of its instance, else the one that has the heartbeat address.
-    """
-    if node.eni is not None:
-        return node.eni
-    instance = node.instance_id or instance_id
-    if instance is not None:
-        enis = await cloud.describe_enis(instance_id=instance)
-        found = [eni.id for eni in enis if eni.primary]
-    else:
-        enis = await cloud.describe_enis(address=node.host)
-        found = [eni.id for eni in enis if any(each.ip == node.host for each in eni.addresses)]
-    return found[0] if len(found) == 1 else None
 
 
 async def find_enis(nodes: Sequence[Node], me: Node, instance_id: str | None, cloud: Cloud) -> dict[str, str]:
