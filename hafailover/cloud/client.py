@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.cloud import binder, fencing
-from hafailover.cloud.api import Api, ApiCall
+from hafailover.cloud.api import OK, Api, ApiCall
 from hafailover.cloud.dating import GRAIN_S, life_s
 from hafailover.cloud.mover import Mover
 from hafailover.cloud.outcome import CLIENT_CREDENTIALS, Remedy, classify
@@ -94,10 +94,13 @@ class Cloud:
 
     async def _describe(self, selection: dict[str, object]) -> tuple[Eni, ...]:
         parameters = {**selection, "Offset": 0, "Limit": PAGE}
-        return parse_enis(await self._ask("DescribeNetworkInterfaces", parameters))
+        return parse_enis(await self.ask("DescribeNetworkInterfaces", parameters))
 
-    async def _ask(self, action: str, parameters: dict[str, object], service: str = "vpc") -> dict[str, object]:
-        """Make a read; a key that the API no longer knows is replaced, and the question repeated, once."""
+    async def ask(self, action: str, parameters: dict[str, object], service: str = "vpc") -> dict[str, object]:
+        """Make a read and return its answer, not looked at yet. Raises CloudError.
+
+        A key that the API no longer knows is replaced, and the question repeated, once.
+        """
         try:
             return await self._api.call(action, parameters, service=service)
         except CloudError as error:
@@ -105,6 +108,17 @@ class Cloud:
             if remedy is not Remedy.REFRESH_CREDENTIALS or error.code == CLIENT_CREDENTIALS:
                 raise
         return await self._api.call(action, parameters, service=service)
+
+    async def probe(self, action: str, parameters: dict[str, object], service: str = "vpc") -> str:
+        """Make a request that must be refused, and return the code of the refusal: "OK" where it was not.
+
+        It is sent once, and dated like a write. Raises nothing but CancelledError.
+        """
+        try:
+            await self._api.call(action, parameters, service=service, expiring=True)
+        except CloudError as error:
+            return error.code
+        return OK
 
     async def _describe_page(self, ids: list[str]) -> tuple[Eni, ...]:
         """Describe up to a page of ENIs. One that is gone must not hide the others: ask for each alone then."""
@@ -129,7 +143,7 @@ class Cloud:
     async def instance_state(self, instance_id: str) -> str:
         """Return an instance's state, such as RUNNING (DescribeInstancesStatus). Raises CloudError."""
         parameters: dict[str, object] = {"InstanceIds": [instance_id], "Offset": 0, "Limit": 1}
-        response = await self._ask("DescribeInstancesStatus", parameters, "cvm")
+        response = await self.ask("DescribeInstancesStatus", parameters, "cvm")
         return parse_instance_state(response, instance_id)
 
     async def stop_instance(self, instance_id: str, *, deadline_s: float) -> FenceResult:

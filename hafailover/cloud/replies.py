@@ -46,6 +46,43 @@ class Eni:
     zone: str
     addresses: tuple[Address, ...]
     security_groups: tuple[str, ...]
+    vpc_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet; `cidr` such as 10.0.1.0/24."""
+
+    id: str
+    vpc_id: str
+    zone: str
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many ENIs an instance may have, and how many addresses each of them; the primary ones count."""
+
+    enis: int
+    private_ips: int
+
+
+@dataclass(frozen=True, slots=True)
+class HaVip:
+    """An address that the VPC gives to whoever announces it. `range` are the instances or ENIs that may."""
+
+    id: str
+    address: str
+    range: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """An instance's cores and GiB of memory."""
+
+    instance_id: str
+    cpu: int
+    memory_gb: int
 
 
 class TaskStatus(Enum):
@@ -81,6 +118,13 @@ def _flag(source: dict[str, object], key: str, where: str) -> bool:
     value = source.get(key)
     if not isinstance(value, bool):
         raise _bad(f"{where}{key}", "a boolean")
+    return value
+
+
+def _count(source: dict[str, object], key: str, where: str) -> int:
+    value = source.get(key)
+    if type(value) is not int or value < 0:
+        raise _bad(f"{where}{key}", "a number of 0 or more")
     return value
 
 
@@ -144,7 +188,50 @@ def _eni(value: object, where: str) -> Eni:
             *_optional_list(source, "Ipv6AddressSet", where, _ipv6_address),
         ),
         security_groups=_optional_list(source, "GroupSet", where, _group),
+        vpc_id=_text_or_empty(source, "VpcId", where),
     )
+
+
+def parse_subnets(response: object) -> tuple[Subnet, ...]:
+    """Read the answer to DescribeSubnets."""
+    return _list(_object(response, "Response"), "SubnetSet", "", _subnet)
+
+
+def _subnet(value: object, where: str) -> Subnet:
+    source = _object(value, where)
+    return Subnet(*(_text(source, key, where) for key in ("SubnetId", "VpcId", "Zone", "CidrBlock")))
+
+
+def parse_limits(response: object) -> Limits:
+    """Read the answer to DescribeNetworkInterfaceLimit."""
+    source = _object(response, "Response")
+    return Limits(*(_count(source, key, "") for key in ("EniQuantity", "EniPrivateIpAddressQuantity")))
+
+
+def parse_havips(response: object) -> tuple[HaVip, ...]:
+    """Read the answer to DescribeHaVips."""
+    return _list(_object(response, "Response"), "HaVipSet", "", _havip)
+
+
+def _havip(value: object, where: str) -> HaVip:
+    source = _object(value, where)
+    key = "HaVipAssociationSet"
+    inside = () if source.get(key) is None else _list(source, key, where, _association)
+    return HaVip(_text(source, "HaVipId", where), _text_or_empty(source, "Vip", where), inside)
+
+
+def _association(value: object, where: str) -> str:
+    return _text(_object(value, where), "InstanceId", where)
+
+
+def parse_sizes(response: object) -> tuple[Size, ...]:
+    """Read the answer to DescribeInstances as far as the sizes of the instances go."""
+    return _list(_object(response, "Response"), "InstanceSet", "", _size)
+
+
+def _size(value: object, where: str) -> Size:
+    source = _object(value, where)
+    return Size(_text(source, "InstanceId", where), _count(source, "CPU", where), _count(source, "Memory", where))
 
 
 def parse_enis(response: object) -> tuple[Eni, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +18,7 @@ from hafailover.daemon import statefile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from hafailover.cloud.client import Cloud
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 class EipKeeper:
     """The EIPs of one daemon's addresses; `eni_id` is the ENI by which this node carries them."""
 
-    def __init__(  # noqa: PLR0913 - what it is made of, given once
+    def __init__(
         self,
         directory: Path,
         addresses: Iterable[str],
@@ -128,11 +128,12 @@ def decode(text: bytes) -> tuple[Binding, ...]:
     return tuple(Binding(*_texts(each)) for each in content["eips"])
 
 
-def _texts(value: object) -> list[str]:
-    fits = isinstance(value, list) and len(value) == len(Binding.__slots__)
-    if not fits or not all(isinstance(each, str) and 0 < len(each) <= MAX_TEXT for each in value):
-        raise ValueError("an entry is not an address, an EIP and an ENI")
-    return value
+def _texts(value: object) -> tuple[str, str, str]:
+    match value:
+        case [str(address), str(eip_id), str(eni_id)] if max(map(len, value)) <= MAX_TEXT:
+            return address, eip_id, eni_id
+        case _:
+            raise ValueError("an entry is not an address, an EIP and an ENI")
 
 
 def load(directory: Path) -> tuple[tuple[Binding, ...], str]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hafailover.cloud.quota import quota_of
 from hafailover.emulator.network import Eni, EniState, Instance, InstanceState, Network
 from hafailover.emulator.params import Params
-from hafailover.emulator.quota import quota_of
 from hafailover.emulator.values import ApiError
 from hafailover.emulator.writing import INVALID_STATE, MUTEX, known_eni, require_settled
 

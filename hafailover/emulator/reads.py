@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hafailover.cloud.quota import Quota, quota_of
 from hafailover.emulator.network import EniState
 from hafailover.emulator.params import MAX_IDS, Filters, Params
-from hafailover.emulator.quota import UNATTACHED, Quota, quota_of
+from hafailover.emulator.quota import UNATTACHED
 from hafailover.emulator.values import ApiError
 
 if TYPE_CHECKING:

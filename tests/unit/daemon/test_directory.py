@@ -8,8 +8,9 @@ import pytest
 
 from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import EnvironmentCredentials
+from hafailover.cloud.lookup import eni_of
 from hafailover.config.model import Node
-from hafailover.daemon.directory import Directory, eni_of, find_enis
+from hafailover.daemon.directory import Directory, find_enis
 from hafailover.election.values import Resource, ResourceKind, Sighting
 from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator, Options
 from hafailover.emulator.world import PAIR, VIP, NodeSpec, build, mac_of
