@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ class InstanceState(Enum):
     TERMINATING = "TERMINATING"
 
 
+def is_ipv6(address: str) -> bool:
+    """Tell which kind of address a text is, given that it is one."""
+    return ":" in address
+
+
 @dataclass(frozen=True, slots=True)
 class Vpc:
     """A virtual private cloud."""
@@ -66,6 +71,7 @@ class Vpc:
     id: str
     name: str
     cidr: IPv4Network
+    ipv6_cidr: IPv6Network | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +83,31 @@ class Subnet:
     name: str
     zone: str
     cidr: IPv4Network
+    ipv6_cidr: IPv6Network | None = None
 
     @property
     def gateway(self) -> str:
         """The subnet's first address."""
         return str(self.cidr[1])
 
+    def block_of(self, address: str) -> IPv4Network | IPv6Network | None:
+        """Return the block that an address of its kind would be in."""
+        return self.ipv6_cidr if is_ipv6(address) else self.cidr
+
     def contains(self, address: str) -> bool:
         """Tell whether the address lies in the subnet."""
-        return IPv4Address(address) in self.cidr
+        block = self.block_of(address)
+        return block is not None and ip_address(address) in block
 
     def reserves(self, address: str) -> bool:
         """Tell whether the address is one of those that the subnet keeps for itself."""
-        return address in (str(self.cidr[0]), self.gateway, str(self.cidr[-1]))
+        block = self.block_of(address)
+        return block is not None and address in (str(block[0]), str(block[1]), str(block[-1]))
 
 
 @dataclass(frozen=True, slots=True)
 class PrivateIp:
-    """A private address on an ENI."""
+    """An address on an ENI: a private one, or of IPv6."""
 
     address: str
     primary: bool = False
@@ -122,20 +135,31 @@ class Eni:
     description: str = ""
     state: EniState = EniState.AVAILABLE
     bound_for: str | None = None
+    ipv6s: tuple[PrivateIp, ...] = ()
+
+    @property
+    def all_ips(self) -> tuple[PrivateIp, ...]:
+        """Its addresses of both kinds."""
+        return (*self.ips, *self.ipv6s)
 
     def ip(self, address: str) -> PrivateIp | None:
         """Return the address as this ENI carries it."""
-        return next((ip for ip in self.ips if ip.address == address), None)
+        among = self.ipv6s if is_ipv6(address) else self.ips
+        return next((ip for ip in among if ip.address == address), None)
 
     def with_ips(self, *ips: PrivateIp) -> Eni:
         """Return this ENI with these addresses in place of those of the same text, or added."""
         new = {ip.address: ip for ip in ips}
-        kept = tuple(new.pop(ip.address, ip) for ip in self.ips)
-        return replace(self, ips=(*kept, *new.values()))
+        kept = [new.pop(ip.address, ip) for ip in self.all_ips]
+        return self._carrying((*kept, *new.values()))
 
     def without_ips(self, *addresses: str) -> Eni:
         """Return this ENI without these addresses."""
-        return replace(self, ips=tuple(ip for ip in self.ips if ip.address not in addresses))
+        return self._carrying(tuple(ip for ip in self.all_ips if ip.address not in addresses))
+
+    def _carrying(self, ips: tuple[PrivateIp, ...]) -> Eni:
+        sixes = tuple(ip for ip in ips if is_ipv6(ip.address))
+        return replace(self, ips=tuple(ip for ip in ips if not is_ipv6(ip.address)), ipv6s=sixes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
 from hafailover.emulator.values import ApiError
@@ -133,3 +133,15 @@ def check_address(value: object, name: str) -> str:
         return str(IPv4Address(_text(value, name, MAX_TEXT)))
     except AddressValueError:
         raise ApiError(MALFORMED, f"`{name}`: {value!r} is not an address.") from None
+
+
+def check_ipv6(value: object, name: str) -> str:
+    """Return the text of an IPv6 address, in the shortest form."""
+    text = _text(value, name, MAX_TEXT)
+    try:
+        address = IPv6Address(text)
+    except AddressValueError:
+        address = None
+    if address is None or address.scope_id is not None:
+        raise ApiError(MALFORMED, f"`{name}`: {value!r} is not an IPv6 address.")
+    return str(address)

@@ -29,6 +29,7 @@ ENI_FILTERS: Mapping[str, Callable[[Eni], Iterable[str]]] = {
     "network-interface-name": lambda eni: (eni.name,),
     "network-interface-description": lambda eni: (eni.description,),
     "is-primary": lambda eni: ("TRUE" if eni.primary else "FALSE", "true" if eni.primary else "false"),
+    "address-ipv6": lambda eni: (ip.address for ip in eni.ipv6s),
     "eni-type": lambda eni: (str(int(eni.primary)),),
 }
 ADDRESS_FILTER = "address-ip"
@@ -101,7 +102,7 @@ def render_eni(network: Network, eni: Eni) -> Content:
         "Attachment": _attachment(eni),
         "Zone": network.zone_of(eni),
         "CreatedTime": CREATED,
-        "Ipv6AddressSet": [],
+        "Ipv6AddressSet": [render_ipv6(ip) for ip in eni.ipv6s],
         "TagSet": [],
         "EniType": int(eni.primary),
         "Business": "cvm",
@@ -135,6 +136,20 @@ def render_ip(network: Network, vpc_id: str, ip: PrivateIp) -> Content:
         "IsWanIpBlocked": False,
         "State": ip.state.value,
         "QosLevel": "DEFAULT",
+    }
+
+
+def render_ipv6(ip: PrivateIp) -> Content:
+    """Return an Ipv6Address."""
+    return {
+        "Address": ip.address,
+        "Primary": ip.primary,
+        "AddressId": "",
+        "Description": ip.description,
+        "IsWanIpBlocked": False,
+        "State": ip.state.value,
+        "PublicIpAddress": "",
+        "AddressType": "GUA",
     }
 
 
