@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hafailover.emulator import eip_reads, eip_writes, eni_moves, power, reads, writes
+from hafailover.emulator import eip_reads, eip_writes, eni_moves, power, reads, vpc_reads, writes
 from hafailover.emulator.task_reads import TASK_READS
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ CVM_READS: Mapping[str, Reader] = {
 VPC_READS: Mapping[str, Reader] = {
     "DescribeNetworkInterfaceLimit": reads.describe_network_interface_limit,
     "DescribeAddresses": eip_reads.describe_addresses,
+    **vpc_reads.READS,
 }
 READS = {**CVM_READS, **VPC_READS}
 ENIS = "DescribeNetworkInterfaces"  # takes a rule besides

@@ -7,7 +7,7 @@ PrivateIpAddressSpecification) and the ENI product pages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING
@@ -120,6 +120,7 @@ class Eni:
     """An elastic network interface; `mac` is upper case with colons, `instance_id` None while detached.
 
     `bound_for` is the instance that it is being attached to, where it counts already and is not yet to be found.
+    `traffic_protection`: it is not taken from an instance that still has traffic.
     """
 
     id: str
@@ -136,6 +137,7 @@ class Eni:
     state: EniState = EniState.AVAILABLE
     bound_for: str | None = None
     ipv6s: tuple[PrivateIp, ...] = ()
+    traffic_protection: bool = False
 
     @property
     def all_ips(self) -> tuple[PrivateIp, ...]:
@@ -198,6 +200,27 @@ class Eip:
 
 
 @dataclass(frozen=True, slots=True)
+class HaVip:
+    """A high-available virtual address, which a guest's ARP moves; `drift_range` are instances or ENIs, by id."""
+
+    id: str
+    name: str
+    vip: str
+    vpc_id: str
+    subnet_id: str
+    eni_id: str | None = None
+    drift_range: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroup:
+    """A security group; its rules are not played."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """Everything there is in one region at one moment; the mappings are in order of creation."""
 
@@ -207,6 +230,8 @@ class Network:
     enis: Mapping[str, Eni]
     instances: Mapping[str, Instance]
     eips: Mapping[str, Eip]
+    havips: Mapping[str, HaVip] = field(default_factory=dict)
+    security_groups: Mapping[str, SecurityGroup] = field(default_factory=dict)
 
     def with_enis(self, *enis: Eni) -> Network:
         """Return the network with these ENIs in place of those of the same id."""

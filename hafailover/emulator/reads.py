@@ -20,6 +20,12 @@ CREATED = "2025-01-01 00:00:00"
 CREATED_ISO = "2025-01-01T00:00:00Z"
 ACCOUNT_ID = "100000000001"
 
+
+def _truth(*, value: bool) -> tuple[str, str]:
+    """Return the ways in which a filter may say it."""
+    return ("TRUE", "true") if value else ("FALSE", "false")
+
+
 ENI_FILTERS: Mapping[str, Callable[[Eni], Iterable[str]]] = {
     "vpc-id": lambda eni: (eni.vpc_id,),
     "subnet-id": lambda eni: (eni.subnet_id,),
@@ -28,7 +34,8 @@ ENI_FILTERS: Mapping[str, Callable[[Eni], Iterable[str]]] = {
     "groups.security-group-id": lambda eni: eni.security_groups,
     "network-interface-name": lambda eni: (eni.name,),
     "network-interface-description": lambda eni: (eni.description,),
-    "is-primary": lambda eni: ("TRUE" if eni.primary else "FALSE", "true" if eni.primary else "false"),
+    "is-primary": lambda eni: _truth(value=eni.primary),
+    "traffic-protection": lambda eni: _truth(value=eni.traffic_protection),
     "address-ipv6": lambda eni: (ip.address for ip in eni.ipv6s),
     "eni-type": lambda eni: (str(int(eni.primary)),),
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
 
-from hafailover.emulator.network import Eip, Eni, Instance, Network, PrivateIp, Subnet, Vpc
+from hafailover.emulator.network import Eip, Eni, Instance, Network, PrivateIp, SecurityGroup, Subnet, Vpc
 
 REGION = "ap-guangzhou"
 ZONE = "ap-guangzhou-3"
@@ -85,6 +85,7 @@ def build(
         enis={eni.id: eni for eni in (*primary, *secondary)},
         instances={node.instance_id: _instance(node) for node in nodes},
         eips={eip.id: eip for eip in eips},
+        security_groups={GROUP_ID: SecurityGroup(GROUP_ID, "default")},
     )
 
 
