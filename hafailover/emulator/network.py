@@ -237,6 +237,10 @@ class Network:
         """Return the network with these ENIs in place of those of the same id."""
         return replace(self, enis={**self.enis, **{eni.id: eni for eni in enis}})
 
+    def without_eni(self, eni_id: str) -> Network:
+        """Return the network without an ENI, if there is such a one."""
+        return replace(self, enis={name: eni for name, eni in self.enis.items() if name != eni_id})
+
     def with_eip(self, eip: Eip) -> Network:
         """Return the network with this EIP in place of the one of the same id."""
         return replace(self, eips={**self.eips, eip.id: eip})

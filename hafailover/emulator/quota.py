@@ -17,6 +17,7 @@ class Quota:
     private_ips: int
 
 
+MAX_VPC_ENIS = 1000
 UNATTACHED = Quota(enis=0, private_ips=30)
 
 # (up to so many cores, below so much memory in GiB or None) -> quota; the first row that fits counts.
@@ -34,6 +35,10 @@ RATES: dict[str, int] = {
     "MigratePrivateIpAddress": 50,
     "AssignPrivateIpAddresses": 100,
     "UnassignPrivateIpAddresses": 100,
+    "CreateNetworkInterface": 50,
+    "CreateAndAttachNetworkInterface": 20,
+    "AssociateNetworkInterfaceSecurityGroups": 20,
+    "DisassociateNetworkInterfaceSecurityGroups": 20,
     "AttachNetworkInterface": 50,
     "DetachNetworkInterface": 100,
     "MigrateNetworkInterface": 100,
