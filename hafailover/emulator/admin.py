@@ -72,7 +72,7 @@ class Admin:
                 "primary": ip.primary,
             }
             for eni in network.enis.values()
-            for ip in eni.ips
+            for ip in eni.all_ips
         }
         enis = {
             eni.id: {"instance": eni.instance_id, "state": eni.state.value, "primary": eni.primary}

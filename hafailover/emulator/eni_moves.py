@@ -76,6 +76,7 @@ class MoveEni:
         known_instance(network, self.source)
         if eni.instance_id != self.source:
             raise ApiError(NOT_ATTACHED, f"{eni.id} is not attached to {self.source}.")
+        require_loose(network, eni)
 
     def finish(self, network: Network) -> Network:
         """Let it go, or give it to the target, if it still is where it was."""
@@ -100,6 +101,19 @@ def known_instance(network: Network, instance_id: str) -> Instance:
     if instance_id not in network.instances:
         raise ApiError("ResourceNotFound", f"{instance_id} does not exist.")
     return network.instances[instance_id]
+
+
+def require_loose(network: Network, eni: Eni) -> None:
+    """Raise ApiError where an attached ENI is held by a HAVIP's drift range, or by its own traffic.
+
+    What the threshold of the traffic is, no document says; here an instance that runs is above it.
+    """
+    for havip in network.havips.values():
+        if eni.id in havip.drift_range or eni.instance_id in havip.drift_range:
+            code = "UnsupportedOperation.InstanceAssociateHavip"
+            raise ApiError(code, f"{eni.id} or its instance is in the drift range of {havip.id}.")
+    if eni.traffic_protection and network.instances[eni.instance_id or ""].state is InstanceState.RUNNING:
+        raise ApiError("OperationDenied.TrafficExceedThreshold", f"{eni.id} is protected and has traffic.")
 
 
 def require_place(network: Network, eni: Eni, instance_id: str, unfit: str) -> None:

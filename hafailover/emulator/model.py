@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hafailover.emulator import reads
 from hafailover.emulator.actions import ENIS, PARSERS, POWER_ACTIONS, READS, WRITE_ACTIONS
+from hafailover.emulator.eni_attributes import AT_ONCE
 from hafailover.emulator.eni_moves import known_instance, plugged
 from hafailover.emulator.network import InstanceState, IpState, Network, PrivateIp
 from hafailover.emulator.quota import RATES
@@ -142,6 +143,9 @@ class Model:
         raise ApiError("InvalidAction", f"The action `{call.action}` does not exist here.")
 
     def _write(self, call: _Call) -> Content:
+        if call.action in AT_ONCE:
+            self._keep(AT_ONCE[call.action](call.params, self.network), call.now)
+            return {}
         key = (call.caller, call.action, client_token(call.params))
         if key in self._tokens:
             return self._repeat(key, _canonical(call.params))

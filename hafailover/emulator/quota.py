@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hafailover.cloud.quota import Quota
 
+MAX_VPC_ENIS = 1000
 UNATTACHED = Quota(enis=0, private_ips=30)
 
 # Requests per second of one caller; an action that is not here is not limited (API documents, per action).
@@ -15,6 +16,10 @@ RATES: dict[str, int] = {
     "MigratePrivateIpAddress": 50,
     "AssignPrivateIpAddresses": 100,
     "UnassignPrivateIpAddresses": 100,
+    "CreateNetworkInterface": 50,
+    "CreateAndAttachNetworkInterface": 20,
+    "AssociateNetworkInterfaceSecurityGroups": 20,
+    "DisassociateNetworkInterfaceSecurityGroups": 20,
     "AttachNetworkInterface": 50,
     "DetachNetworkInterface": 100,
     "MigrateNetworkInterface": 100,

@@ -21,6 +21,12 @@ CREATED = "2025-01-01 00:00:00"
 CREATED_ISO = "2025-01-01T00:00:00Z"
 ACCOUNT_ID = "100000000001"
 
+
+def _truth(*, value: bool) -> tuple[str, str]:
+    """Return the ways in which a filter may say it."""
+    return ("TRUE", "true") if value else ("FALSE", "false")
+
+
 ENI_FILTERS: Mapping[str, Callable[[Eni], Iterable[str]]] = {
     "vpc-id": lambda eni: (eni.vpc_id,),
     "subnet-id": lambda eni: (eni.subnet_id,),
@@ -29,7 +35,9 @@ ENI_FILTERS: Mapping[str, Callable[[Eni], Iterable[str]]] = {
     "groups.security-group-id": lambda eni: eni.security_groups,
     "network-interface-name": lambda eni: (eni.name,),
     "network-interface-description": lambda eni: (eni.description,),
-    "is-primary": lambda eni: ("TRUE" if eni.primary else "FALSE", "true" if eni.primary else "false"),
+    "is-primary": lambda eni: _truth(value=eni.primary),
+    "traffic-protection": lambda eni: _truth(value=eni.traffic_protection),
+    "address-ipv6": lambda eni: (ip.address for ip in eni.ipv6s),
     "eni-type": lambda eni: (str(int(eni.primary)),),
 }
 ADDRESS_FILTER = "address-ip"
@@ -102,7 +110,7 @@ def render_eni(network: Network, eni: Eni) -> Content:
         "Attachment": _attachment(eni),
         "Zone": network.zone_of(eni),
         "CreatedTime": CREATED,
-        "Ipv6AddressSet": [],
+        "Ipv6AddressSet": [render_ipv6(ip) for ip in eni.ipv6s],
         "TagSet": [],
         "EniType": int(eni.primary),
         "Business": "cvm",
@@ -136,6 +144,20 @@ def render_ip(network: Network, vpc_id: str, ip: PrivateIp) -> Content:
         "IsWanIpBlocked": False,
         "State": ip.state.value,
         "QosLevel": "DEFAULT",
+    }
+
+
+def render_ipv6(ip: PrivateIp) -> Content:
+    """Return an Ipv6Address."""
+    return {
+        "Address": ip.address,
+        "Primary": ip.primary,
+        "AddressId": "",
+        "Description": ip.description,
+        "IsWanIpBlocked": False,
+        "State": ip.state.value,
+        "PublicIpAddress": "",
+        "AddressType": "GUA",
     }
 
 

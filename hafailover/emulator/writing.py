@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hafailover.emulator.network import Eni, Network
+    from hafailover.emulator.wanted import Family
 
 INVALID_STATE = "UnsupportedOperation.InvalidState"
 MUTEX = "UnsupportedOperation.MutexOperationTaskRunning"
@@ -73,11 +74,14 @@ def require_settled(network: Network, eni_id: str, code: str = INVALID_STATE) ->
         raise ApiError(code, f"{eni_id} is {state.value}.")
 
 
-def require_room(network: Network, eni: Eni, more: int) -> None:
-    """Raise ApiError where an ENI cannot take so many more private addresses."""
+def require_room(network: Network, eni: Eni, more: int, family: Family) -> None:
+    """Raise ApiError where an ENI cannot take so many more addresses of a kind.
+
+    The documents have no quota of their own for IPv6; the same number is taken for it.
+    """
     quota = quota_for(network, eni).private_ips
-    if len(eni.ips) + more > quota:
-        raise ApiError("LimitExceeded", f"{eni.id} may have {quota} private addresses, the primary included.")
+    if len(family.carried(eni)) + more > quota:
+        raise ApiError(family.full, f"{eni.id} may have {quota} addresses, the primary included.")
 
 
 def client_token(raw: Mapping[str, Any]) -> str:
