@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from hafailover.cloud.api import ApiCall
     from hafailover.cloud.credentials import CredentialSource
+    from hafailover.emulator.network import Network
 
 A, B = (node.eni_id for node in PAIR)
 ADDRESS = Resource(ResourceKind.ADDRESS, VIP)
@@ -63,9 +64,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(*, task_ms: int = 0, **changes: Any) -> AsyncIterator[Rig]:
+async def rig(*, task_ms: int = 0, network: Network | None = None, **changes: Any) -> AsyncIterator[Rig]:
     sources = {"127.0.0.1": PAIR[1].instance_id}
-    emulator = Emulator(build(), Options(latency_ms=0, task_ms=task_ms, sources=sources))
+    emulator = Emulator(network or build(), Options(latency_ms=0, task_ms=task_ms, sources=sources))
     await emulator.start()
     url = f"http://127.0.0.1:{emulator.api_port}"
     metadata = Metadata(f"http://127.0.0.1:{emulator.metadata_port}")
