@@ -22,19 +22,11 @@ class Row:
     now: str
 
 
-def _any(_value: object) -> bool:
-    return True
-
-
 def _one_of(*values: str) -> Callable[[object], bool]:
     return lambda value: getattr(value, "value", value) in values
 
 
-ROWS = (
-    Row("", "mqtt", _any, "no [mqtt] table; heartbeats travel by UDP only"),
-    Row("group", "guards", _one_of("mqtt"), '"vip", "cloud", "gateway" and "quorum"'),
-    Row("check", "type", _one_of("process", "systemd", "file", "interface"), '"http", "tcp" or "script"'),
-)
+ROWS = (Row("check", "type", _one_of("process", "systemd", "file", "interface"), '"http", "tcp" or "script"'),)
 
 
 def refusal(table: str, key: str, value: object) -> str | None:

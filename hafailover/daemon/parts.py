@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from hafailover.daemon.directory import Directory
     from hafailover.daemon.eipkeeper import EipKeeper
     from hafailover.daemon.gateway import Gateway
-    from hafailover.election.values import Resource, Sighting
+    from hafailover.election.values import NodeName, Resource, Sighting
     from hafailover.guest.network import GuestNetwork
+    from hafailover.heartbeat.mqtt import MqttPath
     from hafailover.heartbeat.path import Path
     from hafailover.observe.history import History
     from hafailover.observe.metrics import Metrics
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 class Parts:
     """The rooms, ready for use. `disk` runs what is written to the state directory, one after another.
 
-    `holder_of` tells who holds a group's first resource as last read, None if unknown.
+    `holder_of` tells who holds a group's first resource as last read, None if unknown; `master_of` which node was
+    its master last, or holds it. `mqtt` is the broker's path where there is one.
 
     On a witness `cloud` and `guest` are there and not used: `eni_id` is empty, and `directory` knows no ENI.
     """
@@ -45,6 +47,8 @@ class Parts:
     disk: Executor
     eips: EipKeeper
     holder_of: Callable[[str], Sighting | None]
+    master_of: Callable[[str], NodeName | None]
+    mqtt: MqttPath | None = None
 
     def instance_of(self, group: str) -> str | None:
         """Return the instance of the node that holds a group, as last read, None where it is not known."""

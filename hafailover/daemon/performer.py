@@ -75,8 +75,9 @@ class Performer:
             case fx.StopAnswering():
                 return self._arming.stop_answering(effect)
             case fx.SendAdverts():
+                now_us = clock.now_us()
                 for path in self._parts.paths:
-                    path.send(effect.advert)
+                    path.send(effect.advert, now_us)
             case fx.Arm():
                 self._arming.arm(effect)
             case fx.ProbeGuest():
@@ -161,20 +162,26 @@ class Performer:
         self._post(ev.FenceFinished(effect.group, effect.fence_id, result))
 
     async def _ask(self, effect: fx.AskGuard) -> None:
-        verdict = await self._verdict(effect.guard, self._groups[effect.group])
+        verdict, why = await self._verdict(effect.guard, self._groups[effect.group])
         self._parts.metrics.guard_verdict(effect.group, effect.guard, verdict.value)
-        log.info("guard", group=effect.group, guard=effect.guard, verdict=verdict.value)
+        reasons = {"why": why} if why else {}
+        log.info("guard", group=effect.group, guard=effect.guard, verdict=verdict.value, **reasons)
         self._post(ev.GuardAnswered(effect.group, effect.guard, effect.round_id, verdict))
 
-    async def _verdict(self, guard: str, group: Group) -> GuardVerdict:
+    async def _verdict(self, guard: str, group: Group) -> tuple[GuardVerdict, str]:
+        """Return what a guard says, and why where that is more than its name tells."""
         timeout_s = self._config.heartbeat.dead_interval_ms / 2000
         if guard == "vip" and group.vip_port is not None:
-            return await guards.ask_vip(self._addresses_of(group), group.vip_port, timeout_s)
+            return await guards.ask_vip(self._addresses_of(group), group.vip_port, timeout_s), ""
         if guard == "cloud":
-            return await guards.ask_cloud(self._parts.cloud, self._parts.instance_of(group.name), timeout_s)
+            instance = self._parts.instance_of(group.name)
+            return await guards.ask_cloud(self._parts.cloud, instance, timeout_s), ""
         if guard == "gateway":
-            return await self._parts.gateway.verdict(timeout_s)
-        return GuardVerdict.UNKNOWN
+            return await self._parts.gateway.verdict(timeout_s), ""
+        if guard == "mqtt" and self._parts.mqtt is not None:
+            finding = await self._parts.mqtt.find(self._parts.master_of(group.name), timeout_s)
+            return finding.verdict, finding.value
+        return GuardVerdict.UNKNOWN, ""
 
     def _addresses_of(self, group: Group) -> tuple[str, ...]:
         """Return the addresses on which a group's service answers: its own, and those of its ENIs."""

@@ -16,11 +16,6 @@ WORDS = "not supported by this version yet; allowed now:"
 GROUP = '[[group]]\nname = "vip"\naddresses = ["10.0.1.100", "fd00::100"]\n'
 
 REFUSED: list[tuple[dict[str, str], str]] = [
-    ({"rest": '[mqtt]\nhost = "a"\n'}, f"mqtt: {WORDS} no [mqtt] table; heartbeats travel by UDP only"),
-    (
-        {"group": GROUP + 'guards = ["mqtt"]\n'},
-        f'group "vip".guards[1]: "mqtt" is {WORDS} "vip", "cloud", "gateway" and "quorum"',
-    ),
     (
         {"check": '[[group.check]]\nname = "c"\ntype = "process"\n'},
         f'group "vip".check "c".type: "process" is {WORDS} "http", "tcp" or "script"',
@@ -50,10 +45,10 @@ def test_what_there_is_already_is_accepted(told: Told, handover: str, fence: str
     group = (
         GROUP
         + f'enis = ["eni-cccccccc"]\nhandover = "{handover}"\non_isolation = "demote"\n'
-        + f'guards = ["vip", "cloud", "gateway", "quorum"]\nvip_port = 1\nfence = "{fence}"\n'
+        + f'guards = ["vip", "cloud", "gateway", "quorum", "mqtt"]\nvip_port = 1\nfence = "{fence}"\n'
     )
     witness = '[[node]]\nname = "w"\naddress = "10.0.1.9:7694"\nrole = "witness"\n'
-    assert told(group=group, nodes=PARTS["nodes"] + witness) == []
+    assert told(group=group, nodes=PARTS["nodes"] + witness, rest='[mqtt]\nhost = "a"\n') == []
 
 
 def test_each_row_names_a_key_and_is_shown_here() -> None:

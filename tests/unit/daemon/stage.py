@@ -90,7 +90,8 @@ class Notebook:
     async def open(self) -> None:
         """Do nothing."""
 
-    def send(self, advert: Advert) -> None:
+    def send(self, advert: Advert, now_us: int | None = None) -> None:
+        del now_us
         self.sent.append(advert)
 
     def stats(self) -> tuple[PeerPathStats, ...]:
@@ -126,6 +127,7 @@ class Stage:
             disk=disk,
             eips=self.eips,
             holder_of=lambda _group: None if self.holder is None else Sighting(ADDRESS, self.holder),
+            master_of=lambda _group: None,
         )
         self.performer = Performer(config, self.parts, self.posted.append, self._spawn)
 
