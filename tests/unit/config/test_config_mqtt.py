@@ -50,15 +50,15 @@ def test_mqtt_alone_brings_its_guard(made: Made) -> None:
         (
             {"group": GROUP + 'guards = ["mqtt"]\n', "rest": BROKER, "heartbeat": UDP_ALONE},
             (
-                'group "vip".guards: "mqtt" has nothing to go by; needed: "mqtt" among heartbeat.paths, since only its'
-                " own heartbeats tell a node that it is seen"
+                'group "vip".guards: "mqtt" has nothing to go by; needed: "mqtt" among heartbeat.paths, since only'
+                " its own heartbeats tell a node that it is seen"
             ),
         ),
         (
             {"group": GROUP + "guards = []\n", "rest": BROKER, "heartbeat": MQTT_ALONE},
             (
-                'group "vip".guards: without "mqtt"; with MQTT as the only heartbeat path, the loss of the broker looks'
-                ' like the loss of every peer; needed: "mqtt" among them'
+                'group "vip".guards: without "mqtt"; with MQTT as the only heartbeat path, the loss of the broker'
+                ' looks like the loss of every peer; needed: "mqtt" among them'
             ),
         ),
         (
