@@ -23,27 +23,29 @@ if TYPE_CHECKING:
 
     from hafailover.config.model import Mqtt
 
-ANSWER_S: Final = 5.0  # what the broker may take for anything
+ANSWER_S: Final = 3.0  # what the broker may take for anything
 MOST_BYTES: Final = 128 * 1024  # of one packet: the broker is told so, and sends no larger one
 _NODE: Final = "{node}"
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """What the files say, read anew for each connection, so that a new certificate or password needs no reload."""
-
-    context: ssl.SSLContext | None
-    password: str | None = field(repr=False)
 
 
 class _Context(ssl.SSLContext):
     """A context for one host: the client is told an address, and must hold the certificate against the name."""
 
     host = ""
+    wrapped: ssl.SSLSocket | None = None
 
     def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:  # noqa: ANN401 - as ssl.SSLContext has it
         """Wrap a socket for the host."""
-        return super().wrap_socket(*args, **{**options, "server_hostname": self.host})
+        self.wrapped = super().wrap_socket(*args, **{**options, "server_hostname": self.host})
+        return self.wrapped
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the files say, read anew for each connection, so that a new certificate or password needs no reload."""
+
+    context: _Context | None
+    password: str | None = field(repr=False)
 
 
 def read_secrets(settings: Mqtt) -> Secrets:
@@ -61,7 +63,7 @@ def _password(settings: Mqtt) -> str | None:
         raise BrokerError(reasons.of_file("password_file", path, error)) from None
 
 
-def _context(settings: Mqtt) -> ssl.SSLContext:
+def _context(settings: Mqtt) -> _Context:
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)
     context.host = settings.host
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -115,12 +117,14 @@ class Dialer:
         self._keepalive_s = keepalive_s
         self._resolver = Resolver()
         self._turn = 0
+        self._context: _Context | None = None
 
     async def client(
         self, will: tuple[str, bytes] | None, queue: type[asyncio.Queue[Any]], ear: Ear
     ) -> aiomqtt.Client:
         """Return a client that has only to be entered. Raises BrokerError."""
         secrets = await asyncio.to_thread(read_secrets, self._settings)
+        self._context = secrets.context
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho
         properties.MaximumPacketSize = MOST_BYTES
         return aiomqtt.Client(
@@ -140,6 +144,11 @@ class Dialer:
             logger=ear.logger(),
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
+
+    def hang_up(self) -> None:
+        """Close the connection of the newest client: where TLS comes to nothing, the library leaves it open."""
+        if self._context is not None and self._context.wrapped is not None:
+            self._context.wrapped.close()
 
     async def _address(self) -> str:
         host = self._settings.host

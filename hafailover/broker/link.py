@@ -92,6 +92,8 @@ class Link:
         self._broken: Exception | None = None
         self._told, self._told_at_s = "", 0.0
         self._down_told = True
+        self._up_at_s = 0.0
+        self._brief = 0  # connections in a row that did not last
         self.state = LinkState()
 
     def subscribe(self, subscription: Subscription) -> None:
@@ -165,6 +167,10 @@ class Link:
                 await self._talk(client)
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             _shut(client)  # aiomqtt leaves a connection open that it has given up
+            self._dialer.hang_up()
+            if self.state.connected:
+                brief = asyncio.get_running_loop().time() - self._up_at_s < STEADY_S
+                self._brief = self._brief + 1 if brief else 0
             if self._broken is not None:
                 raise self._broken from error
             raise BrokerError(self._dropped or self._why(error, ear)) from None
@@ -236,6 +242,7 @@ class Link:
 
     def _up(self, number: int) -> None:
         self.state.connected, self.state.connections = True, number
+        self._up_at_s = asyncio.get_running_loop().time()
         self._now.clear()
         if self._down_told:
             self._down_told = False
@@ -254,20 +261,20 @@ class Link:
 
     def _why(self, error: Exception, ear: Ear) -> str:
         """Return what went wrong, from the most telling of what there is."""
+        if "SSL" in ear.heard:
+            return reasons.of_tls(ear.heard, self._settings)
         said: BaseException | None = error
         while said is not None:
             if isinstance(said, aiomqtt.MqttCodeError):
                 if isinstance(said.rc, ReasonCode) and said.rc.value != _UNSPECIFIED:
                     return reasons.of_code(said.rc.value, str(said.rc), self._settings)
-            elif isinstance(said, OSError):
+            elif isinstance(said, OSError) and str(error) != _NO_ANSWER:
                 return reasons.of_connect(said, self._settings)
             said = said.__cause__ or said.__context__
-        if "SSL" in ear.heard:
-            return reasons.of_tls(ear.heard, self._settings)
-        where = f"{self._settings.host}:{self._settings.port}"
-        return f"mqtt.host: {where}: {'the connection broke' if self.state.connected else 'no answer to the login'}"
+        return reasons.of_break(self._settings, connected=self.state.connected, again=self._brief > 1)
 
 
+_NO_ANSWER: Final = "Operation timed out"  # aiomqtt, of a question to a broker that is connected
 _UNSPECIFIED: Final = 0x80  # what paho calls a connection that broke
 
 

@@ -14,6 +14,7 @@ BAD_LOGIN = (0x86, 0x87)  # MQTT 5, section 3.2.2.2: Bad User Name or Password, 
 BAD_CLIENT = (0x85, 0x8A)  # Client Identifier not valid, Banned
 TAKEN_OVER = 0x8E
 _OLD_BROKER = 0x84  # Unsupported Protocol Version; a broker of MQTT 3 says 1
+_SECOND = "is there a second daemon of this name?"
 _CERTIFICATE_ALERTS = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "ACCESS_DENIED")
 
 
@@ -53,6 +54,16 @@ def of_tls(text: str, settings: Mqtt) -> str:
     return f"mqtt.tls: no agreement on TLS with {where}: {short}"
 
 
+def of_break(settings: Mqtt, *, connected: bool, again: bool) -> str:
+    """Return what a connection's end means of which nobody has said anything; `again`: that was so before."""
+    where = f"{settings.host}:{settings.port}"
+    if not connected:
+        return f"mqtt.tls: {where}: no answer to the login; does it speak {_kind(settings)} on this port?"
+    if again:
+        return f"mqtt.host: {where}: connections break soon after they stand; {_SECOND}"
+    return f"mqtt.host: {where}: the connection broke"
+
+
 def of_code(code: int, text: str, settings: Mqtt) -> str:
     """Return what an MQTT reason code means, at the connection or at its end."""
     where = f"{settings.host}:{settings.port}"
@@ -61,7 +72,7 @@ def of_code(code: int, text: str, settings: Mqtt) -> str:
     if code in BAD_CLIENT:
         return f"mqtt.host: {where} does not accept this node's client id: {text}"
     if code == TAKEN_OVER:
-        return "another client has connected under this node's client id: is there a second daemon of this name?"
+        return f"another client has connected under this node's client id; {_SECOND}"
     if code in (_OLD_BROKER, 1):
         return f"mqtt.host: {where} does not speak MQTT 5"
     return f"mqtt.host: {where}: {text}"
