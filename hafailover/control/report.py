@@ -33,7 +33,11 @@ def render(status: Part, *, colored: bool = False) -> str:
     """Return the text for the mapping that `status --json` shows, with a line feed at its end."""
     paint = _paint if colored else _plain
     sections = [
-        [_header(status, paint), *_cloud(status.get("cloud") or {}, paint)],
+        [
+            _header(status, paint),
+            *_cloud(status.get("cloud") or {}, paint),
+            *_broker(status.get("mqtt") or {}, paint),
+        ],
         _groups(status.get("groups") or (), paint),
         _peers(status.get("peers") or (), paint),
     ]
@@ -140,6 +144,13 @@ def _cloud(cloud: Part, paint: Callable[[str], str]) -> Iterator[str]:
         yield f"cloud  {paint('FAILS')}: {clean(cloud['error'])}, last read {ago(cloud.get('read_age_s'))}"
     elif "read_age_s" in cloud:
         yield f"cloud  read {ago(cloud['read_age_s'])}"
+
+
+def _broker(broker: Part, paint: Callable[[str], str]) -> list[str]:
+    """Say that there is no connection to the broker; nothing where there is one, or no broker."""
+    if not broker or broker.get("connected"):
+        return []
+    return [f"mqtt {paint('FAILS')}: {clean(broker.get('reason') or 'not connected yet')}"]
 
 
 def _groups(groups: Sequence[Part], paint: Callable[[str], str]) -> list[str]:

@@ -18,7 +18,7 @@ from hafailover.observe.web import Web
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hafailover.checks.result import CheckResult
     from hafailover.cloud.api import ApiCall
@@ -49,6 +49,7 @@ class Observer:
         self._node: Node | None = None
         self._runner: Runner | None = None
         self._paths: Sequence[Path] = ()
+        self._broker: Callable[[], dict[str, Any] | None] = lambda: None
         self.metrics = Metrics(config.cluster.name, me.name)
         self.history = History()
         self.web = Web(self.metrics, self.status, self.alive, self.missing, self.history.records)
@@ -57,9 +58,11 @@ class Observer:
         for reason in Reject:
             self.metrics.datagram_rejected(reason, 0)
 
-    def attach(self, node: Node, runner: Runner, paths: Sequence[Path]) -> None:
-        """Take the core, its runner and the heartbeat paths."""
-        self._node, self._runner, self._paths = node, runner, paths
+    def attach(
+        self, node: Node, runner: Runner, paths: Sequence[Path], broker: Callable[[], dict[str, Any] | None]
+    ) -> None:
+        """Take the core, its runner, the heartbeat paths, and who tells how the connection to the broker is."""
+        self._node, self._runner, self._paths, self._broker = node, runner, paths, broker
 
     def configure(self, config: model.Config) -> None:
         """Take in another version of the file; forget the checks that it has no longer."""
@@ -113,6 +116,7 @@ class Observer:
             started_at_ms=self._started_at_ms,
             dead_interval_ms=self._config.heartbeat.dead_interval_ms,
             paths=self._paths,
+            broker=self._broker(),
             history=self.history,
             checks=self._checks,
             log_lines_lost=self._sink.lost,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from hafailover.cloud.client import Cloud
     from hafailover.config.model import Group, Node
+    from hafailover.daemon.announcer import Announcer
     from hafailover.daemon.directory import Directory
     from hafailover.daemon.eipkeeper import EipKeeper
     from hafailover.daemon.gateway import Gateway
@@ -29,7 +30,7 @@ class Parts:
     """The rooms, ready for use. `disk` runs what is written to the state directory, one after another.
 
     `holder_of` tells who holds a group's first resource as last read, None if unknown; `master_of` which node was
-    its master last, or holds it. `mqtt` is the broker's path where there is one.
+    its master last, or holds it. `mqtt` is the broker's path, `announcer` tells the broker what happens.
 
     On a witness `cloud` and `guest` are there and not used: `eni_id` is empty, and `directory` knows no ENI.
     """
@@ -49,6 +50,7 @@ class Parts:
     holder_of: Callable[[str], Sighting | None]
     master_of: Callable[[str], NodeName | None]
     mqtt: MqttPath | None = None
+    announcer: Announcer | None = None
 
     def instance_of(self, group: str) -> str | None:
         """Return the instance of the node that holds a group, as last read, None where it is not known."""

@@ -200,6 +200,8 @@ class Performer:
             case fx.RoleChanged():
                 self._roles[effect.group] = effect
                 self._parts.metrics.role_changed(effect.group, effect.old, effect.new, effect.reason)
+                if self._parts.announcer is not None:
+                    self._parts.announcer.role(effect)
                 if effect.old is State.CLAIMING and effect.new is not State.MASTER:
                     result = "lost" if effect.reason is Reason.CLAIM_LOST else "void"
                     self._parts.metrics.failover(effect.group, effect.reason, result, {})
@@ -215,6 +217,8 @@ class Performer:
                 )
             case fx.Refrained():
                 self._parts.metrics.refrained(effect.group, effect.reason)
+                if self._parts.announcer is not None:
+                    self._parts.announcer.refrained(effect)
                 log.warning("no_claim", group=effect.group, reason=effect.reason.label, why=effect.reason.value)
             case fx.FailoverFinished() | fx.ClaimFailed() | fx.HandoverEnded():
                 self._tell_failover(effect)
@@ -225,6 +229,8 @@ class Performer:
 
     def _tell_failover(self, effect: fx.FailoverFinished | fx.ClaimFailed | fx.HandoverEnded) -> None:
         record = self._parts.history.record(effect, clock.wall_ms())
+        if self._parts.announcer is not None:
+            self._parts.announcer.failover(record)
         if isinstance(effect, fx.FailoverFinished):
             self._parts.metrics.failover(effect.group, effect.reason, "done", record["phases_s"])
         level = log.info if record["result"] in ("done", "gave") else log.warning

@@ -184,10 +184,11 @@ class Daemon:
             holder_of=lambda group: _holder(node, group),
             master_of=lambda group: _master(node, group),
             mqtt=wires.mqtt,
+            announcer=wires.announcer(observer.status),
         )
         performer = Performer(config, parts, inbox.post, self._spawn)
         runner = Runner(node, inbox, performer, partial(self._turned, node, observer))
-        observer.attach(node, runner, parts.paths)
+        observer.attach(node, runner, parts.paths, wires.state)
         checkers = Checkers(self._spawn, inbox.post, observer.checked)
 
         def apply(new: model.Config) -> None:
@@ -205,6 +206,8 @@ class Daemon:
         operator = Operator(inbox.post, performer, observer.status, observer.history, reloader.reload)
         self._closing.append(performer.close)
         await self._open_doors(wires, operator, observer)
+        if parts.announcer is not None:
+            self._spawn(parts.announcer.run())
         checkers.configure(config.groups)
         self._watch(node, parts, inbox, reloader)
         log.info("started", node=me.name, version=hafailover.__version__, config=config.digest.hex())

@@ -7,12 +7,13 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from hafailover.daemon import clock
+from hafailover.daemon.announcer import Announcer
 from hafailover.election.values import NodeName
 from hafailover.heartbeat.lineage import Lineages
 from hafailover.heartbeat.udp import UdpPath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from hafailover.broker.link import Link
     from hafailover.config import model
@@ -29,6 +30,9 @@ class Wires:
 
     def __init__(self, config: model.Config, me: model.Node, deliver: Callable[[Event], None]) -> None:
         self._me = me.name
+        self._boot_id = os.urandom(8)
+        self._root = "" if config.mqtt is None else f"{config.mqtt.topic}/{config.cluster.name}"
+        self._cluster = config.cluster.name
         self.link: Link | None = None
         self.mqtt: MqttPath | None = None
         self._udp: UdpPath | None = None
@@ -38,7 +42,7 @@ class Wires:
             "cluster": config.cluster.name,
             "deliver": deliver,
             "clock_us": clock.now_us,
-            "boot_id": os.urandom(8),
+            "boot_id": self._boot_id,
             "lineages": Lineages(several=len(wanted) > 1),
             **_told(config, me.name),
         }
@@ -60,13 +64,41 @@ class Wires:
         )
         if "mqtt" in config.heartbeat.paths:
             alone = len(config.heartbeat.paths) == 1
-            self.mqtt = MqttPath(root=root(config.cluster, mqtt), link=link, alone=alone, **common)
+            self.mqtt = MqttPath(root=self._root, link=link, alone=alone, **common)
             link.will = self.mqtt.will
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The heartbeat paths, the fastest first."""
         return tuple(path for path in (self._udp, self.mqtt) if path is not None)
+
+    def announcer(self, status: Callable[[], Mapping[str, Any]]) -> Announcer | None:
+        """Return who tells the broker of this node, None without one; `status` is as `status --json` prints it."""
+        if self.link is None:
+            return None
+        return Announcer(
+            self.link,
+            root=self._root,
+            cluster=self._cluster,
+            node=self._me,
+            boot=self._boot_id.hex(),
+            status=status,
+        )
+
+    def state(self) -> dict[str, Any] | None:
+        """Return how the connection to the broker is, as in `status --json`; None without a broker."""
+        if self.link is None:
+            return None
+        round_trip_s = None if self.mqtt is None else self.mqtt.round_trip_s
+        state = self.link.state
+        return {
+            "connected": state.connected,
+            "reason": state.reason,
+            "connections": state.connections,
+            "failures": state.failures,
+            "lost": state.lost,
+            "round_trip_s": round_trip_s if state.connected else None,
+        }
 
     def configure(self, config: model.Config) -> None:
         """Take in another version of the file; raises StartError, and then nothing has changed."""
@@ -89,11 +121,6 @@ class Wires:
             await self.link.close(*self.mqtt.goodbye())
         for path in self.paths:
             path.close()
-
-
-def root(cluster: model.Cluster, mqtt: model.Mqtt) -> str:
-    """Return what all topics of a cluster begin with."""
-    return f"{mqtt.topic}/{cluster.name}"
 
 
 def _told(config: model.Config, me: str) -> dict[str, Any]:

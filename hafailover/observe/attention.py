@@ -52,6 +52,9 @@ def _node(status: Part) -> Iterator[Note]:
     if cloud.get("error"):
         last = ago(cloud.get("read_age_s"))
         yield Note(Level.FAULT, f"the cloud's API fails: {cloud['error']}; holders were last read {last}")
+    broker = status.get("mqtt") or {}
+    if broker and not broker.get("connected"):
+        yield Note(Level.WARNING, f"no connection to the MQTT broker: {broker.get('reason') or 'not yet'}")
     if status.get("drained"):
         yield Note(Level.WARNING, "this node is drained: it stays out until `hafailover undrain`")
     if status.get("leaving") not in (None, "no"):

@@ -24,6 +24,7 @@ STATUS: dict[str, Any] = {
     "drained": False,
     "log_lines_lost": 2,
     "cloud": {"error": "", "read_age_s": 3.25},
+    "mqtt": {"connected": True, "connections": 3, "failures": 2, "lost": 1, "round_trip_s": 0.002},
     "peers": [
         {
             "node": "web-b",
