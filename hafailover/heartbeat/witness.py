@@ -73,7 +73,8 @@ class _Seen:
 class Witness:
     """What this node has seen of the broker and, through it, of its peers.
 
-    `alone`: the broker's is the only path. `fresh_us`: how old a sign of the peer may be, the dead interval.
+    `alone`: the broker's is the only path. `fresh_us`: the dead interval. A sign of the peer that is younger than a
+    third of it counts: the question is asked when half of it has passed in silence.
     `keepalive_us`: the one that all nodes ask for.
     """
 
@@ -124,7 +125,7 @@ class Witness:
         seen = _Seen() if peer is None else self._of(peer)
         signs = [at for at in (seen.heard_at_us, seen.online_at_us) if at is not None]
         latest = max(signs, default=None)
-        if latest is not None and now_us - latest < self.fresh_us:
+        if latest is not None and now_us - latest < self.fresh_us // 3:
             return Finding.RETURNED
         since = self._connected_at_us or 0
         if now_us - since < SETTLING_US and (latest is None or latest < since):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -11,6 +12,7 @@ from tests.lab.lab import CLIENT
 from tests.lab.processes import Process, inside, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.lab.lab import Lab
@@ -90,6 +92,50 @@ class Broker:
         """Return topic and payload of what comes within so many seconds, kept messages first."""
         said = self._client("mosquitto_sub", "-t", topic, "-F", "%t %p", "-W", f"{max(1, seconds):.0f}", *options)
         return [(line.partition(" ")[0], line.partition(" ")[2]) for line in said.splitlines()]
+
+    def publish_file(self, topic: str, path: Path, *options: str) -> None:
+        """Publish a file's bytes."""
+        self._client("mosquitto_pub", "-t", topic, "-f", str(path), *options)
+
+    def record(self, topic: str, count: int) -> list[Path]:
+        """Return files with the next messages of a topic, each as it came."""
+        paths = []
+        for number in range(count):
+            command = self._inside(
+                [
+                    "mosquitto_sub", "-V", "5", "-h", self.host, "-p", str(self.port),
+                    "-t", topic, "-C", "1", "-N", "-F", "%x", "-W", "10",
+                ]
+            )  # fmt: skip
+            done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
+            path = self.directory / f"message-{number}"
+            path.write_bytes(bytes.fromhex(done.stdout.strip()))
+            paths.append(path)
+        return paths
+
+    def disconnect(self, client_id: str) -> None:
+        """Take a client's session over for a moment, as a second client of the same id does."""
+        self._client("mosquitto_pub", "-i", client_id, "-t", "taken/over", "-m", "")
+
+    @contextlib.contextmanager
+    def listening(self, *topics: str) -> Iterator[Callable[[], list[tuple[str, str]]]]:
+        """Listen meanwhile; what is given returns topic and payload of what has come by then."""
+        command = ["mosquitto_sub", "-V", "5", "-h", self.host, "-p", str(self.port), "-F", "%t %p"]
+        command += [word for topic in topics for word in ("-t", topic)]
+        log = self.directory / "listener.log"
+        log.unlink(missing_ok=True)
+        process = Process(self._inside(command), log)
+
+        def heard() -> list[tuple[str, str]]:
+            lines = log.read_text(errors="replace").splitlines(keepends=True)
+            whole = [line.rstrip("\n") for line in lines if line.endswith("\n")]
+            return [(line.partition(" ")[0], line.partition(" ")[2]) for line in whole]
+
+        try:
+            wait_for("the listener hears", lambda: bool(heard()))
+            yield heard
+        finally:
+            process.kill()
 
     def __enter__(self) -> Self:
         self.start()

@@ -37,6 +37,7 @@ key_file = "/var/lib/hafailover/cluster.key"
 interval = "100ms"
 dead_interval = "{dead_interval}"
 restart_grace = "{restart_grace}"
+{more_heartbeat}
 
 [cloud]
 region = "ap-guangzhou"
@@ -94,8 +95,8 @@ _HOOK = (
 class PairSettings:
     """What differs between scenarios; the rest is the lab's: heartbeats every 100 ms, dead after 300 ms.
 
-    `more_group` are lines of the group's table, `more` are tables of their own. `hooks` are those that leave a line
-    in HOOKS_FILE after so many seconds. `witnesses` are hosts that only vote.
+    `more_heartbeat` and `more_group` are lines of these tables, `more` are tables of their own. `hooks` are those
+    that leave a line in HOOKS_FILE after so many seconds. `witnesses` are hosts that only vote.
     """
 
     guards: tuple[str, ...] = ("vip", "cloud")
@@ -105,6 +106,7 @@ class PairSettings:
     check_interval: str = "100ms"
     check_timeout: str = "100ms"
     credentials: str = "role"
+    more_heartbeat: str = ""
     more_group: str = ""
     more: str = ""
     hooks: dict[str, float] = field(default_factory=dict)
@@ -145,6 +147,7 @@ class Pair:
             address=ADDRESS,
             guards=json.dumps(list(self.settings.guards)),
             service_port=SERVICE_PORT,
+            more_heartbeat=self.settings.more_heartbeat,
             more_group=self.settings.more_group,
             more=self.settings.more,
             notify=self._notify(),

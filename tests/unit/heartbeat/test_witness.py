@@ -73,8 +73,8 @@ def test_a_peer_that_the_broker_brings_is_not_accused(story: Story, sign: str) -
         story.heard(20)
     else:
         story.says(ONLINE, 20)
-    assert story.find(20.9) is Finding.RETURNED
-    assert story.find(21) is not Finding.RETURNED
+    assert story.find(20.33) is Finding.RETURNED
+    assert story.find(20.34) is not Finding.RETURNED
     assert Finding.RETURNED.verdict is GuardVerdict.DENY
 
 
@@ -148,7 +148,7 @@ def test_a_node_that_says_again_that_it_is_there_is_there(story: Story) -> None:
     story.heard(10)
     story.says(LOST, 13)
     story.says(ONLINE, 14)
-    assert story.find(14.5) is Finding.RETURNED
+    assert story.find(14.3) is Finding.RETURNED
     assert story.find(20) is Finding.CONNECTED
 
 
