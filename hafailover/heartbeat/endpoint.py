@@ -57,11 +57,12 @@ class Endpoint:
     """Holds the sequence, the sessions of all peers and the reasons for which datagrams were rejected.
 
     `boot_id` is 8 random bytes, new for every start of the daemon, and the same for its paths, which share
-    `lineages`. `silent_after_us` and `oldest_us` see `PeerSessions`. Raises StartError for keys or names that
-    cannot work.
+    `lineages`. `silent_after_us` and `oldest_us` see `PeerSessions`. `answer_gap_us`: the least time between two
+    answers to whomever, where everybody is given each of them; who asks meanwhile is told by the next advert.
+    Raises StartError for keys or names that cannot work.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but three by keyword, and each is something else
         self,
         path: PathId,
         membership: Membership,
@@ -70,6 +71,7 @@ class Endpoint:
         boot_id: bytes,
         silent_after_us: int,
         oldest_us: int | None = None,
+        answer_gap_us: int = 0,
         lineages: Lineages | None = None,
     ) -> None:
         if len(boot_id) != BOOT_BYTES or boot_id == NO_BOOT:
@@ -80,6 +82,8 @@ class Endpoint:
         self._boot = boot_id
         self._sequence = 0
         self._latest: Advert | None = None
+        self._answer_gap_us = answer_gap_us
+        self._answered_us: int | None = None
         self._lineages = lineages or Lineages()
         self.configure(membership, keys, silent_after_us, oldest_us)
 
@@ -129,7 +133,7 @@ class Endpoint:
         standing = sessions.hear(message, echo, own, now_us)
         if standing is Standing.LATE:
             self.rejected[Reject.LATE] += 1
-        answers = sessions.may_answer(message, echo, own, now_us)
+        answers = self._may_answer(now_us) and sessions.may_answer(message, echo, own, now_us)
         return Heard(
             peer=peer,
             event=self._event(message, standing, echo),
@@ -150,10 +154,14 @@ class Endpoint:
         said_after = echo.echo_us // 1000 if echo is not None and echo.boot == self._boot else None
         return AdvertReceived(advert, self.name, standing is Standing.CONFIRMED, said_after)
 
+    def _may_answer(self, now_us: int) -> bool:
+        return self._answered_us is None or now_us - self._answered_us >= self._answer_gap_us
+
     def _answer(self, peer: NodeName, boot: bytes, now_us: int) -> bytes | None:
         # One datagram is enough to be recognised by; the other groups come with the next advert.
         if self._latest is None:
             return None
+        self._answered_us = now_us
         first = split(self._latest.groups, len(self.sessions))[0]
         return self._encode(replace(self._latest, groups=first), now_us, (peer, boot))
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from hafailover.election.values import Advert, GroupName, NodeName
     from hafailover.heartbeat.lineage import Lineages
 
-STALLED_US: Final = 3_000_000  # a connection that returns nothing for so long is given up
+PATIENCE_US: Final = 3_000_000  # with a broker that is slow; or three dead intervals, if that is longer
+ANSWER_GAP_US: Final = 100_000  # everybody gets each answer: when all begin at once, that would be N x N x N
 PRESENCE_GAP_US: Final = 1_000_000  # how often at most a presence is published again
 LEAST_KEEPALIVE_S: Final = 2
 MARGIN_S: Final = 0.02  # of a question to the broker, before its time is over
@@ -40,6 +41,10 @@ MAX_UNDERWAY: Final = 256  # own heartbeats that have not come back; at 10 ms th
 def keepalive_s(dead_interval_ms: int) -> int:
     """Return the keepalive that every node asks for: the broker misses a node after one and a half of it."""
     return max(LEAST_KEEPALIVE_S, math.ceil(2 * dead_interval_ms / 1000))
+
+
+def _patience_us(silent_after_us: int) -> int:
+    return max(PATIENCE_US, 6 * silent_after_us)
 
 
 @dataclass(slots=True)
@@ -53,7 +58,8 @@ class MqttPath:
     """The broker's path of this node; see `path.Path`.
 
     `link` is not running yet. `lineages` are shared with the other paths, `boot_id` and `clock_us` too. `alone`:
-    there is no other path. A message that may be older than the dead interval is of no use.
+    there is no other path. A message that may be older than `PATIENCE_US` is of no use, and a connection that
+    brings nothing back for so long is given up.
     """
 
     name = "mqtt"
@@ -82,7 +88,8 @@ class MqttPath:
             keys,
             boot_id=boot_id,
             silent_after_us=silent_after_us,
-            oldest_us=2 * silent_after_us,
+            oldest_us=_patience_us(silent_after_us),
+            answer_gap_us=ANSWER_GAP_US,
             lineages=lineages,
         )
         self._keyring = Keyring(keys)
@@ -118,7 +125,7 @@ class MqttPath:
         """Take a reloaded configuration; raises StartError, and then nothing has changed."""
         membership = Membership(self._membership.me, self._membership.cluster, tuple(peers), tuple(groups))
         keyring = Keyring(keys)
-        self._endpoint.configure(membership, keys, silent_after_us, 2 * silent_after_us)
+        self._endpoint.configure(membership, keys, silent_after_us, _patience_us(silent_after_us))
         if keyring != self._keyring:
             self._link.drop("the heartbeat keys have changed, and the will is signed with the old one")
         self._membership, self._keyring = membership, keyring
@@ -148,7 +155,7 @@ class MqttPath:
         if self._doubted and now_us - self._said_at_us >= PRESENCE_GAP_US:
             self._say_present(now_us)
         since_us = max(self._connected_at_us, self.witness.returned_us or 0)
-        if now_us - since_us > max(STALLED_US, 2 * self.witness.fresh_us):
+        if now_us - since_us > _patience_us(self.witness.fresh_us // 2):
             where = f"{self._root}/heartbeat/{self._membership.me}"
             self._link.drop(
                 f"mqtt.topic: what is published on {where} does not come back: the broker stalls, or does not let "

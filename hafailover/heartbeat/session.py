@@ -45,7 +45,7 @@ class Standing(Enum):
     CONFIRMED = "confirmed"  # everything
     UNCONFIRMED = "unconfirmed"  # a sign of life
     HIDDEN = "hidden"  # nothing: a confirmed daemon of this name is being heard
-    LATE = "late"  # nothing: it is not known to be of the last dead interval
+    LATE = "late"  # nothing: it may have been held back on the way for too long
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class Reject(StrEnum):
     OWN_NAME = "own_name"  # another daemon that runs under this node's name
     REPLAYED = "replayed"  # a sequence number that is not above the highest seen
     RETIRED_BOOT = "retired_boot"  # a daemon whose successor has been confirmed
-    LATE = "late"  # held back on the way for longer than the dead interval, or perhaps so
+    LATE = "late"  # held back on the way for too long, or perhaps so
     RETAINED = "retained"  # a heartbeat that a broker keeps: nobody knows how old it is
 
 

@@ -56,9 +56,11 @@ class Broker:
     def start(self) -> None:
         """Start it and wait until it listens."""
         listener = f"listener {self.port} {self.host}"
-        text = "\n".join(["user root", "per_listener_settings false", listener, *self.lines, ""])
+        text = "\n".join(
+            ["user root", "set_tcp_nodelay true", "per_listener_settings false", listener, *self.lines, ""]
+        )
         self._config.write_text(text, encoding="utf-8")
-        command = [MOSQUITTO, "-c", str(self._config)]
+        command = ["nice", "-n", "-15", MOSQUITTO, "-c", str(self._config)]
         self.process = Process(self._inside(command), self.directory / "mosquitto.log")
         wait_for("mosquitto listens", self._listens)
 
