@@ -29,6 +29,10 @@ HARMLESS = (
 )
 
 
+# What may take an address off the guest: following a master, and ending a claim that had only got ready for it.
+LETS_GO = (Reason.HEARD_MASTER, Reason.CLAIM_VOID, Reason.CLAIM_LOST)
+
+
 class UnconfirmedWord(Invariant):
     """An advert that could be a recording makes nobody claim, step down or let an address go (S11)."""
 
@@ -51,6 +55,6 @@ class UnconfirmedWord(Invariant):
             due += [Reason.MASTER_ABSENT]  # only a word of the same worth kept it from that
         changes = [each for each in effects if isinstance(each, fx.RoleChanged) and each.reason not in due]
         dropped = [each for each in effects if isinstance(each, fx.StopAnswering)]
-        read = any(isinstance(each, fx.RoleChanged) and each.reason is Reason.HEARD_MASTER for each in effects)
-        if changes or (dropped and not read):
+        follows = any(isinstance(each, fx.RoleChanged) and each.reason in LETS_GO for each in effects)
+        if changes or (dropped and not follows):
             self.broken(f"{process.name} acts on an unconfirmed word of {event.advert.node}: {changes or dropped}")
