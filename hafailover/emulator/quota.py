@@ -49,6 +49,8 @@ TABLE: tuple[tuple[Size, Quota], ...] = (
     (Size((13, None)), Quota(8, MAX_PRIVATE_IPS)),
 )
 
+RATE_CODES = ("RequestLimitExceeded", "LimitExceeded.ActionLimited")
+
 # Requests per second of one caller; an action that is not here is not limited (API documents, per action).
 RATES: dict[str, int] = {
     "DescribeNetworkInterfaces": 100,
