@@ -24,6 +24,7 @@ HARMLESS = (
     Reason.CHECK_PASSED,
     Reason.CHECK_FAILED,  # its own, when the time for the hook was over
     Reason.LISTENED,
+    Reason.STOPPING,  # it stops in any case, and had only waited for somebody to hand over to
     Reason.CLAIM_LOST,  # what another claimant has that turns out to live is left to it
     Reason.CLAIM_VOID,  # and what a master has that comes back, before anything was asked of the cloud
 )
