@@ -30,8 +30,8 @@ HARMLESS = (
 )
 
 
-# What may take an address off the guest: following a master, and ending a claim that had only got ready for it.
-LETS_GO = (Reason.HEARD_MASTER, Reason.CLAIM_VOID, Reason.CLAIM_LOST)
+# What may take an address off the guest: following a master, ending a claim that had only got ready, and the end.
+LETS_GO = (Reason.HEARD_MASTER, Reason.CLAIM_VOID, Reason.CLAIM_LOST, Reason.STOPPING)
 
 
 class UnconfirmedWord(Invariant):
