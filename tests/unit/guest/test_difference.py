@@ -28,7 +28,7 @@ def test_a_bare_interface_lacks_everything_and_the_subnet_before_its_gateway() -
     assert todo.lacking_routes == (SUBNET, WAY, WAY6)
     assert todo.lacking_rules == RULES
     assert todo.lacking_addresses == ("10.0.2.5", "10.0.2.6", "2001:db8::5")
-    assert not (todo.surplus_addresses or todo.surplus_routes or todo.surplus_rules)
+    assert not any((todo.surplus_addresses, todo.surplus_routes, todo.surplus_rules))
 
 
 @pytest.mark.parametrize(
