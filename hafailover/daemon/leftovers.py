@@ -4,8 +4,9 @@ A daemon that is killed keeps its addresses and ENIs: when it comes back within 
 does not come back, they must go, or this machine goes on answering itself for an address that is another's. The
 dead cannot do that, and the configuration may be what it died of. So a daemon that starts notes its addresses and
 ENIs in systemd's runtime directory, which lives exactly as long as they do, until the machine boots again;
-`hafailover release-guest` takes off what is noted. Which cards are those of the ENIs need not be noted: what the
-kernel has of them is marked as ours. When that is due is systemd's to know: hafailover-guest.service.
+`hafailover release-guest` takes off what is noted. When that is due is systemd's to know:
+hafailover-guest.service. Which cards are those of the ENIs need not be noted: what the kernel has of them is
+marked as ours.
 """
 
 from __future__ import annotations
