@@ -69,6 +69,7 @@ def as_json(status: NodeStatus, facts: Facts) -> Json:
             "read_age_s": None if status.read_age_ms is None else status.read_age_ms / 1000,
         },
         "log_lines_lost": facts.log_lines_lost,
+        "rejected": {path.name: dict(path.rejected) for path in facts.paths},
         "peers": [_peer(peer, seen, facts.dead_interval_ms) for peer in status.peers],
         "groups": [_group(group, now_ms, facts) for group in status.groups],
     }

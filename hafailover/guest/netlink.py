@@ -76,12 +76,13 @@ class Guest:
         self._new_route: Any = None
         self._refusal: type[Any] = GuestError  # pyroute2's NetlinkError, once that is imported
 
-    async def open(self) -> None:
+    async def open(self, *, to_change: bool = True) -> None:
         """Import the library and see that the kernel answers.
 
-        Raises GuestError, also where CAP_NET_ADMIN is missing.
+        Raises GuestError, also where CAP_NET_ADMIN is missing and something is to be changed.
         """
-        require_capability()
+        if to_change:
+            require_capability()
         importing = asyncio.get_running_loop().run_in_executor(None, _import_library)
         self._new_route, self._refusal = await importing
         await self.present(())
