@@ -30,7 +30,7 @@ class Row:
     most: Quota
 
 
-_SMALL, _COMMON, _MIDDLE, _LARGE = Quota(2, 6), Quota(4, 10), Quota(6, 20), Quota(8, 30)
+_SMALL, _COMMON, _MIDDLE, LARGEST = Quota(2, 6), Quota(4, 10), Quota(6, 20), Quota(8, 30)
 
 # The first row that fits counts.
 TABLE: tuple[Row, ...] = (
@@ -42,9 +42,9 @@ TABLE: tuple[Row, ...] = (
     Row(4, None, _COMMON, _COMMON, Quota(4, 20)),
     Row(7, None, _COMMON, _COMMON, _MIDDLE),  # 5 and 7 cores are on no page
     Row(8, None, _MIDDLE, _MIDDLE, _MIDDLE),
-    Row(11, None, _MIDDLE, _MIDDLE, _LARGE),  # 9 and 11 cores are on no page
-    Row(12, None, _LARGE, _MIDDLE, _LARGE),
-    Row(None, None, _LARGE, _LARGE, _LARGE),
+    Row(11, None, _MIDDLE, _MIDDLE, LARGEST),  # 9 and 11 cores are on no page
+    Row(12, None, LARGEST, _MIDDLE, LARGEST),
+    Row(None, None, LARGEST, LARGEST, LARGEST),
 )
 
 

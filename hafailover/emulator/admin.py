@@ -42,6 +42,7 @@ class Admin:
             ("POST", "faults"): self._post_faults,
             ("POST", "settings"): self._post_settings,
             ("POST", "move"): self._post_move,
+            ("POST", "attach"): self._post_attach,
             ("POST", "instance"): self._post_instance,
         }
 
@@ -58,7 +59,7 @@ class Admin:
             return _json({"error": str(error)}, 400)
 
     def state(self) -> dict[str, Any]:
-        """Return who holds what now: address -> ENI and instance, and the instances' states."""
+        """Return who holds what now: by address, by ENI and by public address, and the instances' states."""
         service = self._service
         now = service.now_ms()
         service.model.advance(now)
@@ -73,8 +74,16 @@ class Admin:
             for eni in network.enis.values()
             for ip in eni.ips
         }
+        enis = {
+            eni.id: {"instance": eni.instance_id, "state": eni.state.value, "primary": eni.primary}
+            for eni in network.enis.values()
+        }
+        eips = {
+            eip.address: {"id": eip.id, "state": network.state_of(eip).value, "address": eip.private_ip}
+            for eip in network.eips.values()
+        }
         instances = {instance.id: instance.state.value for instance in network.instances.values()}
-        return {"now_ms": now, "addresses": addresses, "instances": instances}
+        return {"now_ms": now, "addresses": addresses, "enis": enis, "eips": eips, "instances": instances}
 
     def _faults(self) -> list[dict[str, Any]]:
         return [faults.as_json(fault) for fault in self._service.faults.listed()]
@@ -131,6 +140,11 @@ class Admin:
     def _post_move(self, body: dict[str, Any]) -> dict[str, Any]:
         eni = None if body.get("eni") is None else _text(body, "eni")
         self._service.model.move(str(ip_address(_text(body, "address"))), eni, self._service.now_ms())
+        return self.state()
+
+    def _post_attach(self, body: dict[str, Any]) -> dict[str, Any]:
+        instance = None if body.get("instance") is None else _text(body, "instance")
+        self._service.model.attach(_text(body, "eni"), instance, self._service.now_ms())
         return self.state()
 
     def _post_instance(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hafailover.emulator import tc3
+from hafailover.emulator.actions import SERVICES
 from hafailover.emulator.faults import Fault, Kind, Plan
-from hafailover.emulator.model import SERVICES
 from hafailover.emulator.service import CallRecord, Service
 from hafailover.emulator.values import ApiError
 from hafailover.http1 import Delivery, Request, Response

@@ -11,7 +11,8 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from hafailover.emulator.model import MAX_STALE_MS, WRITE_ACTIONS
+from hafailover.emulator.actions import WRITE_ACTIONS
+from hafailover.emulator.model import MAX_STALE_MS
 from hafailover.emulator.values import Fate, Handling
 
 if TYPE_CHECKING:

@@ -25,6 +25,26 @@ class IpState(Enum):
     AVAILABLE = "AVAILABLE"
 
 
+class EniState(Enum):
+    """State of an ENI (NetworkInterface.State); one that is attached and at rest is AVAILABLE too."""
+
+    PENDING = "PENDING"
+    AVAILABLE = "AVAILABLE"
+    ATTACHING = "ATTACHING"
+    DETACHING = "DETACHING"
+    DELETING = "DELETING"
+
+
+class EipState(Enum):
+    """State of an EIP (Address.AddressStatus); BIND_ENI is bound to an ENI that no instance has."""
+
+    BINDING = "BINDING"
+    BIND = "BIND"
+    UNBINDING = "UNBINDING"
+    UNBIND = "UNBIND"
+    BIND_ENI = "BIND_ENI"
+
+
 class InstanceState(Enum):
     """The hypervisor's view of an instance, as far as the emulator plays it (DescribeInstancesStatus)."""
 
@@ -84,7 +104,10 @@ class PrivateIp:
 
 @dataclass(frozen=True, slots=True)
 class Eni:
-    """An elastic network interface; `mac` is upper case with colons, `instance_id` None while detached."""
+    """An elastic network interface; `mac` is upper case with colons, `instance_id` None while detached.
+
+    `bound_for` is the instance that it is being attached to, where it counts already and is not yet to be found.
+    """
 
     id: str
     name: str
@@ -97,6 +120,8 @@ class Eni:
     device_index: int = 0
     security_groups: tuple[str, ...] = ()
     description: str = ""
+    state: EniState = EniState.AVAILABLE
+    bound_for: str | None = None
 
     def ip(self, address: str) -> PrivateIp | None:
         """Return the address as this ENI carries it."""
@@ -135,12 +160,17 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Eip:
-    """An elastic public address, mapped one to one to a private address of `vpc_id`, or to none."""
+    """An elastic public address, mapped one to one to a private address of `vpc_id`, or to none.
+
+    `passing` is the state that it is in while a task works on it.
+    """
 
     id: str
     address: str
     vpc_id: str = ""
     private_ip: str | None = None
+    passing: EipState | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +212,36 @@ class Network:
                 yield eni, ip
 
     def holder_of(self, resource: str) -> str | None:
-        """Return who truly has an address (the id of an ENI) or an ENI (of an instance).
+        """Return who truly has an address (the id of an ENI) or an ENI (of an instance); an EIP's private address.
 
         An address that is only being assigned has no holder yet; one that moves or goes is where it was.
         """
         if resource in self.enis:
             return self.enis[resource].instance_id
+        if resource in self.eips:
+            return self.eips[resource].private_ip
         held = (eni.id for eni, ip in self.carriers(resource) if ip.state is not IpState.PENDING)
         return next(held, None)
 
     def eip_of(self, vpc_id: str, address: str) -> Eip | None:
         """Return the EIP that is mapped to a private address."""
         return next((e for e in self.eips.values() if (e.vpc_id, e.private_ip) == (vpc_id, address)), None)
+
+    def carrier_of(self, eip: Eip) -> tuple[Eni, PrivateIp] | None:
+        """Return the ENI and the private address that an EIP is mapped to."""
+        return next(self.carriers(eip.private_ip, eip.vpc_id), None) if eip.private_ip else None
+
+    def state_of(self, eip: Eip) -> EipState:
+        """Return what the cloud says of an EIP."""
+        carrier = self.carrier_of(eip)
+        if eip.passing is not None or carrier is None:
+            return eip.passing or EipState.UNBIND
+        return EipState.BIND if carrier[0].instance_id else EipState.BIND_ENI
+
+    def without_eips_of(self, vpc_id: str, *addresses: str) -> Network:
+        """Return the network with no EIP mapped to any of these private addresses."""
+        network = self
+        for address in addresses:
+            if eip := network.eip_of(vpc_id, address):
+                network = network.with_eip(replace(eip, private_ip=None))
+        return network

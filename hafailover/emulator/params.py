@@ -68,6 +68,13 @@ class Params:
             raise ApiError("InvalidParameterValue.Range", f"`{name}` is {value}, allowed is {low}..{high}.")
         return value
 
+    def flag(self, name: str) -> bool:
+        """Return a boolean, False where the field was not sent."""
+        value = self._raw.get(name) or False
+        if not isinstance(value, bool):
+            raise _wrong_type(name, "a boolean")
+        return value
+
     def page(self) -> slice:
         """Return what Offset and Limit (default 20, at most 100) ask for."""
         offset = self.integer("Offset", 0, 0, 2**31 - 1)

@@ -5,7 +5,9 @@ The quotas of instances are the product's own table (`cloud.quota`).
 
 from __future__ import annotations
 
-from hafailover.cloud.quota import Quota
+from hafailover.cloud.quota import LARGEST, Quota, quota_of
+
+__all__ = ["LARGEST", "RATES", "UNATTACHED", "Quota", "quota_of"]
 
 UNATTACHED = Quota(enis=0, private_ips=30)
 
@@ -15,6 +17,9 @@ RATES: dict[str, int] = {
     "MigratePrivateIpAddress": 50,
     "AssignPrivateIpAddresses": 100,
     "UnassignPrivateIpAddresses": 100,
+    "AttachNetworkInterface": 50,
+    "DetachNetworkInterface": 100,
+    "MigrateNetworkInterface": 100,
     "DescribeVpcTaskResult": 20,
     "DescribeNetworkInterfaceLimit": 20,
     "DescribeInstances": 40,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hafailover.cloud.quota import Quota, quota_of
+from hafailover.emulator.network import EniState
 from hafailover.emulator.params import MAX_IDS, Filters, Params
-from hafailover.emulator.quota import UNATTACHED
+from hafailover.emulator.quota import UNATTACHED, Quota, quota_of
 from hafailover.emulator.values import ApiError
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def _address_fits(eni: Eni, filters: Filters) -> bool:
 
 def render_eni(network: Network, eni: Eni) -> Content:
     """Return a NetworkInterface; an attached one is AVAILABLE too, only NetworkInterfaceState says INUSE."""
+    at_rest = eni.state is EniState.AVAILABLE
     return {
         "NetworkInterfaceId": eni.id,
         "NetworkInterfaceName": eni.name,
@@ -94,8 +95,8 @@ def render_eni(network: Network, eni: Eni) -> Content:
         "GroupSet": list(eni.security_groups),
         "Primary": eni.primary,
         "MacAddress": eni.mac,
-        "State": "AVAILABLE",
-        "NetworkInterfaceState": "INUSE" if eni.instance_id else "AVAILABLE",
+        "State": eni.state.value,
+        "NetworkInterfaceState": "INUSE" if at_rest and eni.instance_id else eni.state.value,
         "PrivateIpAddressSet": [render_ip(network, eni.vpc_id, ip) for ip in eni.ips],
         "Attachment": _attachment(eni),
         "Zone": network.zone_of(eni),

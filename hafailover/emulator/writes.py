@@ -1,52 +1,20 @@
-"""The writes on private addresses, in three steps: begin (checked and marked), finish (the effect), cancel.
-
-A write is accepted first and takes effect later; what the caller named is checked at both moments, so that a
-request which waited cannot take an address from a later holder (VPC API: MigratePrivateIpAddress,
-AssignPrivateIpAddresses, UnassignPrivateIpAddresses; their lists of error codes).
-"""
+"""The writes on private addresses, with the error codes of their lists in the VPC API."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from hafailover.emulator.network import Eni, IpState, Network, PrivateIp
-from hafailover.emulator.params import MALFORMED, MAX_ADDRESSES, MAX_TEXT, MAX_TOKEN, Params, check_address
-from hafailover.emulator.reads import quota_for, render_ip
+from hafailover.emulator.params import MALFORMED, MAX_ADDRESSES, MAX_TEXT, Params, check_address
+from hafailover.emulator.reads import render_ip
 from hafailover.emulator.values import ApiError
+from hafailover.emulator.writing import MUTEX, known_eni, require_room, require_settled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-
-class Write(Protocol):
-    """One write: it occupies `enis` and `touches` while it runs."""
-
-    @property
-    def enis(self) -> tuple[str, ...]:
-        """Return the ENIs it works on."""
-
-    @property
-    def touches(self) -> tuple[str, ...]:
-        """Return the addresses (or ENIs) whose holder it may change."""
-
-    def begin(self, network: Network) -> Network:
-        """Accept: return the network with the work marked. Raises ApiError."""
-
-    def finish(self, network: Network) -> Network:
-        """Take effect. Raises ApiError where what was accepted is no longer possible."""
-
-    def cancel(self, network: Network) -> Network:
-        """Take the marks back, as far as they are still there."""
-
-    def reply(self, network: Network) -> dict[str, Any]:
-        """Return the content of the response to the accepted request."""
-
-
-def _eni(network: Network, eni_id: str) -> Eni:
-    if eni_id not in network.enis:
-        raise ApiError("ResourceNotFound", f"{eni_id} does not exist.")
-    return network.enis[eni_id]
+    from hafailover.emulator.writing import Parser
 
 
 def _mark(network: Network, eni_id: str, addresses: tuple[str, ...], state: IpState) -> Network:
@@ -55,12 +23,6 @@ def _mark(network: Network, eni_id: str, addresses: tuple[str, ...], state: IpSt
         return network
     marked = (replace(ip, state=state) for ip in eni.ips if ip.address in addresses)
     return network.with_enis(eni.with_ips(*marked))
-
-
-def _room(network: Network, eni: Eni, more: int) -> None:
-    quota = quota_for(network, eni).private_ips
-    if len(eni.ips) + more > quota:
-        raise ApiError("LimitExceeded", f"{eni.id} may have {quota} private addresses, the primary included.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +34,13 @@ class MigrateIp:
     address: str
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any], network: Network) -> MigrateIp:
+    def parse(cls, raw: Mapping[str, Any], network: Network, _request_id: str) -> MigrateIp:
         """Read the request. Raises ApiError."""
         known = ("SourceNetworkInterfaceId", "DestinationNetworkInterfaceId", "PrivateIpAddress")
         params = Params(raw, known)
         source, destination = (params.id(name, "eni") for name in known[:2])
         write = cls(source, destination, params.address("PrivateIpAddress"))
-        _eni(network, source), _eni(network, destination)
+        known_eni(network, source), known_eni(network, destination)
         return write
 
     @property
@@ -91,13 +53,19 @@ class MigrateIp:
         """The address."""
         return (self.address,)
 
+    def busy(self, _network: Network) -> str:
+        """Return the code for a task at work on one of the ENIs or addresses."""
+        return MUTEX
+
     def begin(self, network: Network) -> Network:
         """Mark the address MIGRATING on the source."""
         self._check(network)
+        require_settled(network, self.source, MUTEX)
+        require_settled(network, self.destination, MUTEX)
         return _mark(network, self.source, self.touches, IpState.MIGRATING)
 
     def _check(self, network: Network) -> PrivateIp:
-        source, destination = _eni(network, self.source), _eni(network, self.destination)
+        source, destination = known_eni(network, self.source), known_eni(network, self.destination)
         if source.id == destination.id or source.subnet_id != destination.subnet_id:
             raise ApiError("UnsupportedOperation", "The two ENIs must be different ones of one subnet.")
         ip = source.ip(self.address)
@@ -106,7 +74,7 @@ class MigrateIp:
             raise ApiError(code, f"{self.address} is not bound to {source.id}.")
         if ip.primary:
             raise ApiError("UnauthorizedOperation.PrimaryIp", f"{self.address} is a primary address.")
-        _room(network, destination, 1)
+        require_room(network, destination, 1)
         return ip
 
     def finish(self, network: Network) -> Network:
@@ -132,11 +100,11 @@ class AssignIps:
     ips: tuple[PrivateIp, ...]
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any], network: Network) -> AssignIps:
+    def parse(cls, raw: Mapping[str, Any], network: Network, _request_id: str) -> AssignIps:
         """Read the request and choose the addresses that it leaves to the cloud. Raises ApiError."""
         known = ("NetworkInterfaceId", "PrivateIpAddresses", "SecondaryPrivateIpAddressCount", "QosLevel")
         params = Params(raw, (*known, "ClientToken"))
-        eni = _eni(network, params.id("NetworkInterfaceId", "eni"))
+        eni = known_eni(network, params.id("NetworkInterfaceId", "eni"))
         count = params.integer("SecondaryPrivateIpAddressCount", 0, 0, MAX_ADDRESSES)
         ips = tuple(_specification(entry) for entry in params.list("PrivateIpAddresses", MAX_ADDRESSES))
         if not ips and not count:
@@ -155,17 +123,22 @@ class AssignIps:
         """The addresses."""
         return tuple(ip.address for ip in self.ips)
 
+    def busy(self, _network: Network) -> str:
+        """Return the code for a task at work on one of the ENIs or addresses."""
+        return MUTEX
+
     def begin(self, network: Network) -> Network:
         """Occupy the addresses."""
-        eni = _eni(network, self.eni)
+        eni = known_eni(network, self.eni)
         for address in self.touches:
             _check_free(network, eni, address)
-        _room(network, eni, len(self.ips))
+        require_room(network, eni, len(self.ips))
+        require_settled(network, eni.id)
         return network.with_enis(eni.with_ips(*self.ips))
 
     def finish(self, network: Network) -> Network:
         """Give them to the ENI."""
-        eni = _eni(network, self.eni)
+        eni = known_eni(network, self.eni)
         if any(eni.ip(address) is None for address in self.touches):
             raise ApiError("UnsupportedOperation.AttachmentNotFound", "An address was taken away meanwhile.")
         return _mark(network, self.eni, self.touches, IpState.AVAILABLE)
@@ -232,10 +205,10 @@ class UnassignIps:
     addresses: tuple[str, ...]
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any], network: Network) -> UnassignIps:
+    def parse(cls, raw: Mapping[str, Any], network: Network, _request_id: str) -> UnassignIps:
         """Read the request. Raises ApiError."""
         params = Params(raw, ("NetworkInterfaceId", "PrivateIpAddresses", "InstanceId"))
-        eni = _eni(network, params.id("NetworkInterfaceId", "eni"))
+        eni = known_eni(network, params.id("NetworkInterfaceId", "eni"))
         if params.has("InstanceId"):
             raise ApiError("UnsupportedOperation", "Detaching by InstanceId is not emulated.")
         entries = params.list("PrivateIpAddresses", MAX_ADDRESSES)
@@ -256,7 +229,7 @@ class UnassignIps:
         return self.addresses
 
     def _check(self, network: Network) -> None:
-        eni = _eni(network, self.eni)
+        eni = known_eni(network, self.eni)
         for address in self.addresses:
             ip = eni.ip(address)
             if ip is None:
@@ -265,19 +238,21 @@ class UnassignIps:
             if ip.primary:
                 raise ApiError("UnsupportedOperation", f"{address} is a primary address.")
 
+    def busy(self, _network: Network) -> str:
+        """Return the code for a task at work on one of the ENIs or addresses."""
+        return MUTEX
+
     def begin(self, network: Network) -> Network:
         """Mark them DELETING."""
         self._check(network)
+        require_settled(network, self.eni)
         return _mark(network, self.eni, self.addresses, IpState.DELETING)
 
     def finish(self, network: Network) -> Network:
         """Take them from the ENI, and their EIPs from them."""
         self._check(network)
         eni = network.enis[self.eni]
-        for address in self.addresses:
-            if eip := network.eip_of(eni.vpc_id, address):
-                network = network.with_eip(replace(eip, private_ip=None))
-        return network.with_enis(eni.without_ips(*self.addresses))
+        return network.without_eips_of(eni.vpc_id, *self.addresses).with_enis(eni.without_ips(*self.addresses))
 
     def cancel(self, network: Network) -> Network:
         """Leave them where they are."""
@@ -294,15 +269,7 @@ def _address_of(entry: object) -> str:
     return check_address(entry["PrivateIpAddress"], "PrivateIpAddress")
 
 
-def client_token(raw: Mapping[str, Any]) -> str:
-    """Return the request's ClientToken, empty where it has none. Raises ApiError."""
-    token = raw.get("ClientToken") or ""
-    if not isinstance(token, str) or len(token) > MAX_TOKEN or not token.isascii():
-        raise ApiError(MALFORMED, f"ClientToken is not a string of at most {MAX_TOKEN} ASCII characters.")
-    return token
-
-
-PARSERS: Mapping[str, Callable[[Mapping[str, Any], Network], Write]] = {
+PARSERS: Mapping[str, Parser] = {
     "MigratePrivateIpAddress": MigrateIp.parse,
     "AssignPrivateIpAddresses": AssignIps.parse,
     "UnassignPrivateIpAddresses": UnassignIps.parse,

@@ -99,6 +99,7 @@ def test_and_still_when_it_takes_effect() -> None:
     assert status(model, task, 1000) == "FAILED"
     assert [(change.before, change.after, change.caller) for change in model.history] == [
         (A, None, "console"),
+        (VIP, None, "console"),  # the EIP
         (None, B, "console"),
     ]
 
@@ -178,7 +179,8 @@ def test_unassigned_addresses_stay_until_the_effect() -> None:
     assert state(model, A) is IpState.DELETING
     assert model.holder_of(VIP, TASK_MS - 1) == A
     assert model.holder_of(VIP2, TASK_MS) is None
-    assert [(change.resource, change.after) for change in model.history] == [(VIP, None), (VIP2, None)]
+    told = [(change.resource, change.after) for change in model.history]
+    assert told == [(VIP, None), (VIP2, None), ("eip-aaaaaaaa", None)]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hafailover.cloud.quota import Quota, quota_of
 from hafailover.emulator import reads
-from hafailover.emulator.quota import UNATTACHED
+from hafailover.emulator.quota import LARGEST, UNATTACHED, Quota, quota_of
 from hafailover.emulator.values import ApiError
 from hafailover.emulator.world import VIP, build, mac_of
 
@@ -171,7 +170,7 @@ def test_refused_instances(fields: dict[str, Any], code: str) -> None:
         (2, 4, Quota(4, 10)),
         (4, 16, Quota(4, 10)),
         (8, 16, Quota(6, 20)),
-        (12, 24, Quota(8, 30)),
+        (12, 24, LARGEST),
         (64, 128, Quota(8, 30)),
     ],
 )
