@@ -33,7 +33,8 @@ def holders(ground: Ground, others: Sequence[Eni] = ()) -> Iterator[Finding]:
 
 def _holder(ground: Ground, address: str, carriers: Carriers) -> Iterator[Finding]:
     primary = next((eni for eni, held in carriers if held.primary), None)
-    strangers = [eni for eni, _ in carriers if eni.id not in ground.own.values()]
+    complete = all(ground.own.values())  # else it may be the ENI that is not known to be a node's
+    strangers = [eni for eni, _ in carriers if complete and eni.id not in ground.own.values()]
     if primary is not None:
         yield failure("address-primary", address, f"it is the primary address of {primary.id}")
     elif strangers:

@@ -18,8 +18,8 @@ class Entry:
 
 _CONFIGURATION = {
     "check": Entry(
-        "`hafailover check` says this of the file: it can be loaded, and part of it can never work.",
-        "Change the key, run `hafailover check` until it is silent, copy the file to all nodes and reload.",
+        "`hafailover check` warns of it: the file is valid, and something in it may not do what it is meant to.",
+        "Unless it is meant so: change the file, run `hafailover check`, copy it to all nodes and reload.",
     ),
 }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hafailover.cloud import survey
 from hafailover.cloud.lookup import eni_of
+from hafailover.cloud.outcome import SIGNATURE_EXPIRE
 from hafailover.cloud.quota import row_of
 from hafailover.doctor import access, addresses, probes, room
 from hafailover.doctor.findings import Finding, Note, Seen, joined, judged, unknown
@@ -45,6 +46,8 @@ async def attempt(asking: Awaitable[_T]) -> _T | CloudError:
 async def ask(cloud: Cloud, config: Config, me: Node, instance_id: str | None) -> Surveyed:
     """Ask for everything. `instance_id` is this instance's as the metadata service has it. Raises nothing."""
     ground = await _ground(cloud, config, me, instance_id)
+    if isinstance(ground, CloudError) and ground.code == SIGNATURE_EXPIRE:
+        ground = await _ground(cloud, config, me, instance_id)  # by the API's clock, which its answer has told
     if isinstance(ground, CloudError):
         return Surveyed(None, Seen((access.of_error(ground, DESCRIBE),)))
     parts = await asyncio.gather(

@@ -102,8 +102,8 @@ class Doctor:
         if told.findings and held.error:
             return told  # they come from the service that does not answer
         locked = judged(access.keys(held), "there are keys")
-        if held.error or region is None:
-            return joined((told, locked))
+        if held.error or region is None or any(each.name == "metadata-region" for each in told.findings):
+            return joined((told, locked))  # the cloud would say the same in other words
         cloud = Cloud(settings, credentials, region=region, observer=self._observe, rng=random.SystemRandom())
         stack.push_async_callback(cloud.close)
         asked = await clouds.ask(cloud, self._config, me, said.instance_id)
