@@ -35,6 +35,11 @@ class Directory:
         self._eni_ids = tuple(eni_ids)
         self._enis: dict[str, Eni] = {}
 
+    @property
+    def known(self) -> tuple[Eni, ...]:
+        """The ENIs as last read, none before the first read."""
+        return tuple(self._enis.values())
+
     async def read(self, cloud: Cloud, resources: Sequence[Resource]) -> tuple[Sighting, ...]:
         """Ask the cloud once for everything, and again where an address is on no node's ENI. Raises CloudError."""
         enis = await cloud.describe_enis(self._eni_ids)
