@@ -75,7 +75,7 @@ def enis(
         if node.name not in allowed or node.name not in attached or not ground.moving:
             continue
         there, rules = attached[node.name], allowed[node.name]
-        more = [eni_id for eni_id in ground.moving if eni_id not in there]
+        more = [eni_id for eni_id in ground.moving if eni_id in ground.enis and eni_id not in there]
         if more:
             have = f"it has {len(there)} ENIs and would get {len(more)} more"
             yield from _judge("quota-enis", node.name, have, len(there) + len(more), rules.enis, rules.source)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hafailover.emulator import eip_reads, eip_writes, eni_moves, power, reads, writes
+from hafailover.emulator import eip_reads, eip_writes, eni_creation, eni_moves, power, reads, vpc_reads, writes
+from hafailover.emulator.eni_attributes import AT_ONCE
 from hafailover.emulator.task_reads import TASK_READS
 
 if TYPE_CHECKING:
@@ -15,9 +16,15 @@ if TYPE_CHECKING:
 
     Reader = Callable[[Network, Mapping[str, Any]], dict[str, Any]]
 
-PARSERS: Mapping[str, Parser] = {**writes.PARSERS, **eni_moves.PARSERS, **eip_writes.PARSERS, **power.PARSERS}
+PARSERS: Mapping[str, Parser] = {
+    **writes.PARSERS,
+    **eni_moves.PARSERS,
+    **eni_creation.PARSERS,
+    **eip_writes.PARSERS,
+    **power.PARSERS,
+}
 POWER_ACTIONS = frozenset(power.PARSERS)
-WRITE_ACTIONS = frozenset(PARSERS)
+WRITE_ACTIONS = frozenset({*PARSERS, *AT_ONCE})
 CVM_READS: Mapping[str, Reader] = {
     "DescribeInstances": reads.describe_instances,
     "DescribeInstancesStatus": reads.describe_instances_status,
@@ -25,6 +32,7 @@ CVM_READS: Mapping[str, Reader] = {
 VPC_READS: Mapping[str, Reader] = {
     "DescribeNetworkInterfaceLimit": reads.describe_network_interface_limit,
     "DescribeAddresses": eip_reads.describe_addresses,
+    **vpc_reads.READS,
 }
 READS = {**CVM_READS, **VPC_READS}
 ENIS = "DescribeNetworkInterfaces"  # takes a rule besides

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hafailover.emulator.network import Eni, EniState, Instance, InstanceState, Network
 from hafailover.emulator.params import Params
-from hafailover.emulator.quota import quota_of
 from hafailover.emulator.values import ApiError
 from hafailover.emulator.writing import INVALID_STATE, MUTEX, known_eni, require_settled
 
@@ -76,6 +75,7 @@ class MoveEni:
         known_instance(network, self.source)
         if eni.instance_id != self.source:
             raise ApiError(NOT_ATTACHED, f"{eni.id} is not attached to {self.source}.")
+        require_loose(network, eni)
 
     def finish(self, network: Network) -> Network:
         """Let it go, or give it to the target, if it still is where it was."""
@@ -102,6 +102,19 @@ def known_instance(network: Network, instance_id: str) -> Instance:
     return network.instances[instance_id]
 
 
+def require_loose(network: Network, eni: Eni) -> None:
+    """Raise ApiError where an attached ENI is held by a HAVIP's drift range, or by its own traffic.
+
+    What the threshold of the traffic is, no document says; here an instance that runs is above it.
+    """
+    for havip in network.havips.values():
+        if eni.id in havip.drift_range or eni.instance_id in havip.drift_range:
+            code = "UnsupportedOperation.InstanceAssociateHavip"
+            raise ApiError(code, f"{eni.id} or its instance is in the drift range of {havip.id}.")
+    if eni.traffic_protection and network.instances[eni.instance_id or ""].state is InstanceState.RUNNING:
+        raise ApiError("OperationDenied.TrafficExceedThreshold", f"{eni.id} is protected and has traffic.")
+
+
 def require_place(network: Network, eni: Eni, instance_id: str, unfit: str) -> None:
     """Raise ApiError where an ENI could never be attached to an instance, or not in the state that this is in."""
     instance = known_instance(network, instance_id)
@@ -114,13 +127,15 @@ def require_place(network: Network, eni: Eni, instance_id: str, unfit: str) -> N
 
 
 def require_slot(network: Network, instance_id: str, besides: str = "") -> None:
-    """Raise ApiError where an instance has as many ENIs as it may have, those on their way to it included."""
-    instance = network.instances[instance_id]
-    quota = quota_of(instance.cpu, instance.memory_gb)
+    """Raise ApiError where an instance has as many ENIs as it may have, those on their way to it included.
+
+    Where the quota is not known, there is none.
+    """
+    quota = network.instances[instance_id].quota
     count = sum(
         instance_id in (eni.instance_id, eni.bound_for) for eni in network.enis.values() if eni.id != besides
     )
-    if count >= quota.enis:
+    if quota is not None and count >= quota.enis:
         raise ApiError("LimitExceeded", f"{instance_id} may have {quota.enis} ENIs, the primary included.")
 
 

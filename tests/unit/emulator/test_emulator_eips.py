@@ -22,11 +22,8 @@ LOOSE_IP = "10.0.1.50"
 VIP2 = "10.0.1.101"
 TASK_MS = 500
 MUTEX = "OperationDenied.MutexTaskRunning"
-WORLD = build(
-    addresses=(VIP, VIP2),
-    eip_for=VIP,
-    eips=(Eip(FREE, "203.0.113.11", name="spare"),),
-    enis=(EniSpec(LOOSE, (LOOSE_IP,)),),
+WORLD = build(addresses=(VIP, VIP2), eip_for=VIP, enis=(EniSpec(LOOSE, (LOOSE_IP,)),)).with_eip(
+    Eip(FREE, "203.0.113.11", name="spare")
 )
 
 
