@@ -44,6 +44,12 @@ def _holder(ground: Ground, address: str, carriers: Carriers) -> Iterator[Findin
         yield warning("address-vacant", address, "no ENI of the nodes' subnet has it")
 
 
+def causes(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Leave out that nobody has an address which nobody can have."""
+    impossible = {each.about for each in findings if each.name == "address-range"}
+    yield from (each for each in findings if each.name != "address-vacant" or each.about not in impossible)
+
+
 def ranges(ground: Ground, subnets: Mapping[str, Subnet]) -> Iterator[Finding]:
     """Compare the addresses with the subnet of the nodes' ENIs; the first node's, where they differ."""
     ids = [eni.subnet_id for _, eni in ground.placed]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from hafailover.cloud import survey
@@ -59,7 +59,8 @@ async def ask(cloud: Cloud, config: Config, me: Node, instance_id: str | None) -
     )
     looked = (*placement(ground), *moving_enis(ground), *security_groups(ground))
     places = ", ".join(f"{node.name} has {eni.id} in {eni.subnet_id}, {eni.zone}" for node, eni in ground.placed)
-    return Surveyed(ground, joined((judged(looked, f"the cloud answers: {places}"), *parts)))
+    seen = joined((judged(looked, f"the cloud answers: {places}"), *parts))
+    return Surveyed(ground, replace(seen, findings=tuple(addresses.causes(seen.findings))))
 
 
 async def _ground(cloud: Cloud, config: Config, me: Node, instance_id: str | None) -> Ground | CloudError:

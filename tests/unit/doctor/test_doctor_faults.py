@@ -12,8 +12,8 @@ import pytest
 from hafailover.doctor.catalogue import CATALOGUE
 from hafailover.doctor.findings import Level
 from hafailover.emulator.faults import Fault, Kind
-from hafailover.emulator.network import Eni, PrivateIp, Subnet, Vpc
-from hafailover.emulator.world import VPC_ID, build
+from hafailover.emulator.network import Eni, HaVip, PrivateIp, Subnet, Vpc
+from hafailover.emulator.world import SUBNET_ID, VPC_ID, build
 from tests.unit.doctor.clinic import ENI, HOST, A, B, healthy, with_secondary
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     Plant = Callable[[Clinic], None]
 
 VIP = "10.0.1.100"
-DENIED = "UnauthorizedOperation"
 OTHER_KEY = b"k" * 32
 
 
@@ -73,8 +72,8 @@ def befall(kind: Kind, action: str, **what: Any) -> Plant:
     return emulating(lambda emulator: emulator.faults.add(Fault(kind, action=action, **what)))
 
 
-def refuse(action: str, code: str = DENIED) -> Plant:
-    return befall(Kind.ERROR, action, code=code)
+def refuse(action: str, code: str = "") -> Plant:
+    return befall(Kind.DENIED, action, code=code)
 
 
 def emulating(change: Callable[[Emulator], object]) -> Plant:
@@ -181,6 +180,16 @@ def elsewhere(zone: str, vpc_id: str) -> Plant:
             vpcs={**clinic.network.vpcs, vpc_id: vpc},
         )
         moving(subnet_id=subnet.id, vpc_id=vpc_id)(clinic)
+
+    return plant
+
+
+def havip(**fields: Any) -> Plant:
+    def plant(clinic: Clinic) -> None:
+        made = HaVip(
+            "havip-aaaaaaaa", "other", **{"vip": "10.0.1.99", **fields}, vpc_id=VPC_ID, subnet_id=SUBNET_ID
+        )
+        clinic.network = replace(clinic.network, havips={made.id: made})
 
     return plant
 
@@ -332,6 +341,10 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
     "the address is a primary one": (text(VIP, A.address), {"address-primary"}),
     "the address is another machine's": (on_a_stranger, {"address-stranger"}),
     "nobody has the address": (text(VIP, "10.0.1.101"), {"address-vacant"}),
+    "the address is outside the subnet": (text(VIP, "10.0.2.100"), {"address-range"}),
+    "the address is the gateway's": (text(VIP, "10.0.1.1"), {"address-range"}),
+    "the address is a HAVIP": (havip(vip=VIP), {"havip-address"}),
+    "a node's ENI has traffic protection": (eni(A.eni_id, traffic_protection=True), {"traffic-protection"}),
     # room
     "the standby's ENI is full": (more_addresses(B.eni_id, 9), {"quota-addresses"}),
     "the ENI is full by the table": (both(more_addresses(B.eni_id, 9), sized(2, 4)), {"quota-addresses"}),
@@ -342,6 +355,11 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
     ),
     "the standby has no room for an ENI": (full_of_enis, {"quota-enis"}),
     # ENIs that move
+    "the ENI that moves is held by a HAVIP": (
+        both(moving(), havip(drift_range=(A.instance_id, B.instance_id))),
+        {"havip-range"},
+    ),
+    "the ENI that moves has traffic protection": (moving(traffic_protection=True), {"traffic-protection"}),
     "the ENI that moves is gone": (moving("eni-dddddddd"), {"eni-gone"}),
     "the ENI that moves is a primary one": (moving(A.eni_id), {"eni-primary"}),
     "the ENI that moves is a stranger's": (moving(instance_id="ins-dddddddd"), {"eni-stranger"}),
@@ -362,6 +380,7 @@ async def test_a_fault_is_found_by_its_name_and_nothing_else(fault: str, clinic:
 HEALTHY: dict[str, Plant] = {
     "a pair": both(),
     "by its role": ROLE,
+    "beside a HAVIP": havip(drift_range=(A.instance_id,)),
     "reassigning": REASSIGN,
     "with an ENI": moving(),
     "reassigning an ENI": both(REASSIGN, moving()),
