@@ -33,7 +33,11 @@ def render(status: Part, *, colored: bool = False) -> str:
     """Return the text for the mapping that `status --json` shows, with a line feed at its end."""
     paint = _paint if colored else _plain
     sections = [
-        [_header(status, paint), *_cloud(status.get("cloud") or {}, paint)],
+        [
+            _header(status, paint),
+            *_cloud(status.get("cloud") or {}, paint),
+            *_readiness(status.get("readiness") or {}, paint),
+        ],
         _groups(status.get("groups") or (), paint),
         _peers(status.get("peers") or (), paint),
     ]
@@ -140,6 +144,13 @@ def _cloud(cloud: Part, paint: Callable[[str], str]) -> Iterator[str]:
         yield f"cloud  {paint('FAILS')}: {clean(cloud['error'])}, last read {ago(cloud.get('read_age_s'))}"
     elif "read_age_s" in cloud:
         yield f"cloud  read {ago(cloud['read_age_s'])}"
+
+
+def _readiness(readiness: Part, paint: Callable[[str], str]) -> Iterator[str]:
+    """Yield a line for each thing that a failover to this node may fail at."""
+    for finding in readiness.get("findings") or ():
+        name, about, what = (clean(finding.get(key)) for key in ("name", "about", "what"))
+        yield f"ready  {paint('no')}: {name}: {about}: {what}; `hafailover doctor` says how to mend it"
 
 
 def _groups(groups: Sequence[Part], paint: Callable[[str], str]) -> list[str]:

@@ -90,6 +90,7 @@ def facts(**changes: Any) -> report.Facts:
         checks={},
         log_lines_lost=0,
         began=report.Stamps(),
+        readiness={"age_s": None, "checks": {}, "findings": []},
     )
     return replace(plain, **changes)
 
