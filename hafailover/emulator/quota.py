@@ -8,13 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """ENIs per instance, the primary one included, and addresses per ENI, the primary one included."""
-
-    enis: int
-    private_ips: int
+from hafailover.cloud.quota import Quota
 
 
 @dataclass(frozen=True, slots=True)
