@@ -45,8 +45,8 @@ class Rules:
     `task_ms` >= 0: from accepting a write to its effect; `power_ms` is that of the writes that switch instances.
     `serialise`: "eni" lets one write at a time work on an ENI, "ip" one on an address. `strict_ids`: an unknown
     ENI id in a Describe is ResourceNotFound, not nothing. `migrating_eni`: the State of an ENI that migrates,
-    DETACHING or AVAILABLE, on its old instance in any case. `rate_limits`: the requests per second of one caller, by
-    action, that are in `rates` hold; what is more is refused with `rate_code`, the gateway's or the product's.
+    DETACHING or AVAILABLE, on its old instance in any case. `rate_limits`: the requests per second of one caller,
+    by action, that are in `rates` hold; what is more is refused with `rate_code`, the gateway's or the product's.
     """
 
     task_ms: int = 500
