@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from hafailover.config.model import Config, Node
 
+# Reads with which a node sees beforehand whether a failover to it would work: doctor's, and the first the daemon's.
+FORESIGHT = ("vpc:DescribeNetworkInterfaceLimit", "vpc:DescribeSubnets", "vpc:DescribeHaVips")
 WRITES = {"migrate": (Verb.MIGRATE, Verb.TAKE), "reassign": (Verb.RELEASE, Verb.TAKE)}
 
 
@@ -76,7 +78,7 @@ def _rules(config: Config, node: Node, other: Node) -> Iterator[Rule]:
 
 def _reads(config: Config) -> list[str]:
     states = _fenced(config) or any("cloud" in group.guards for group in config.groups)
-    reads = ["vpc:DescribeNetworkInterfaces", "vpc:DescribeVpcTaskResult"]
+    reads = ["vpc:DescribeNetworkInterfaces", "vpc:DescribeVpcTaskResult", *FORESIGHT]
     return [*reads, "cvm:DescribeInstancesStatus"] if states else reads
 
 
