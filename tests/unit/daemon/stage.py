@@ -102,6 +102,7 @@ class Stage:
     """A performer with all of its parts, and what became of its effects."""
 
     def __init__(self, config: model.Config, cloud: Cloud, guest: GuestNetwork | None = None) -> None:
+        self.config = config
         self.posted: list[Event] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.paths = (Notebook("udp"), Notebook("mqtt"))
