@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
-ACTION = re.compile(r'"((?:Describe|Migrate|Assign|Unassign|Attach|Detach|Associate|Create|Delete|StopInstances)[A-Z]?\w+)"')
+VERBS = "Describe|Migrate|Assign|Unassign|Attach|Detach|Associate|Create|Delete"
+ACTION = re.compile(rf'"((?:{VERBS})[A-Z]\w+|StopInstances)"')
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
