@@ -153,7 +153,8 @@ class Guest:
         clients and people do that, and so does a detached ENI. The callback repeats with every further change
         for as long as it is so. Raises GuestError where the kernel tells of no changes.
         """
-        with notices.subscribe(notices.LINKS | notices.ADDRESSES | notices.RULES) as sock:
+        told = notices.LINKS | notices.ADDRESSES | notices.RULES | notices.FILTERS
+        with notices.subscribe(told) as sock:
             while True:
                 await self._tell_missing(on_change)
                 await notices.wait(sock, _CHECKED_AGAIN_S)

@@ -5,6 +5,9 @@ what differs is changed, whoever made it so; all may be done any number of times
 is found by the number of its table, so that a restarted daemon, or one with another configuration, takes off what
 a dead one has left, also when the ENI has been gone for long: the kernel removes addresses and routes with an
 interface, but not the rules.
+
+An interface is found by its MAC address and brought up as soon as it is there. Its name plays no part: on a kernel
+before 6.2 udev can no longer give it another one then.
 """
 
 from __future__ import annotations

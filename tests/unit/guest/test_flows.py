@@ -225,5 +225,5 @@ async def test_ends_in_time_where_the_kernel_does_not_answer(guest: Guest, monke
 
 
 async def test_what_is_no_address_is_refused() -> None:
-    with pytest.raises(OSError, match="illegal IP address"):
+    with pytest.raises(ValueError, match="'vip' does not appear to be an IPv4 or IPv6 address"):
         await close_flows("vip")

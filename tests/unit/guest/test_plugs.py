@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -250,6 +251,7 @@ DAMAGE: tuple[Callable[[], object], ...] = (
     lambda: ip("-6", "addr", "del", "2001:db8:2::5/128", "dev", "eth2"),
     lambda: ip("link", "set", "eth2", "down"),
     lambda: ip("addr", "flush", "dev", "eth2"),
+    lambda: sysctl("ipv4/conf/eth2/rp_filter", "1"),
 )
 
 
@@ -402,6 +404,15 @@ async def test_tells_nothing_of_what_was_unplugged(guest: Guest, changes: asynci
     ip("link", "del", "eth2")
     await asyncio.sleep(0.3)
     assert changes.empty()
+
+
+async def test_sets_up_an_eni_on_a_kernel_without_ipv6(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    attach()
+    monkeypatch.setattr("hafailover.guest.seen._IPV6_IS_THERE", Path("/nonexistent"))
+    await guest.plug(replace(WANTED, addresses=WANTED.addresses[:2]), deadline_s=SOON_S)
+    assert (rules(), routes()) == (RULES[:2], ROUTES[:2])
+    await guest.unplug(ENI)
+    assert_taken_off()
 
 
 async def test_does_not_fight_for_ever(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
