@@ -100,13 +100,14 @@ class Guest:
         GuestError, also where removing it would take this node's other addresses with it.
         """
         self._armed.discard(address)
-        await self._end_flows((address,))  # while their resets can still leave, see `flows`
         async with self._kernel.lend(f"remove {address}") as route:
             entries = await seen.entries(route)
-            for entry in entries:
-                if entry.address == canonical(address):
-                    _refuse_to_take_others(entry, entries)
-                    await Changes(self._kernel, route).remove_address(entry)
+            leaving = [entry for entry in entries if entry.address == canonical(address)]
+            for entry in leaving:
+                _refuse_to_take_others(entry, entries)
+            await self._end_flows((address,))  # while their resets can still leave, see `flows`
+            for entry in leaving:
+                await Changes(self._kernel, route).remove_address(entry)
         await self._end_flows((address,))
 
     async def present(self, addresses: Iterable[str]) -> frozenset[str]:

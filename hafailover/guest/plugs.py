@@ -138,11 +138,10 @@ class Plugs:
                 del known[mac]
 
     async def _take_off(self, what: str, look: Callable[[Any], Awaitable[_Remains]]) -> None:
-        async with self._kernel.lend(f"read what {what} has") as route:
+        async with self._kernel.lend(f"take off {what}") as route:  # all at once: a later `plug` comes after it
             remains = await look(route)
-        await self._end_flows(remains.addresses)  # while their resets can still leave
-        async with self._kernel.lend(f"take off {what}") as route:
-            await self._remove(Changes(self._kernel, route), await look(route))
+            await self._end_flows(remains.addresses)  # while their resets can still leave
+            await self._remove(Changes(self._kernel, route), remains)
         await self._end_flows(remains.addresses)
 
     @staticmethod
