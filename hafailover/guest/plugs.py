@@ -94,8 +94,8 @@ class Plugs:
                 raise GuestError(f"cannot set up {interface.mac}: it was to be taken off, or set up otherwise")
             try:
                 there = await self._make_so(route, interface)
-            except self._kernel.refusal as error:
-                if error.code != errno.ENODEV:
+            except (self._kernel.refusal, OSError) as error:
+                if errno.ENODEV not in (getattr(error, "code", None), getattr(error, "errno", None)):
                     raise
                 return False
             if there:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -219,14 +220,25 @@ async def test_many_connections_are_ended_in_time(guest: Guest) -> None:
             client.close()
 
 
-async def test_a_kernel_that_cannot_is_said_once_and_the_address_comes_off(
-    guest: Guest, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (errno.EOPNOTSUPP, "the kernel cannot do that (CONFIG_INET_DIAG_DESTROY"),
+        (errno.EPERM, "CAP_NET_ADMIN is missing"),
+        (errno.EINVAL, "Invalid argument"),
+    ],
+)
+async def test_a_kernel_that_refuses_is_said_once_and_the_address_comes_off(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch, number: int, text: str
 ) -> None:
+    async def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
     link = await guest.find_link(name="eth0")
     await guest.arm(VIP, link)
     with socket.create_server((VIP, PORT)), socket.create_connection((VIP, PORT), 3), capture_logs() as logs:
-        monkeypatch.setattr(Conversation, "order", _refuse)
-        with pytest.raises(GuestError, match=r"cannot end connections: .*CONFIG_INET_DIAG_DESTROY"):
+        monkeypatch.setattr(Conversation, "order", refuse)
+        with pytest.raises(GuestError, match=re.escape(f"cannot end connections: {text}")):
             await close_flows(VIP)
         for _ in range(2):
             await guest.disarm(VIP)
@@ -234,10 +246,6 @@ async def test_a_kernel_that_cannot_is_said_once_and_the_address_comes_off(
             await guest.arm(VIP, link)
     said = [entry for entry in logs if entry["event"] == "connections_not_ended"]
     assert [(entry["address"], entry["log_level"]) for entry in said] == [(VIP, "warning")]
-
-
-async def _refuse(*_: object) -> None:
-    raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
 
 async def test_ends_in_time_where_the_kernel_does_not_answer(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,12 @@ import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hafailover.errors import GuestError
+from hafailover.guest.changes import Changes
 from hafailover.guest.interface import Interface
 from hafailover.guest.netlink import Guest
 from tests.unit.guest.namespace import addresses, ip, sysctl
@@ -406,6 +407,41 @@ async def test_tells_nothing_of_what_was_unplugged(guest: Guest, changes: asynci
     assert changes.empty()
 
 
+@pytest.mark.parametrize("strict", ["0", "1"])  # which makes the first change another one
+async def test_sets_up_a_link_that_went_meanwhile_and_came_again(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch, strict: str
+) -> None:
+    attach()
+    ip("link", "set", "eth2", "up")
+    sysctl("ipv4/conf/eth2/rp_filter", strict)
+    carry_out = Changes.carry_out
+    gone = asyncio.Event()
+
+    async def vanish_first(*args: Any) -> None:
+        if not gone.is_set():
+            ip("link", "del", "eth2")
+            gone.set()
+        await carry_out(*args)
+
+    monkeypatch.setattr(Changes, "carry_out", vanish_first)
+    plugging = asyncio.create_task(guest.plug(WANTED, deadline_s=SOON_S))
+    await gone.wait()
+    await asyncio.sleep(0.1)
+    assert not plugging.done()
+    attach()
+    await plugging
+    assert_set_up()
+
+
+async def test_says_what_the_kernel_refuses(guest: Guest) -> None:
+    attach()
+    with pytest.raises(GuestError, match=rf"cannot set up {ENI}: the gateway is not in the subnet"):
+        await guest.plug(replace(WANTED, gateway6="2001:db8:9::1"), deadline_s=SOON_S)
+    sysctl("ipv6/conf/eth2/disable_ipv6", "1")
+    with pytest.raises(GuestError, match=rf"cannot set up {ENI}: IPv6 is switched off there"):
+        await guest.plug(WANTED, deadline_s=SOON_S)
+
+
 async def test_sets_up_an_eni_on_a_kernel_without_ipv6(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     attach()
     monkeypatch.setattr("hafailover.guest.seen._IPV6_IS_THERE", Path("/nonexistent"))
@@ -417,6 +453,6 @@ async def test_sets_up_an_eni_on_a_kernel_without_ipv6(guest: Guest, monkeypatch
 
 async def test_does_not_fight_for_ever(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     attach()
-    monkeypatch.setattr("hafailover.guest.changes.Changes.add_rule", lambda *_: asyncio.sleep(0))
+    monkeypatch.setattr(Changes, "add_rule", lambda *_: asyncio.sleep(0))
     with pytest.raises(GuestError, match="does not stay so, somebody else changes it"):
         await guest.plug(WANTED, deadline_s=SOON_S)
