@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, TypeVar
 
+from hafailover.cloud.eips import Eip
 from hafailover.cloud.outcome import CLIENT_REPLY
 from hafailover.errors import CloudError
 
@@ -23,7 +25,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A private IP on an ENI. `state` as the API gives it, or ""; `eip_id` is "" where none is bound."""
+    """A private IP on an ENI, IPv6 in its short form. `state` as the API gives it, or ""; `eip_id` "" for none."""
 
     ip: str
     primary: bool
@@ -44,6 +46,43 @@ class Eni:
     zone: str
     addresses: tuple[Address, ...]
     security_groups: tuple[str, ...]
+    vpc_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet; `cidr` such as 10.0.1.0/24."""
+
+    id: str
+    vpc_id: str
+    zone: str
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many ENIs an instance may have, and how many addresses each of them; the primary ones count."""
+
+    enis: int
+    private_ips: int
+
+
+@dataclass(frozen=True, slots=True)
+class HaVip:
+    """An address that the VPC gives to whoever announces it. `range` are the instances or ENIs that may."""
+
+    id: str
+    address: str
+    range: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """An instance's cores and GiB of memory."""
+
+    instance_id: str
+    cpu: int
+    memory_gb: int
 
 
 class TaskStatus(Enum):
@@ -82,6 +121,13 @@ def _flag(source: dict[str, object], key: str, where: str) -> bool:
     return value
 
 
+def _count(source: dict[str, object], key: str, where: str) -> int:
+    value = source.get(key)
+    if type(value) is not int or value < 0:
+        raise _bad(f"{where}{key}", "a number of 0 or more")
+    return value
+
+
 def _list(source: dict[str, object], key: str, where: str, parse: Callable[[object, str], _T]) -> tuple[_T, ...]:
     value = source.get(key)
     if not isinstance(value, list):
@@ -97,6 +143,22 @@ def _address(value: object, where: str) -> Address:
         _text_or_empty(source, "State", where),
         _text_or_empty(source, "AddressId", where),
     )
+
+
+def _ipv6_address(value: object, where: str) -> Address:
+    source = _object(value, where)
+    text = _text(source, "Address", where)
+    try:
+        short = str(IPv6Address(text))
+    except ValueError:
+        raise _bad(f"{where}Address", "an IPv6 address") from None
+    return Address(short, _flag(source, "Primary", where), _text_or_empty(source, "State", where))
+
+
+def _optional_list(
+    source: dict[str, object], key: str, where: str, parse: Callable[[object, str], _T]
+) -> tuple[_T, ...]:
+    return () if source.get(key) is None else _list(source, key, where, parse)
 
 
 def _group(value: object, where: str) -> str:
@@ -121,9 +183,55 @@ def _eni(value: object, where: str) -> Eni:
         state=_text_or_empty(source, "State", where),
         subnet_id=_text_or_empty(source, "SubnetId", where),
         zone=_text_or_empty(source, "Zone", where),
-        addresses=_list(source, "PrivateIpAddressSet", where, _address),
-        security_groups=() if source.get("GroupSet") is None else _list(source, "GroupSet", where, _group),
+        addresses=(
+            *_list(source, "PrivateIpAddressSet", where, _address),
+            *_optional_list(source, "Ipv6AddressSet", where, _ipv6_address),
+        ),
+        security_groups=_optional_list(source, "GroupSet", where, _group),
+        vpc_id=_text_or_empty(source, "VpcId", where),
     )
+
+
+def parse_subnets(response: object) -> tuple[Subnet, ...]:
+    """Read the answer to DescribeSubnets."""
+    return _list(_object(response, "Response"), "SubnetSet", "", _subnet)
+
+
+def _subnet(value: object, where: str) -> Subnet:
+    source = _object(value, where)
+    return Subnet(*(_text(source, key, where) for key in ("SubnetId", "VpcId", "Zone", "CidrBlock")))
+
+
+def parse_limits(response: object) -> Limits:
+    """Read the answer to DescribeNetworkInterfaceLimit."""
+    source = _object(response, "Response")
+    return Limits(*(_count(source, key, "") for key in ("EniQuantity", "EniPrivateIpAddressQuantity")))
+
+
+def parse_havips(response: object) -> tuple[HaVip, ...]:
+    """Read the answer to DescribeHaVips."""
+    return _list(_object(response, "Response"), "HaVipSet", "", _havip)
+
+
+def _havip(value: object, where: str) -> HaVip:
+    source = _object(value, where)
+    key = "HaVipAssociationSet"
+    inside = () if source.get(key) is None else _list(source, key, where, _association)
+    return HaVip(_text(source, "HaVipId", where), _text_or_empty(source, "Vip", where), inside)
+
+
+def _association(value: object, where: str) -> str:
+    return _text(_object(value, where), "InstanceId", where)
+
+
+def parse_sizes(response: object) -> tuple[Size, ...]:
+    """Read the answer to DescribeInstances as far as the sizes of the instances go."""
+    return _list(_object(response, "Response"), "InstanceSet", "", _size)
+
+
+def _size(value: object, where: str) -> Size:
+    source = _object(value, where)
+    return Size(_text(source, "InstanceId", where), _count(source, "CPU", where), _count(source, "Memory", where))
 
 
 def parse_enis(response: object) -> tuple[Eni, ...]:
@@ -156,10 +264,41 @@ def _instance(value: object, where: str) -> tuple[str, str]:
     return _text(source, "InstanceId", where), _text(source, "InstanceState", where)
 
 
+def parse_eips(response: object) -> tuple[Eip, ...]:
+    """Read the answer to DescribeAddresses."""
+    return _list(_object(response, "Response"), "AddressSet", "", _eip)
+
+
+def _eip(value: object, where: str) -> Eip:
+    source = _object(value, where)
+    return Eip(
+        _text(source, "AddressId", where),
+        _text(source, "AddressStatus", where),
+        _text_or_empty(source, "PrivateAddressIp", where),
+        _text_or_empty(source, "NetworkInterfaceId", where),
+    )
+
+
+def parse_bind_task(response: object) -> int:
+    """Read the id of the task that AssociateAddress has begun: it comes as a text, and is asked for as a number."""
+    text = _text(_object(response, "Response"), "TaskId", "")
+    if not (text.isascii() and text.isdecimal()):
+        raise _bad("TaskId", "a text of digits")
+    return int(text)
+
+
+def parse_eip_task(response: object) -> TaskStatus:
+    """Read the answer to DescribeTaskResult, which is for the tasks of EIPs."""
+    return _status(_object(response, "Response"), "Result")
+
+
 def parse_task(response: object) -> TaskStatus:
     """Read the answer to DescribeVpcTaskResult."""
-    status = _text(_object(response, "Response"), "Status", "")
+    return _status(_object(response, "Response"), "Status")
+
+
+def _status(source: dict[str, object], key: str) -> TaskStatus:
     try:
-        return TaskStatus(status)
+        return TaskStatus(_text(source, key, ""))
     except ValueError:
-        raise _bad("Status", "one of SUCCESS, FAILED, RUNNING") from None
+        raise _bad(key, "one of SUCCESS, FAILED, RUNNING") from None

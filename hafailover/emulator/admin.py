@@ -11,7 +11,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from hafailover.emulator import faults
+from hafailover.emulator.actions import SERVICES
 from hafailover.emulator.network import InstanceState
+from hafailover.emulator.quota import RATE_CODES
 from hafailover.emulator.values import ApiError
 from hafailover.http1 import Request, Response
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 PREFIX = "/_emulator/"
 MAX_MS = 600_000
 MAX_LIFETIME_S = 86_400
+MIGRATING = ("DETACHING", "AVAILABLE")
+MAX_RATE = 1_000_000
+ALL_ACTIONS = frozenset().union(*SERVICES.values())
 
 
 class Admin:
@@ -42,6 +47,7 @@ class Admin:
             ("POST", "faults"): self._post_faults,
             ("POST", "settings"): self._post_settings,
             ("POST", "move"): self._post_move,
+            ("POST", "attach"): self._post_attach,
             ("POST", "instance"): self._post_instance,
         }
 
@@ -58,7 +64,7 @@ class Admin:
             return _json({"error": str(error)}, 400)
 
     def state(self) -> dict[str, Any]:
-        """Return who holds what now: address -> ENI and instance, and the instances' states."""
+        """Return who holds what now: by address, by ENI and by public address, and the instances' states."""
         service = self._service
         now = service.now_ms()
         service.model.advance(now)
@@ -71,10 +77,18 @@ class Admin:
                 "primary": ip.primary,
             }
             for eni in network.enis.values()
-            for ip in eni.ips
+            for ip in eni.all_ips
+        }
+        enis = {
+            eni.id: {"instance": eni.instance_id, "state": eni.state.value, "primary": eni.primary}
+            for eni in network.enis.values()
+        }
+        eips = {
+            eip.address: {"id": eip.id, "state": network.state_of(eip).value, "address": eip.private_ip}
+            for eip in network.eips.values()
         }
         instances = {instance.id: instance.state.value for instance in network.instances.values()}
-        return {"now_ms": now, "addresses": addresses, "instances": instances}
+        return {"now_ms": now, "addresses": addresses, "enis": enis, "eips": eips, "instances": instances}
 
     def _faults(self) -> list[dict[str, Any]]:
         return [faults.as_json(fault) for fault in self._service.faults.listed()]
@@ -122,7 +136,10 @@ class Admin:
             "metadata_latency_ms": milliseconds(service.settings),
             "metadata_down": switch(service.settings),
             "strict_ids": switch(service.model.rules),
+            "migrating_eni": lambda key: setattr(service.model.rules, key, _choice(body, key, MIGRATING)),
             "rate_limits": switch(service.model.rules),
+            "rate_code": lambda key: setattr(service.model.rules, key, _choice(body, key, RATE_CODES)),
+            "rates": lambda key: service.model.rules.rates.update(_rates(body, key)),
             "serialise": lambda key: setattr(service.model.rules, key, _choice(body, key, ("eni", "ip"))),
             "credential_lifetime_s": lifetime,
             "expire_credentials": lambda key: _ignore(service.keys.expire(_text(body, key), service.now_s())),
@@ -131,6 +148,11 @@ class Admin:
     def _post_move(self, body: dict[str, Any]) -> dict[str, Any]:
         eni = None if body.get("eni") is None else _text(body, "eni")
         self._service.model.move(str(ip_address(_text(body, "address"))), eni, self._service.now_ms())
+        return self.state()
+
+    def _post_attach(self, body: dict[str, Any]) -> dict[str, Any]:
+        instance = None if body.get("instance") is None else _text(body, "instance")
+        self._service.model.attach(_text(body, "eni"), instance, self._service.now_ms())
         return self.state()
 
     def _post_instance(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -174,6 +196,13 @@ def _choice(body: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise ValueError(f"{key} is {value!r}, allowed is one of {', '.join(choices)}")
     return value
+
+
+def _rates(body: Mapping[str, Any], key: str) -> dict[str, int]:
+    value = body.get(key)
+    if not isinstance(value, dict) or not set(value) <= ALL_ACTIONS:
+        raise ValueError(f"{key} is {value!r}, allowed is an object of actions with requests per second")
+    return {action: faults.number(value, action, 0, MAX_RATE) for action in value}
 
 
 def _ignore(_count: int) -> None:

@@ -11,7 +11,8 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from hafailover.emulator.model import MAX_STALE_MS, WRITE_ACTIONS
+from hafailover.emulator.actions import WRITE_ACTIONS
+from hafailover.emulator.model import MAX_STALE_MS
 from hafailover.emulator.values import Fate, Handling
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Kind(Enum):
     LATENCY = "latency"  # ms more before the request is processed
     ERROR = "error"  # refused with `code`
     THROTTLE = "throttle"  # refused with RequestLimitExceeded, or `code`
+    DENIED = "denied"  # refused with UnauthorizedOperation, or `code`: the caller lacks the permission
     EXPIRED = "expired"  # refused with AuthFailure.TokenFailure
     OUTAGE = "outage"  # the connection is reset, nothing happens
     HTTP_500_BEFORE = "http-500-before"
@@ -50,6 +52,7 @@ class Kind(Enum):
 BEFORE = frozenset(
     {
         Kind.ERROR,
+        Kind.DENIED,
         Kind.THROTTLE,
         Kind.EXPIRED,
         Kind.OUTAGE,
@@ -67,6 +70,7 @@ FATES: Mapping[Kind, Fate] = {Kind.TASK_STUCK: Fate.STICK, Kind.TASK_FAILED: Fat
 DEFAULT_CODES: Mapping[Kind, str] = {
     Kind.ERROR: "InternalError",
     Kind.THROTTLE: "RequestLimitExceeded",
+    Kind.DENIED: "UnauthorizedOperation",
     Kind.EXPIRED: "AuthFailure.TokenFailure",
 }
 

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from hafailover.emulator import power, reads
-from hafailover.emulator.network import Eni, InstanceState, IpState, Network, PrivateIp
-from hafailover.emulator.params import Params
-from hafailover.emulator.quota import RATES
+from hafailover.emulator import reads
+from hafailover.emulator.actions import ENIS, PARSERS, POWER_ACTIONS, READS, WRITE_ACTIONS
+from hafailover.emulator.eni_attributes import AT_ONCE
+from hafailover.emulator.eni_moves import known_instance, plugged
+from hafailover.emulator.network import InstanceState, IpState, Network, PrivateIp
+from hafailover.emulator.quota import RATE_CODES, RATES
+from hafailover.emulator.task_reads import TASK_READS
 from hafailover.emulator.tasks import Task, TaskBook
 from hafailover.emulator.values import NORMAL, ApiError, Change, Fate, Handling, PowerChange, TaskStatus
-from hafailover.emulator.writes import PARSERS, Write, client_token
+from hafailover.emulator.writing import client_token, known_eni
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from hafailover.emulator.writing import Write
 
 Content = dict[str, Any]
 
@@ -32,18 +37,6 @@ MAX_STALE_MS = 60_000
 RATE_WINDOW_MS = 1000
 BY_HAND = "console"
 
-READS: Mapping[str, Callable[[Network, Mapping[str, Any]], Content]] = {
-    "DescribeNetworkInterfaceLimit": reads.describe_network_interface_limit,
-    "DescribeInstances": reads.describe_instances,
-    "DescribeInstancesStatus": reads.describe_instances_status,
-}
-POWER_ACTIONS = frozenset(power.PARSERS)
-CVM_ACTIONS = POWER_ACTIONS | {"DescribeInstances", "DescribeInstancesStatus"}
-VPC_WRITES = frozenset(PARSERS)
-WRITE_ACTIONS = VPC_WRITES | POWER_ACTIONS
-VPC_READS = frozenset({"DescribeNetworkInterfaces", "DescribeNetworkInterfaceLimit", "DescribeVpcTaskResult"})
-SERVICES: Mapping[str, frozenset[str]] = {"vpc": VPC_WRITES | VPC_READS, "cvm": CVM_ACTIONS}
-
 
 @dataclass(slots=True)
 class Rules:
@@ -51,15 +44,19 @@ class Rules:
 
     `task_ms` >= 0: from accepting a write to its effect; `power_ms` is that of the writes that switch instances.
     `serialise`: "eni" lets one write at a time work on an ENI, "ip" one on an address. `strict_ids`: an unknown
-    ENI id in a Describe is ResourceNotFound, not nothing. `rate_limits`: the documented requests per second of one
-    caller hold.
+    ENI id in a Describe is ResourceNotFound, not nothing. `migrating_eni`: the State of an ENI that migrates,
+    DETACHING or AVAILABLE, on its old instance in any case. `rate_limits`: the requests per second of one caller,
+    by action, that are in `rates` hold; what is more is refused with `rate_code`, the gateway's or the product's.
     """
 
     task_ms: int = 500
     power_ms: int = 5000
     serialise: str = "eni"
     strict_ids: bool = True
+    migrating_eni: str = "DETACHING"
     rate_limits: bool = False
+    rate_code: str = RATE_CODES[0]
+    rates: dict[str, int] = field(default_factory=RATES.copy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,7 @@ class Model:
         return {**content, "RequestId": call.request_id}
 
     def _admit(self, call: _Call) -> None:
-        limit = RATES.get(call.action)
+        limit = self.rules.rates.get(call.action)
         if limit is None or not self.rules.rate_limits:
             return
         window = call.now // RATE_WINDOW_MS
@@ -136,34 +133,31 @@ class Model:
         self._rates[call.action, call.caller] = (window, count)
         if count > limit:
             text = f"Your requests are {count} in a second, which exceeds the frequency limit {limit}."
-            raise ApiError("RequestLimitExceeded", text)
+            raise ApiError(self.rules.rate_code, text)
 
     def _read(self, call: _Call) -> Content:
-        if call.action == "DescribeVpcTaskResult":
-            return self._task_result(call.params)
+        if call.action in TASK_READS:
+            return TASK_READS[call.action](self.tasks, call.params)
         seen = self.network_at(call.now - call.handling.stale_ms)
-        if call.action == "DescribeNetworkInterfaces":
-            strict = self.rules.strict_ids
-            return reads.describe_network_interfaces(seen, call.params, strict_ids=strict)
+        if call.action == ENIS:
+            strict, migrating = self.rules.strict_ids, self.rules.migrating_eni
+            return reads.describe_network_interfaces(seen, call.params, strict_ids=strict, migrating=migrating)
         if call.action in READS:
             return READS[call.action](seen, call.params)
         raise ApiError("InvalidAction", f"The action `{call.action}` does not exist here.")
 
-    def _task_result(self, raw: Mapping[str, Any]) -> Content:
-        task_id = Params(raw, ("TaskId",)).text("TaskId")
-        task = self.tasks.get(task_id)
-        if task is None or task.action in POWER_ACTIONS:  # those are told by DescribeInstances
-            raise ApiError("ResourceNotFound", f"There is no task {task_id}.")
-        return {"Status": task.status.value, "Output": task.error or task.status.value, "Result": []}
-
     def _write(self, call: _Call) -> Content:
+        if call.action in AT_ONCE:
+            self._keep(AT_ONCE[call.action](call.params, self.network), call.now)
+            return {}
         key = (call.caller, call.action, client_token(call.params))
         if key in self._tokens:
             return self._repeat(key, _canonical(call.params))
-        write = self._parse(call)
-        locks = write.touches if self.rules.serialise == "ip" else (*write.enis, *write.touches)
+        write = PARSERS[call.action](call.params, self.network, call.request_id)
+        enis = () if self.rules.serialise == "ip" else write.enis
+        locks = tuple(dict.fromkeys((*enis, *write.touches)))
         if busy := self.tasks.occupied(locks):
-            raise ApiError(self._busy(call, write), f"A task on {busy} is running.")
+            raise ApiError(write.busy(self.network), f"A task on {busy} is running.")
         self._keep(write.begin(self.network), call.now)
         task = self._task(call, write, locks)
         self.tasks.start(task)
@@ -173,18 +167,6 @@ class Model:
             if len(self._tokens) > MAX_TOKENS:
                 self._tokens.popitem(last=False)
         return content
-
-    def _parse(self, call: _Call) -> Write:
-        if call.action in POWER_ACTIONS:
-            return replace(power.PARSERS[call.action](call.params, self.network), request_id=call.request_id)
-        return PARSERS[call.action](call.params, self.network)
-
-    def _busy(self, call: _Call, write: Write) -> str:
-        """Return the code of a refusal because of what is under way."""
-        if call.action not in POWER_ACTIONS:
-            return "UnsupportedOperation.MutexOperationTaskRunning"
-        write.begin(self.network)  # an instance that is stopping says so rather than that it is busy
-        return "OperationDenied.InstanceOperationInProgress"
 
     def _repeat(self, key: tuple[str, str, str], asked: str) -> Content:
         earlier, task, content = self._tokens[key]
@@ -234,7 +216,8 @@ class Model:
                     listener(change)
 
     def _tell(self, before: Network, resources: tuple[str, ...], change: Change) -> None:
-        for resource in resources:
+        eips = () if self.network.eips is before.eips else self.network.eips
+        for resource in dict.fromkeys((*resources, *eips)):
             old, new = before.holder_of(resource), self.network.holder_of(resource)
             if old != new:
                 told = replace(change, resource=resource, before=old, after=new)
@@ -256,22 +239,31 @@ class Model:
         """Give an address to an ENI at once, as by hand in the console; None takes it away. Raises ApiError."""
         self.advance(now)
         before = self.network
-        target = self._known_eni(eni_id)
+        target = None if eni_id is None else known_eni(before, eni_id)
         after = before
         for eni, _ip in before.carriers(address):
             after = after.with_enis(after.enis[eni.id].without_ips(address))
+            after = after.without_eips_of(eni.vpc_id, address) if target is None else after
         if target is not None:
             ip = PrivateIp(address, state=IpState.AVAILABLE)
             after = after.with_enis(after.enis[target.id].with_ips(ip))
-        self._keep(after, now)
-        self._tell(before, (address,), Change(now, "", None, None, BY_HAND, "move", accepted_ms=now))
+        self._by_hand("move", address, after, now)
 
-    def _known_eni(self, eni_id: str | None) -> Eni | None:
-        if eni_id is None:
-            return None
-        if eni_id not in self.network.enis:
-            raise ApiError("ResourceNotFound", f"{eni_id} does not exist.")
-        return self.network.enis[eni_id]
+    def attach(self, eni_id: str, instance_id: str | None, now: int) -> None:
+        """Give an ENI to an instance at once, as by hand in the console; None takes it away. Raises ApiError."""
+        self.advance(now)
+        before = self.network
+        eni = known_eni(before, eni_id)
+        if eni.primary:
+            raise ApiError("UnsupportedOperation", f"{eni_id} is a primary ENI.")
+        if instance_id is not None:
+            known_instance(before, instance_id)
+        self._by_hand("attach", eni_id, before.with_enis(plugged(before, eni, instance_id)), now)
+
+    def _by_hand(self, action: str, resource: str, after: Network, now: int) -> None:
+        before = self.network
+        self._keep(after, now)
+        self._tell(before, (resource,), Change(now, "", None, None, BY_HAND, action, accepted_ms=now))
 
     def set_instance_state(self, instance_id: str, state: InstanceState, now: int) -> None:
         """Set what the hypervisor says of an instance. Raises ApiError."""

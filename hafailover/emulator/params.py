@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
 from hafailover.emulator.values import ApiError
@@ -15,6 +15,7 @@ MAX_IDS = 100
 MAX_ADDRESSES = 10
 MAX_FILTERS = 10
 MAX_FILTER_VALUES = 100
+ANY_TAG = "tag:"  # a filter may name any key behind it
 MAX_TOKEN = 64
 MAX_TEXT = 256
 MALFORMED = "InvalidParameterValue.Malformed"
@@ -64,9 +65,25 @@ class Params:
         value = default if self._raw.get(name) is None else self._raw[name]
         if not isinstance(value, int) or isinstance(value, bool):
             raise _wrong_type(name, "an integer")
-        if not low <= value <= high:
-            raise ApiError("InvalidParameterValue.Range", f"`{name}` is {value}, allowed is {low}..{high}.")
+        return _within(value, name, low, high)
+
+    def flag(self, name: str) -> bool:
+        """Return a boolean, False where the field was not sent."""
+        value = self._raw.get(name) or False
+        if not isinstance(value, bool):
+            raise _wrong_type(name, "a boolean")
         return value
+
+    def text_page(self) -> slice:
+        """Return what Offset and Limit ask for where an action takes them as strings."""
+        offset = self._text_number("Offset", 0, 0, 2**31 - 1)
+        return slice(offset, offset + self._text_number("Limit", 20, 1, 100))
+
+    def _text_number(self, name: str, default: int, low: int, high: int) -> int:
+        text = self.text(name) if self.has(name) else str(default)
+        if not re.fullmatch("[0-9]{1,10}", text):
+            raise ApiError(MALFORMED, f"`{name}`: {text!r} is not a number.")
+        return _within(int(text), name, low, high)
 
     def page(self) -> slice:
         """Return what Offset and Limit (default 20, at most 100) ask for."""
@@ -77,25 +94,31 @@ class Params:
         """Return a required IPv4 address."""
         return check_address(self.text(name), name)
 
-    def filters(self, known: Iterable[str], unknown_code: str) -> Filters:
-        """Return the filters by name; several of one name are taken together."""
+    def filters(self, known: Iterable[str], unknown_code: str, most: int = MAX_FILTER_VALUES) -> Filters:
+        """Return the filters by name, each of at most so many values; several of one name are taken together."""
         found: Filters = {}
         for entry in self.list("Filters", MAX_FILTERS):
-            name, values = _filter(entry)
-            if name not in known:
+            name, values = _filter(entry, most)
+            if (ANY_TAG if name.startswith(ANY_TAG) else name) not in known:
                 raise ApiError(unknown_code, f"The filter `{name}` is not known here.")
             found[name] = found.get(name, ()) + values
         return found
 
 
-def _filter(entry: object) -> tuple[str, tuple[str, ...]]:
+def _within(value: int, name: str, low: int, high: int) -> int:
+    if not low <= value <= high:
+        raise ApiError("InvalidParameterValue.Range", f"`{name}` is {value}, allowed is {low}..{high}.")
+    return value
+
+
+def _filter(entry: object, most: int) -> tuple[str, tuple[str, ...]]:
     if not isinstance(entry, dict) or set(entry) != {"Name", "Values"}:
         raise ApiError("InvalidParameter.FilterNotDict", "A filter is an object with Name and Values.")
     values = entry["Values"]
     if not isinstance(values, list):
         raise ApiError("InvalidParameter.FilterValuesNotList", "The Values of a filter are a list.")
-    if len(values) > MAX_FILTER_VALUES:
-        raise ApiError("InvalidParameterValue.LimitExceeded", f"A filter has at most {MAX_FILTER_VALUES}.")
+    if len(values) > most:
+        raise ApiError("InvalidParameterValue.LimitExceeded", f"A filter has at most {most} values.")
     return _text(entry["Name"], "Filters.Name", MAX_TEXT), tuple(
         _text(v, "Filters.Values", MAX_TEXT) for v in values
     )
@@ -126,3 +149,15 @@ def check_address(value: object, name: str) -> str:
         return str(IPv4Address(_text(value, name, MAX_TEXT)))
     except AddressValueError:
         raise ApiError(MALFORMED, f"`{name}`: {value!r} is not an address.") from None
+
+
+def check_ipv6(value: object, name: str) -> str:
+    """Return the text of an IPv6 address, in the shortest form."""
+    text = _text(value, name, MAX_TEXT)
+    try:
+        address = IPv6Address(text)
+    except AddressValueError:
+        address = None
+    if address is None or address.scope_id is not None:
+        raise ApiError(MALFORMED, f"`{name}`: {value!r} is not an IPv6 address.")
+    return str(address)

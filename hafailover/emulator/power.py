@@ -16,9 +16,10 @@ from hafailover.emulator.reads import instance_ids
 from hafailover.emulator.values import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from hafailover.emulator.network import Instance
+    from hafailover.emulator.writing import Parser
 
 STOP_TYPES = ("SOFT", "SOFT_FIRST", "HARD")
 STOPPED_MODES = ("KEEP_CHARGING", "STOP_CHARGING")
@@ -53,7 +54,7 @@ class Switch:
 
     action: str
     instances: tuple[str, ...]
-    request_id: str = ""
+    request_id: str
 
     @property
     def enis(self) -> tuple[str, ...]:
@@ -64,6 +65,11 @@ class Switch:
     def touches(self) -> tuple[str, ...]:
         """The instances."""
         return self.instances
+
+    def busy(self, network: Network) -> str:
+        """Let an instance that is stopping say so rather than that it is busy."""
+        self.begin(network)
+        return "OperationDenied.InstanceOperationInProgress"
 
     def begin(self, network: Network) -> Network:
         """Put all of them into the passing state. Raises ApiError where one of them is not in the right one."""
@@ -101,24 +107,24 @@ class Switch:
         return {}
 
 
-def _stop(raw: Mapping[str, Any], network: Network) -> Switch:
+def _stop(raw: Mapping[str, Any], network: Network, request_id: str) -> Switch:
     params = Params(raw, ("InstanceIds", "ForceStop", "StopType", "StoppedMode"))
     _check_type(params, raw, "ForceStop")
     _choice(params, "StoppedMode", STOPPED_MODES)
     if raw.get("StoppedMode") == "STOP_CHARGING":
         code = "UnsupportedOperation.StoppedModeStopCharging"
         raise ApiError(code, "The instances here are not charged by the hour.")
-    return Switch("StopInstances", _ids(params, network))
+    return Switch("StopInstances", _ids(params, network), request_id)
 
 
-def _start(raw: Mapping[str, Any], network: Network) -> Switch:
-    return Switch("StartInstances", _ids(Params(raw, ("InstanceIds",)), network))
+def _start(raw: Mapping[str, Any], network: Network, request_id: str) -> Switch:
+    return Switch("StartInstances", _ids(Params(raw, ("InstanceIds",)), network), request_id)
 
 
-def _reboot(raw: Mapping[str, Any], network: Network) -> Switch:
+def _reboot(raw: Mapping[str, Any], network: Network, request_id: str) -> Switch:
     params = Params(raw, ("InstanceIds", "ForceReboot", "StopType"))
     _check_type(params, raw, "ForceReboot")
-    return Switch("RebootInstances", _ids(params, network))
+    return Switch("RebootInstances", _ids(params, network), request_id)
 
 
 def _ids(params: Params, network: Network) -> tuple[str, ...]:
@@ -142,7 +148,7 @@ def _choice(params: Params, name: str, choices: tuple[str, ...]) -> None:
         raise ApiError("InvalidParameterValue", f"`{name}` is one of {', '.join(choices)}.")
 
 
-PARSERS: Mapping[str, Callable[[Mapping[str, Any], Network], Switch]] = {
+PARSERS: Mapping[str, Parser] = {
     "StopInstances": _stop,
     "StartInstances": _start,
     "RebootInstances": _reboot,

@@ -1,32 +1,19 @@
-"""How many ENIs an instance and how many addresses an ENI may have, and how often an action may be called.
+"""What holds for an ENI that is attached to nothing, and how often an action may be called.
 
-The product pages disagree with one another; this is the newer one without its differences by instance family
-(ENI product page, usage limits). `private_ips` counts an ENI's primary address too.
+The quotas of instances are the product's own table (`cloud.quota`): what an instance of a size that is not in it
+may have is unknown, unless a world says it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from hafailover.cloud.quota import MAX_PRIVATE_IPS, Quota, quota_of
 
+__all__ = ["MAX_PRIVATE_IPS", "MAX_VPC_ENIS", "RATES", "RATE_CODES", "UNATTACHED", "Quota", "quota_of"]
 
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """ENIs per instance, the primary one included, and addresses per ENI, the primary one included."""
+MAX_VPC_ENIS = 1000
+UNATTACHED = Quota(enis=0, private_ips=MAX_PRIVATE_IPS)
 
-    enis: int
-    private_ips: int
-
-
-UNATTACHED = Quota(enis=0, private_ips=30)
-
-# (up to so many cores, below so much memory in GiB or None) -> quota; the first row that fits counts.
-TABLE: tuple[tuple[int, int | None, Quota], ...] = (
-    (1, 2, Quota(2, 2)),
-    (1, None, Quota(2, 6)),
-    (7, None, Quota(4, 10)),
-    (11, None, Quota(6, 20)),
-)
-LARGEST = Quota(8, 30)
+RATE_CODES = ("RequestLimitExceeded", "LimitExceeded.ActionLimited")
 
 # Requests per second of one caller; an action that is not here is not limited (API documents, per action).
 RATES: dict[str, int] = {
@@ -34,6 +21,13 @@ RATES: dict[str, int] = {
     "MigratePrivateIpAddress": 50,
     "AssignPrivateIpAddresses": 100,
     "UnassignPrivateIpAddresses": 100,
+    "CreateNetworkInterface": 50,
+    "CreateAndAttachNetworkInterface": 20,
+    "AssociateNetworkInterfaceSecurityGroups": 20,
+    "DisassociateNetworkInterfaceSecurityGroups": 20,
+    "AttachNetworkInterface": 50,
+    "DetachNetworkInterface": 100,
+    "MigrateNetworkInterface": 100,
     "DescribeVpcTaskResult": 20,
     "DescribeNetworkInterfaceLimit": 20,
     "DescribeInstances": 40,
@@ -42,11 +36,3 @@ RATES: dict[str, int] = {
     "StartInstances": 10,
     "RebootInstances": 10,
 }
-
-
-def quota_of(cpu: int, memory_gb: int) -> Quota:
-    """Return the quota of an instance with so many cores and GiB of memory."""
-    for cores, below_gb, quota in TABLE:
-        if cpu <= cores and (below_gb is None or memory_gb < below_gb):
-            return quota
-    return LARGEST

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from hafailover.emulator.values import ApiError, TaskStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from hafailover.emulator.network import Network
-    from hafailover.emulator.writes import Write
+    from hafailover.emulator.writing import Write
 
 MAX_TASKS = 4096  # remembered, whether they run or have ended
 
@@ -57,6 +57,10 @@ class TaskBook:
         self._due: list[tuple[int, int, Task]] = []
         self._locked: dict[str, Task] = {}
         self._serial = 0
+
+    def __iter__(self) -> Iterator[Task]:
+        """Go through all tasks that are remembered."""
+        return iter(self._all.values())
 
     def get(self, task_id: str) -> Task | None:
         """Return a task by its id, running or ended."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
-from hafailover.emulator.network import Eip, Eni, Instance, Network, PrivateIp, Subnet, Vpc
+from hafailover.emulator.network import Eip, Eni, Instance, Network, PrivateIp, SecurityGroup, Subnet, Vpc
 
 REGION = "ap-guangzhou"
 ZONE = "ap-guangzhou-3"
@@ -29,6 +29,16 @@ class NodeSpec:
     role: str = "hafailover"
 
 
+@dataclass(frozen=True, slots=True)
+class EniSpec:
+    """One secondary ENI to create: its primary address first, the instance that it is attached to or None."""
+
+    eni_id: str
+    addresses: tuple[str, ...]
+    instance_id: str | None = None
+    ipv6s: tuple[str, ...] = ()
+
+
 PAIR = (
     NodeSpec("web-a", "ins-aaaaaaaa", "eni-aaaaaaaa", "10.0.1.17"),
     NodeSpec("web-b", "ins-bbbbbbbb", "eni-bbbbbbbb", "10.0.1.16"),
@@ -47,29 +57,35 @@ def build(
     addresses: tuple[str, ...] = (VIP,),
     *,
     cidr: str = "10.0.1.0/24",
+    ipv6_cidr: str | None = None,
     region: str = REGION,
     eip_for: str | None = None,
+    enis: tuple[EniSpec, ...] = (),
 ) -> Network:
     """Return a network in which the first node holds every address; `eip_for` names one that has an EIP.
 
-    Raises ValueError where an address is not within `cidr` or there is no node.
+    `enis` are further ones. Raises ValueError where an address is not within its block or there is no node.
     """
     if not nodes:
         raise ValueError("a world needs at least one node")
-    subnet = Subnet(SUBNET_ID, VPC_ID, "subnet", ZONE, IPv4Network(cidr))
-    for address in (*addresses, *(node.address for node in nodes)):
-        if IPv4Address(address) not in subnet.cidr:
-            raise ValueError(f"{address} is not within {cidr}")
+    sixes = None if ipv6_cidr is None else IPv6Network(ipv6_cidr)
+    subnet = Subnet(SUBNET_ID, VPC_ID, "subnet", ZONE, IPv4Network(cidr), sixes)
+    of_enis = (address for eni in enis for address in (*eni.addresses, *eni.ipv6s))
+    for address in (*addresses, *(node.address for node in nodes), *of_enis):
+        if not subnet.contains(address):
+            raise ValueError(f"{address} is not within {subnet.block_of(address)}")
     held = tuple(PrivateIp(address) for address in addresses)
-    enis = [_eni(node, held if node is nodes[0] else ()) for node in nodes]
-    eips = [Eip("eip-aaaaaaaa", EIP_ADDRESS, VPC_ID, eip_for)] if eip_for else []
+    primary = [_eni(node, held if node is nodes[0] else ()) for node in nodes]
+    secondary = [_secondary(spec, index) for index, spec in enumerate(enis, start=1)]
+    eips = (Eip("eip-aaaaaaaa", EIP_ADDRESS, VPC_ID, eip_for),) if eip_for else ()
     return Network(
         region=region,
-        vpcs={VPC_ID: Vpc(VPC_ID, "vpc", subnet.cidr)},
+        vpcs={VPC_ID: Vpc(VPC_ID, "vpc", subnet.cidr, sixes)},
         subnets={subnet.id: subnet},
-        enis={eni.id: eni for eni in enis},
+        enis={eni.id: eni for eni in (*primary, *secondary)},
         instances={node.instance_id: _instance(node) for node in nodes},
         eips={eip.id: eip for eip in eips},
+        security_groups={GROUP_ID: SecurityGroup(GROUP_ID, "default")},
     )
 
 
@@ -84,6 +100,23 @@ def _eni(node: NodeSpec, held: tuple[PrivateIp, ...]) -> Eni:
         ips=(PrivateIp(node.address, primary=True), *held),
         instance_id=node.instance_id,
         security_groups=(GROUP_ID,),
+    )
+
+
+def _secondary(spec: EniSpec, index: int) -> Eni:
+    first, *others = spec.addresses
+    return Eni(
+        id=spec.eni_id,
+        name=f"secondary-{index}",
+        vpc_id=VPC_ID,
+        subnet_id=SUBNET_ID,
+        mac=mac_of(spec.eni_id),
+        primary=False,
+        ips=(PrivateIp(first, primary=True), *(PrivateIp(other) for other in others)),
+        instance_id=spec.instance_id,
+        device_index=index if spec.instance_id else 0,
+        security_groups=(GROUP_ID,),
+        ipv6s=tuple(PrivateIp(address) for address in spec.ipv6s),
     )
 
 

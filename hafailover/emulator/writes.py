@@ -1,66 +1,29 @@
-"""The writes on private addresses, in three steps: begin (checked and marked), finish (the effect), cancel.
-
-A write is accepted first and takes effect later; what the caller named is checked at both moments, so that a
-request which waited cannot take an address from a later holder (VPC API: MigratePrivateIpAddress,
-AssignPrivateIpAddresses, UnassignPrivateIpAddresses; their lists of error codes).
-"""
+"""The writes on addresses, with the error codes of their lists in the VPC API."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from hafailover.emulator.network import Eni, IpState, Network, PrivateIp
-from hafailover.emulator.params import MALFORMED, MAX_ADDRESSES, MAX_TEXT, MAX_TOKEN, Params, check_address
-from hafailover.emulator.reads import quota_for, render_ip
+from hafailover.emulator.network import IpState, Network, PrivateIp
+from hafailover.emulator.params import MAX_ADDRESSES, Params
 from hafailover.emulator.values import ApiError
+from hafailover.emulator.wanted import V4, V6, Family, addresses_only, chosen, named, require_free
+from hafailover.emulator.writing import MUTEX, known_eni, require_room, require_settled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-
-class Write(Protocol):
-    """One write: it occupies `enis` and `touches` while it runs."""
-
-    @property
-    def enis(self) -> tuple[str, ...]:
-        """Return the ENIs it works on."""
-
-    @property
-    def touches(self) -> tuple[str, ...]:
-        """Return the addresses (or ENIs) whose holder it may change."""
-
-    def begin(self, network: Network) -> Network:
-        """Accept: return the network with the work marked. Raises ApiError."""
-
-    def finish(self, network: Network) -> Network:
-        """Take effect. Raises ApiError where what was accepted is no longer possible."""
-
-    def cancel(self, network: Network) -> Network:
-        """Take the marks back, as far as they are still there."""
-
-    def reply(self, network: Network) -> dict[str, Any]:
-        """Return the content of the response to the accepted request."""
-
-
-def _eni(network: Network, eni_id: str) -> Eni:
-    if eni_id not in network.enis:
-        raise ApiError("ResourceNotFound", f"{eni_id} does not exist.")
-    return network.enis[eni_id]
+    from hafailover.emulator.writing import Parser
 
 
 def _mark(network: Network, eni_id: str, addresses: tuple[str, ...], state: IpState) -> Network:
     eni = network.enis.get(eni_id)
     if eni is None:
         return network
-    marked = (replace(ip, state=state) for ip in eni.ips if ip.address in addresses)
+    marked = (replace(ip, state=state) for ip in eni.all_ips if ip.address in addresses)
     return network.with_enis(eni.with_ips(*marked))
-
-
-def _room(network: Network, eni: Eni, more: int) -> None:
-    quota = quota_for(network, eni).private_ips
-    if len(eni.ips) + more > quota:
-        raise ApiError("LimitExceeded", f"{eni.id} may have {quota} private addresses, the primary included.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +35,13 @@ class MigrateIp:
     address: str
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any], network: Network) -> MigrateIp:
+    def parse(cls, raw: Mapping[str, Any], network: Network, _request_id: str) -> MigrateIp:
         """Read the request. Raises ApiError."""
         known = ("SourceNetworkInterfaceId", "DestinationNetworkInterfaceId", "PrivateIpAddress")
         params = Params(raw, known)
         source, destination = (params.id(name, "eni") for name in known[:2])
         write = cls(source, destination, params.address("PrivateIpAddress"))
-        _eni(network, source), _eni(network, destination)
+        known_eni(network, source), known_eni(network, destination)
         return write
 
     @property
@@ -91,13 +54,19 @@ class MigrateIp:
         """The address."""
         return (self.address,)
 
+    def busy(self, _network: Network) -> str:
+        """Return the code for a task at work on one of the ENIs or addresses."""
+        return MUTEX
+
     def begin(self, network: Network) -> Network:
         """Mark the address MIGRATING on the source."""
         self._check(network)
+        require_settled(network, self.source, MUTEX)
+        require_settled(network, self.destination, MUTEX)
         return _mark(network, self.source, self.touches, IpState.MIGRATING)
 
     def _check(self, network: Network) -> PrivateIp:
-        source, destination = _eni(network, self.source), _eni(network, self.destination)
+        source, destination = known_eni(network, self.source), known_eni(network, self.destination)
         if source.id == destination.id or source.subnet_id != destination.subnet_id:
             raise ApiError("UnsupportedOperation", "The two ENIs must be different ones of one subnet.")
         ip = source.ip(self.address)
@@ -106,7 +75,7 @@ class MigrateIp:
             raise ApiError(code, f"{self.address} is not bound to {source.id}.")
         if ip.primary:
             raise ApiError("UnauthorizedOperation.PrimaryIp", f"{self.address} is a primary address.")
-        _room(network, destination, 1)
+        require_room(network, destination, 1, V4)
         return ip
 
     def finish(self, network: Network) -> Network:
@@ -126,24 +95,25 @@ class MigrateIp:
 
 @dataclass(frozen=True, slots=True)
 class AssignIps:
-    """AssignPrivateIpAddresses: only addresses that nobody has; they are PENDING until the effect."""
+    """AssignPrivateIpAddresses and AssignIpv6Addresses: only ones that nobody has, PENDING until the effect."""
 
     eni: str
     ips: tuple[PrivateIp, ...]
+    family: Family
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any], network: Network) -> AssignIps:
+    def parse(cls, raw: Mapping[str, Any], network: Network, _request_id: str, *, family: Family) -> AssignIps:
         """Read the request and choose the addresses that it leaves to the cloud. Raises ApiError."""
-        known = ("NetworkInterfaceId", "PrivateIpAddresses", "SecondaryPrivateIpAddressCount", "QosLevel")
-        params = Params(raw, (*known, "ClientToken"))
-        eni = _eni(network, params.id("NetworkInterfaceId", "eni"))
-        count = params.integer("SecondaryPrivateIpAddressCount", 0, 0, MAX_ADDRESSES)
-        ips = tuple(_specification(entry) for entry in params.list("PrivateIpAddresses", MAX_ADDRESSES))
+        fields = ("NetworkInterfaceId", family.items, family.count, "ClientToken")
+        params = Params(raw, (*fields, "QosLevel") if family is V4 else fields)
+        eni = known_eni(network, params.id("NetworkInterfaceId", "eni"))
+        count = params.integer(family.count, 0, 0, MAX_ADDRESSES)
+        ips = named(params, family)
         if not ips and not count:
-            raise ApiError("MissingParameter", "PrivateIpAddresses or SecondaryPrivateIpAddressCount is needed.")
-        asked = tuple(ip.address for ip in ips)
-        _no_duplicates(asked)
-        return cls(eni.id, (*ips, *_choose(network, eni, count, asked)))
+            raise ApiError("MissingParameter", f"{family.items} or {family.count} is needed.")
+        besides = tuple(ip.address for ip in ips)
+        more = chosen(network, network.subnets[eni.subnet_id], family, count, besides)
+        return cls(eni.id, (*ips, *more), family)
 
     @property
     def enis(self) -> tuple[str, ...]:
@@ -155,17 +125,22 @@ class AssignIps:
         """The addresses."""
         return tuple(ip.address for ip in self.ips)
 
+    def busy(self, _network: Network) -> str:
+        """Return the code for a task at work on one of the ENIs or addresses."""
+        return MUTEX
+
     def begin(self, network: Network) -> Network:
         """Occupy the addresses."""
-        eni = _eni(network, self.eni)
+        eni = known_eni(network, self.eni)
         for address in self.touches:
-            _check_free(network, eni, address)
-        _room(network, eni, len(self.ips))
+            require_free(network, network.subnets[eni.subnet_id], address, self.family)
+        require_room(network, eni, len(self.ips), self.family)
+        require_settled(network, eni.id)
         return network.with_enis(eni.with_ips(*self.ips))
 
     def finish(self, network: Network) -> Network:
         """Give them to the ENI."""
-        eni = _eni(network, self.eni)
+        eni = known_eni(network, self.eni)
         if any(eni.ip(address) is None for address in self.touches):
             raise ApiError("UnsupportedOperation.AttachmentNotFound", "An address was taken away meanwhile.")
         return _mark(network, self.eni, self.touches, IpState.AVAILABLE)
@@ -175,75 +150,33 @@ class AssignIps:
         eni = network.enis.get(self.eni)
         if eni is None:
             return network
-        pending = {ip.address for ip in eni.ips if ip.state is IpState.PENDING}
+        pending = {ip.address for ip in self.family.carried(eni) if ip.state is IpState.PENDING}
         return network.with_enis(eni.without_ips(*pending.intersection(self.touches)))
 
     def reply(self, network: Network) -> dict[str, Any]:
         """Return the addresses, PENDING."""
         eni = network.enis[self.eni]
-        shown = (ip for ip in eni.ips if ip.address in self.touches)
-        return {"PrivateIpAddressSet": [render_ip(network, eni.vpc_id, ip) for ip in shown]}
-
-
-def _specification(entry: object) -> PrivateIp:
-    if not isinstance(entry, dict):
-        raise ApiError("InvalidParameter", "An entry of PrivateIpAddresses is not an object.")
-    params = Params(entry, ("PrivateIpAddress", "Primary", "Description", "QosLevel", "State", "IsWanIpBlocked"))
-    if entry.get("Primary"):
-        raise ApiError("UnsupportedOperation", "Only secondary addresses can be assigned.")
-    text = params.text("Description", MAX_TEXT) if params.has("Description") else ""
-    return PrivateIp(params.address("PrivateIpAddress"), state=IpState.PENDING, description=text)
-
-
-def _no_duplicates(addresses: tuple[str, ...]) -> None:
-    if len(set(addresses)) != len(addresses):
-        raise ApiError("InvalidParameterValue.DuplicatePara", "An address is given twice.")
-
-
-def _check_free(network: Network, eni: Eni, address: str) -> None:
-    subnet = network.subnets[eni.subnet_id]
-    if not subnet.contains(address):
-        raise ApiError("InvalidParameterValue.Range", f"{address} is not within {subnet.cidr}.")
-    if subnet.reserves(address):
-        raise ApiError("InvalidParameterValue.Reserved", f"{address} is reserved.")
-    if next(network.carriers(address, eni.vpc_id), None):
-        raise ApiError("ResourceInUse", f"{address} is in use.")
-
-
-def _choose(network: Network, eni: Eni, count: int, besides: tuple[str, ...]) -> tuple[PrivateIp, ...]:
-    if not count:
-        return ()
-    subnet = network.subnets[eni.subnet_id]
-    taken = {ip.address for other in network.enis.values() for ip in other.ips}.union(besides)
-    free = (str(a) for a in subnet.cidr.hosts() if str(a) not in taken and not subnet.reserves(str(a)))
-    chosen = tuple(
-        PrivateIp(address, state=IpState.PENDING) for address, _ in zip(free, range(count), strict=False)
-    )
-    if len(chosen) < count:
-        raise ApiError("ResourceInsufficient.Subnet", f"{subnet.id} has no free address left.")
-    return chosen
+        shown = (ip for ip in self.family.carried(eni) if ip.address in self.touches)
+        return {self.family.reply: [self.family.render(network, eni, ip) for ip in shown]}
 
 
 @dataclass(frozen=True, slots=True)
 class UnassignIps:
-    """UnassignPrivateIpAddresses: secondary addresses only; a bound EIP is unbound."""
+    """UnassignPrivateIpAddresses and UnassignIpv6Addresses: secondary ones only; a bound EIP is unbound."""
 
     eni: str
     addresses: tuple[str, ...]
+    family: Family
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any], network: Network) -> UnassignIps:
+    def parse(cls, raw: Mapping[str, Any], network: Network, _request_id: str, *, family: Family) -> UnassignIps:
         """Read the request. Raises ApiError."""
-        params = Params(raw, ("NetworkInterfaceId", "PrivateIpAddresses", "InstanceId"))
-        eni = _eni(network, params.id("NetworkInterfaceId", "eni"))
+        fields = ("NetworkInterfaceId", family.items)
+        params = Params(raw, (*fields, "InstanceId") if family is V4 else fields)
+        eni = known_eni(network, params.id("NetworkInterfaceId", "eni"))
         if params.has("InstanceId"):
             raise ApiError("UnsupportedOperation", "Detaching by InstanceId is not emulated.")
-        entries = params.list("PrivateIpAddresses", MAX_ADDRESSES)
-        if not entries:
-            raise ApiError("MissingParameter", "The request is missing the parameter `PrivateIpAddresses`.")
-        addresses = tuple(_address_of(entry) for entry in entries)
-        _no_duplicates(addresses)
-        return cls(eni.id, addresses)
+        return cls(eni.id, addresses_only(params, family), family)
 
     @property
     def enis(self) -> tuple[str, ...]:
@@ -256,28 +189,29 @@ class UnassignIps:
         return self.addresses
 
     def _check(self, network: Network) -> None:
-        eni = _eni(network, self.eni)
+        eni = known_eni(network, self.eni)
         for address in self.addresses:
             ip = eni.ip(address)
             if ip is None:
-                code = "UnsupportedOperation.AttachmentNotFound"
-                raise ApiError(code, f"{address} is not bound to {eni.id}.")
+                raise ApiError(self.family.not_bound, f"{address} is not bound to {eni.id}.")
             if ip.primary:
-                raise ApiError("UnsupportedOperation", f"{address} is a primary address.")
+                raise ApiError(self.family.primary, f"{address} is a primary address.")
+
+    def busy(self, _network: Network) -> str:
+        """Return the code for a task at work on one of the ENIs or addresses."""
+        return MUTEX
 
     def begin(self, network: Network) -> Network:
         """Mark them DELETING."""
         self._check(network)
+        require_settled(network, self.eni)
         return _mark(network, self.eni, self.addresses, IpState.DELETING)
 
     def finish(self, network: Network) -> Network:
         """Take them from the ENI, and their EIPs from them."""
         self._check(network)
         eni = network.enis[self.eni]
-        for address in self.addresses:
-            if eip := network.eip_of(eni.vpc_id, address):
-                network = network.with_eip(replace(eip, private_ip=None))
-        return network.with_enis(eni.without_ips(*self.addresses))
+        return network.without_eips_of(eni.vpc_id, *self.addresses).with_enis(eni.without_ips(*self.addresses))
 
     def cancel(self, network: Network) -> Network:
         """Leave them where they are."""
@@ -288,22 +222,10 @@ class UnassignIps:
         return {}
 
 
-def _address_of(entry: object) -> str:
-    if not isinstance(entry, dict) or "PrivateIpAddress" not in entry:
-        raise ApiError(MALFORMED, "An entry of PrivateIpAddresses has no PrivateIpAddress.")
-    return check_address(entry["PrivateIpAddress"], "PrivateIpAddress")
-
-
-def client_token(raw: Mapping[str, Any]) -> str:
-    """Return the request's ClientToken, empty where it has none. Raises ApiError."""
-    token = raw.get("ClientToken") or ""
-    if not isinstance(token, str) or len(token) > MAX_TOKEN or not token.isascii():
-        raise ApiError(MALFORMED, f"ClientToken is not a string of at most {MAX_TOKEN} ASCII characters.")
-    return token
-
-
-PARSERS: Mapping[str, Callable[[Mapping[str, Any], Network], Write]] = {
+PARSERS: Mapping[str, Parser] = {
     "MigratePrivateIpAddress": MigrateIp.parse,
-    "AssignPrivateIpAddresses": AssignIps.parse,
-    "UnassignPrivateIpAddresses": UnassignIps.parse,
+    "AssignPrivateIpAddresses": partial(AssignIps.parse, family=V4),
+    "UnassignPrivateIpAddresses": partial(UnassignIps.parse, family=V4),
+    "AssignIpv6Addresses": partial(AssignIps.parse, family=V6),
+    "UnassignIpv6Addresses": partial(UnassignIps.parse, family=V6),
 }

@@ -14,8 +14,8 @@ from collections import deque
 from dataclasses import asdict, astuple, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from hafailover.emulator.actions import WRITE_ACTIONS
 from hafailover.emulator.faults import as_json, parse
-from hafailover.emulator.model import WRITE_ACTIONS
 from hafailover.emulator.server import Emulator, Options
 from hafailover.emulator.world import PAIR, VIP, NodeSpec, build
 from tests.lab.fabric import API, METADATA, VOID, Fabric, LabError

@@ -26,7 +26,8 @@ from hafailover.election.values import (
     Policy,
     Timing,
 )
-from hafailover.emulator.model import WRITE_ACTIONS, Model, Rules
+from hafailover.emulator.actions import WRITE_ACTIONS
+from hafailover.emulator.model import Model, Rules
 from hafailover.emulator.values import NORMAL, ApiError
 from hafailover.emulator.world import NodeSpec, build
 from tests.simulation.mover import CALL_TIMEOUT_MS, Mover

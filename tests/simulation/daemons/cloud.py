@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from hafailover.cloud.dating import MAX_AGE_S
-from hafailover.emulator.model import WRITE_ACTIONS
+from hafailover.emulator.actions import WRITE_ACTIONS
 from hafailover.emulator.values import NORMAL, ApiError, Fate, Handling
 from tests.simulation.daemons.loop import OWNER
 from tests.simulation.sky import SLOW_TASK_MS

@@ -12,14 +12,16 @@ import pytest
 
 from hafailover.emulator import tc3
 from hafailover.emulator.admin import Admin
+from hafailover.emulator.quota import RATES
 from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator, Options
 from hafailover.emulator.service import Service
-from hafailover.emulator.world import PAIR, VIP, build, mac_of
+from hafailover.emulator.world import PAIR, VIP, EniSpec, build, mac_of
 from hafailover.http1 import Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+FREE = EniSpec("eni-cccccccc", ("10.0.1.50",))
 MAC_A = mac_of("eni-aaaaaaaa")
 
 
@@ -65,7 +67,7 @@ class Web:
 
 @asynccontextmanager
 async def web(**options: Any) -> AsyncIterator[Web]:
-    emulator = Emulator(build(eip_for=VIP), Options(**{"latency_ms": 0, "task_ms": 0, **options}))
+    emulator = Emulator(build(eip_for=VIP, enis=(FREE,)), Options(**{"latency_ms": 0, "task_ms": 0, **options}))
     await emulator.start()
     try:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -77,7 +79,7 @@ async def web(**options: Any) -> AsyncIterator[Web]:
 async def test_a_correctly_signed_request_is_answered() -> None:
     async with web() as client:
         reply = await client.signed()
-    assert reply["TotalCount"] == 2
+    assert reply["TotalCount"] == 3
     assert len(reply["RequestId"]) == 36
 
 
@@ -115,7 +117,8 @@ async def test_other_paths_and_methods() -> None:
 
 async def test_state_and_moves_by_hand() -> None:
     async with web() as client:
-        before = (await client.get("state"))["addresses"][VIP]
+        state = await client.get("state")
+        before, before_eip = state["addresses"][VIP], state["eips"]["203.0.113.10"]
         moved = await client.post("move", {"address": VIP, "eni": "eni-bbbbbbbb"})
         gone = await client.post("move", {"address": VIP, "eni": None})
         history = await client.get("history")
@@ -123,7 +126,26 @@ async def test_state_and_moves_by_hand() -> None:
     assert before == expected
     assert moved.json()["addresses"][VIP]["instance"] == "ins-bbbbbbbb"
     assert VIP not in gone.json()["addresses"]
-    assert [change["after"] for change in history] == ["eni-bbbbbbbb", None]
+    told = [(change["resource"], change["after"]) for change in history]
+    assert told == [(VIP, "eni-bbbbbbbb"), (VIP, None), ("eip-aaaaaaaa", None)]
+    assert before_eip == {"id": "eip-aaaaaaaa", "state": "BIND", "address": VIP}
+    assert gone.json()["eips"]["203.0.113.10"]["state"] == "UNBIND"
+
+
+async def test_enis_are_attached_by_hand() -> None:
+    async with web() as client:
+        free = {"eni": "eni-cccccccc", "instance": None}
+        before = (await client.get("state"))["enis"]["eni-cccccccc"]
+        attached = await client.post("attach", {**free, "instance": "ins-bbbbbbbb"})
+        detached = await client.post("attach", free)
+        history = await client.get("history")
+    assert before == {"instance": None, "state": "AVAILABLE", "primary": False}
+    assert attached.json()["enis"]["eni-cccccccc"]["instance"] == "ins-bbbbbbbb"
+    assert detached.json()["enis"]["eni-cccccccc"]["instance"] is None
+    assert [(change["resource"], change["after"]) for change in history] == [
+        ("eni-cccccccc", "ins-bbbbbbbb"),
+        ("eni-cccccccc", None),
+    ]
 
 
 async def test_faults_are_added_used_up_and_cleared() -> None:
@@ -166,13 +188,17 @@ async def test_settings_are_shown_and_changed() -> None:
         "metadata_latency_ms": 3,
         "metadata_down": True,
         "strict_ids": False,
+        "migrating_eni": "AVAILABLE",
         "rate_limits": True,
+        "rate_code": "LimitExceeded.ActionLimited",
         "serialise": "ip",
         "credential_lifetime_s": 60,
     }
     async with web() as client:
-        changed = await client.post("settings", {**wanted, "expire_credentials": "*"})
-        assert changed.json() == wanted == await client.get("settings")
+        rates = {"MigratePrivateIpAddress": 2, "DescribeSubnets": 0}
+        changed = await client.post("settings", {**wanted, "rates": rates, "expire_credentials": "*"})
+        expected = {**wanted, "rates": {**RATES, **rates}}
+        assert changed.json() == expected == await client.get("settings")
 
 
 async def test_instances_are_stopped() -> None:
@@ -190,10 +216,16 @@ async def test_instances_are_stopped() -> None:
         ("settings", {"latency_ms": -1}, "latency_ms is -1"),
         ("settings", {"metadata_down": 1}, "metadata_down is 1"),
         ("settings", {"serialise": "none"}, "serialise is 'none'"),
+        ("settings", {"rate_code": "Busy"}, "rate_code is 'Busy'"),
+        ("settings", {"rates": 5}, "rates is 5"),
+        ("settings", {"rates": {"Move": 5}}, "allowed is an object of actions"),
+        ("settings", {"rates": {"DescribeSubnets": -1}}, "DescribeSubnets is -1"),
         ("settings", {"expire_credentials": 1}, "expire_credentials is 1"),
         ("settings", {"colour": 1}, "unknown setting 'colour'"),
         ("move", {"address": "x", "eni": None}, "'x' does not appear"),
         ("move", {"address": VIP, "eni": "eni-zzzzzzzz"}, "ResourceNotFound"),
+        ("attach", {"eni": "eni-cccccccc", "instance": "ins-zzzzzzzz"}, "ResourceNotFound"),
+        ("attach", {"instance": None}, "eni is None, allowed is a string"),
         ("instance", {"instance": "ins-zzzzzzzz", "state": "STOPPED"}, "InvalidInstanceId.NotFound"),
     ],
 )

@@ -99,6 +99,7 @@ def test_and_still_when_it_takes_effect() -> None:
     assert status(model, task, 1000) == "FAILED"
     assert [(change.before, change.after, change.caller) for change in model.history] == [
         (A, None, "console"),
+        (VIP, None, "console"),  # the EIP
         (None, B, "console"),
     ]
 
@@ -178,7 +179,8 @@ def test_unassigned_addresses_stay_until_the_effect() -> None:
     assert state(model, A) is IpState.DELETING
     assert model.holder_of(VIP, TASK_MS - 1) == A
     assert model.holder_of(VIP2, TASK_MS) is None
-    assert [(change.resource, change.after) for change in model.history] == [(VIP, None), (VIP2, None)]
+    told = [(change.resource, change.after) for change in model.history]
+    assert told == [(VIP, None), (VIP2, None), ("eip-aaaaaaaa", None)]
 
 
 @pytest.mark.parametrize(
@@ -398,6 +400,17 @@ def test_documented_rates_hold_where_asked_for() -> None:
         model.request("DescribeNetworkInterfaceLimit", {"InstanceId": A}, "x", 999)
     model.request("DescribeNetworkInterfaceLimit", {"InstanceId": A}, "y", 999)
     model.request("DescribeNetworkInterfaceLimit", {"InstanceId": A}, "x", 1000)
+
+
+def test_rates_can_be_set_and_be_the_products_own() -> None:
+    rates = {"MigratePrivateIpAddress": 1, "DescribeAddresses": 0}
+    model = cloud(rate_limits=True, rate_code="LimitExceeded.ActionLimited", rates=rates)
+    with refused("LimitExceeded.ActionLimited"):
+        model.request("DescribeAddresses", {}, "x", 0)
+    migrate(model, 0)
+    with refused("LimitExceeded.ActionLimited"):  # before it is seen that a task is running
+        migrate(model, 999)
+    migrate(model, 1000, source=B, to=A)
 
 
 def test_unknown_actions_and_parameters() -> None:

@@ -4,83 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from tencentcloud.common.common_client import CommonClient
 from tencentcloud.common.credential import Credential
-from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
-from tencentcloud.common.profile.client_profile import ClientProfile
-from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.cvm.v20170312 import cvm_client
 from tencentcloud.cvm.v20170312 import models as cvm
 from tencentcloud.vpc.v20170312 import models as vpc
-from tencentcloud.vpc.v20170312 import vpc_client, vpc_client_async
+from tencentcloud.vpc.v20170312 import vpc_client_async
 
 from hafailover.emulator.faults import Fault, Kind
-from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator, Options
-from hafailover.emulator.world import VIP, build
+from hafailover.emulator.server import SECRET_ID, SECRET_KEY
+from hafailover.emulator.world import VIP
+from tests.unit.emulator.sdk import REGION, Sdk, emulated, profile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from hafailover.emulator.values import Change
 
 A, B = ENIS = ["eni-aaaaaaaa", "eni-bbbbbbbb"]
-REGION = "ap-guangzhou"
-
-
-def profile(emulator: Emulator, *, keep_alive: bool = False, timeout_s: float = 5) -> ClientProfile:
-    http = HttpProfile(protocol="http", endpoint=f"127.0.0.1:{emulator.api_port}", reqTimeout=timeout_s)
-    http.keepAlive = keep_alive
-    return ClientProfile(httpProfile=http)
-
-
-class Sdk:
-    """The generated sync client, its calls in a thread."""
-
-    def __init__(self, emulator: Emulator, credential: Credential | None = None, timeout_s: float = 5) -> None:
-        self.emulator = emulator
-        credential = credential or Credential(SECRET_ID, SECRET_KEY)
-        self.client = vpc_client.VpcClient(credential, REGION, profile(emulator, timeout_s=timeout_s))
-
-    async def call(self, action: str, **fields: Any) -> Any:
-        request = getattr(vpc, f"{action}Request")()
-        request._deserialize(fields)
-        return await asyncio.to_thread(getattr(self.client, action), request)
-
-    async def refused(self, action: str, **fields: Any) -> str:
-        with pytest.raises(TencentCloudSDKException) as caught:
-            await self.call(action, **fields)
-        return str(caught.value.code)
-
-    def move(self) -> dict[str, Any]:
-        return {
-            "SourceNetworkInterfaceId": A,
-            "DestinationNetworkInterfaceId": B,
-            "PrivateIpAddress": VIP,
-        }
-
-    def holder(self) -> str | None:
-        return self.emulator.model.holder_of(VIP, self.emulator.service.now_ms())
-
-    def close(self) -> None:
-        self.client.request.conn._session.close()
-
-
-@asynccontextmanager
-async def emulated(**options: Any) -> AsyncIterator[Sdk]:
-    timeout_s = options.pop("timeout_s", 5)
-    emulator = Emulator(build(), Options(**{"latency_ms": 0, "task_ms": 0, **options}))
-    await emulator.start()
-    sdk = Sdk(emulator, timeout_s=timeout_s)
-    try:
-        yield sdk
-    finally:
-        sdk.close()
-        await emulator.close()
 
 
 async def test_moves_an_address_and_reports_the_task() -> None:
@@ -211,6 +154,7 @@ async def test_temporary_keys_from_metadata_work_until_they_expire() -> None:
 TRANSPORT = [
     (Kind.ERROR, "InternalError", A),
     (Kind.THROTTLE, "RequestLimitExceeded", A),
+    (Kind.DENIED, "UnauthorizedOperation", A),
     (Kind.EXPIRED, "AuthFailure.TokenFailure", A),
     (Kind.OUTAGE, "ClientNetworkError", A),
     (Kind.RESET_BEFORE, "ClientNetworkError", A),
@@ -232,6 +176,32 @@ async def test_faults_as_the_sdk_sees_them(kind: Kind, code: str, holder: str) -
         assert sdk.holder() == holder
         assert (await sdk.call("DescribeNetworkInterfaces")).TotalCount == 2
         assert sdk.emulator.service.calls[-2].fault == kind.value
+
+
+async def test_a_permission_is_looked_at_before_the_arguments_are() -> None:
+    async with emulated() as sdk:
+        assert await sdk.refused("AttachNetworkInterface") == "MissingParameter"
+        sdk.emulator.faults.add(Fault(Kind.DENIED, action="*NetworkInterface", caller=SECRET_ID))
+        sdk.emulator.faults.add(Fault(Kind.DENIED, action="MigratePrivateIpAddress", caller="ins-bbbbbbbb"))
+        assert await sdk.refused("AttachNetworkInterface") == "UnauthorizedOperation"
+        assert await sdk.refused("MigratePrivateIpAddress") == "MissingParameter"
+        key = sdk.emulator.keys.issue("ins-bbbbbbbb", int(time.time()))
+        other = Sdk(sdk.emulator, Credential(key.secret_id, key.secret_key, key.token))
+        assert await other.refused("MigratePrivateIpAddress") == "UnauthorizedOperation"
+        assert await other.refused("AttachNetworkInterface") == "MissingParameter"
+        other.close()
+
+
+async def test_throttling_as_the_gateway_or_the_product_says_it() -> None:
+    async with emulated() as sdk:
+        rules = sdk.emulator.model.rules
+        rules.rate_limits, rules.rates["DescribeSubnets"] = True, 0
+        assert await sdk.refused("DescribeSubnets") == "RequestLimitExceeded"
+        rules.rate_code = "LimitExceeded.ActionLimited"
+        assert await sdk.refused("DescribeSubnets") == "LimitExceeded.ActionLimited"
+        sdk.emulator.faults.add(Fault(Kind.THROTTLE, code="LimitExceeded.ActionLimited", count=1))
+        assert await sdk.refused("DescribeVpcs") == "LimitExceeded.ActionLimited"
+        assert (await sdk.call("DescribeVpcs")).TotalCount == 1
 
 
 async def test_a_wrong_charset_hides_an_error_from_the_sdk() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hafailover.emulator.network import Eip, IpState, PrivateIp
-from hafailover.emulator.world import PAIR, VIP, NodeSpec, build, mac_of
+from hafailover.emulator.world import PAIR, VIP, EniSpec, NodeSpec, build, mac_of
 
 
 def test_a_pair_with_the_address_on_the_first() -> None:
@@ -33,6 +33,15 @@ def test_what_cannot_be_built() -> None:
         build(PAIR, ("10.0.2.1",))
     with pytest.raises(ValueError, match="nonsense"):
         build(PAIR, ("nonsense",))
+
+
+def test_secondary_enis() -> None:
+    network = build(enis=(EniSpec("eni-cccccccc", ("10.0.1.50", "10.0.1.51"), PAIR[0].instance_id),))
+    eni = network.enis["eni-cccccccc"]
+    assert [(ip.address, ip.primary) for ip in eni.ips] == [("10.0.1.50", True), ("10.0.1.51", False)]
+    assert (eni.primary, eni.device_index, network.holder_of(eni.id)) == (False, 1, PAIR[0].instance_id)
+    with pytest.raises(ValueError, match=r"10\.0\.2\.1 is not within"):
+        build(enis=(EniSpec("eni-cccccccc", ("10.0.2.1",)),))
 
 
 def test_macs_are_stable_local_and_upper_case() -> None:
