@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from hafailover.errors import GuestError
 from hafailover.guest import notices, seen
 from hafailover.guest.changes import Changes
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from hafailover.guest.kernel import Kernel
+
+log = structlog.get_logger()
 
 _ROUNDS: Final = 4  # a change may bring others: an interface that comes up brings its connected routes
 _LOOKED_AGAIN_S: Final = 5.0  # for a link whose notification was lost
@@ -109,10 +113,17 @@ class Plugs:
                 return False
             todo = difference(interface, state)
             if not todo:
+                self._say_what_is_left_out(interface, state)
                 return True
             present = [entry for entry in await seen.entries(route) if entry.index == state.index]
             await Changes(self._kernel, route).carry_out(state.index, todo, present)
         raise GuestError(f"cannot set up {interface.mac}: it does not stay so, somebody else changes it")
+
+    @staticmethod
+    def _say_what_is_left_out(interface: Interface, state: Seen) -> None:
+        left_out = [address for address in interface.addresses if ":" in address and not state.ipv6]
+        if left_out:
+            log.warning("ipv6_is_off", mac=interface.mac, not_set_up=left_out)
 
     async def unplug(self, mac: str) -> None:
         """Take off everything that the ENI has, and its interface down where that is still there.

@@ -135,6 +135,7 @@ async def of_eni(route: Any, message: Any, table: int) -> Seen:  # noqa: ANN401 
     return Seen(
         index=index,
         up=bool(message["flags"] & _IFF_UP),
+        ipv6=_has_ipv6(message),
         filters=(_filter_of(message), _filter_of_all()),
         addresses=frozenset(entry.address for entry in await entries(route) if entry.index == index),
         rules=await rules(route),
@@ -147,6 +148,11 @@ async def of_eni(route: Any, message: Any, table: int) -> Seen:  # noqa: ANN401 
 def _filter_of(message: Any) -> int:  # noqa: ANN401 - pyroute2 is not typed
     values = message.get(("af_spec", "af_inet")) or {}
     return int(values.get("rp_filter", 0))
+
+
+def _has_ipv6(message: Any) -> bool:  # noqa: ANN401 - pyroute2 is not typed
+    values = message.get_nested("IFLA_AF_SPEC", "AF_INET6", "IFLA_INET6_CONF")
+    return bool(values) and not values["disable_ipv6"]
 
 
 def _filter_of_all() -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from hafailover.errors import GuestError
 from hafailover.guest.changes import Changes
@@ -437,9 +438,20 @@ async def test_says_what_the_kernel_refuses(guest: Guest) -> None:
     attach()
     with pytest.raises(GuestError, match=rf"cannot set up {ENI}: the gateway is not in the subnet"):
         await guest.plug(replace(WANTED, gateway6="2001:db8:9::1"), deadline_s=SOON_S)
+
+
+async def test_sets_up_the_ipv4_addresses_where_ipv6_is_off_and_says_so(guest: Guest) -> None:
+    attach()
     sysctl("ipv6/conf/eth2/disable_ipv6", "1")
-    with pytest.raises(GuestError, match=rf"cannot set up {ENI}: IPv6 is switched off there"):
+    with capture_logs() as logs:
         await guest.plug(WANTED, deadline_s=SOON_S)
+    assert [(entry["event"], entry["not_set_up"]) for entry in logs] == [("ipv6_is_off", ["2001:db8:2::5"])]
+    assert (rules(), routes()) == (RULES[:2], ROUTES[:2])
+    assert await guest.plugged([ENI]) == {ENI}
+    sysctl("ipv6/conf/eth2/disable_ipv6", "0")
+    assert await guest.plugged([ENI]) == frozenset()
+    await guest.plug(WANTED, deadline_s=SOON_S)
+    assert_set_up()
 
 
 async def test_sets_up_an_eni_on_a_kernel_without_ipv6(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
