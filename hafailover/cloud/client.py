@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hafailover.cloud import fencing
+from hafailover.cloud import binder, fencing
 from hafailover.cloud.api import OK, Api, ApiCall
 from hafailover.cloud.dating import GRAIN_S, life_s
-from hafailover.cloud.outcome import (
-    CLIENT_BUSY,
-    CLIENT_CREDENTIALS,
-    CLIENT_TIMEOUT,
-    TASK_FAILED,
-    Remedy,
-    classify,
-)
-from hafailover.cloud.plan import next_call, sightings, touched
+from hafailover.cloud.mover import Mover
+from hafailover.cloud.outcome import CLIENT_CREDENTIALS, Remedy, classify
+from hafailover.cloud.plan import sightings
 from hafailover.cloud.replies import Eni, TaskStatus, parse_enis, parse_instance_state, parse_task
-from hafailover.election.values import FenceResult, MoveResult, Outcome, Refusal, Resource, ResourceKind, Sighting
+from hafailover.cloud.tasks import TaskWatch
+from hafailover.election.values import FenceResult, MoveResult, Resource, ResourceKind, Sighting
 from hafailover.errors import CloudError
 
 if TYPE_CHECKING:
@@ -28,40 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hafailover.cloud.credentials import CredentialSource
+    from hafailover.cloud.eips import Binding
     from hafailover.cloud.plan import Call
     from hafailover.config.model import Cloud as Settings
 
 PAGE = 100  # ENIs per DescribeNetworkInterfaces, the API's maximum
 _VALUES = 5  # in a filter; CVM's documents allow no more, VPC's do not say
-_MAX_CALLS = 2  # a move is one call, or a release and a take
-
-# The task query allows 20 requests a second for all users of a key together.
-_FIRST_POLL_S = 0.1
-_LAST_POLL_S = 1.0
-_POLL_GROWTH = 1.6
-_POLL_JITTER = 0.2
-_TASK_LAG_S = 5.0  # how long a task may be unknown after its acceptance
-
-
-@dataclass(slots=True)
-class _Progress:
-    """How far a move has come: who holds the resource now, and whether a write has no proven end yet."""
-
-    holder: str | None
-    started: bool = False
-    in_flight: bool = False
-    accepted: bool = False
-
-    def tag(self, result: MoveResult) -> MoveResult:
-        """Add to the end of a move what it left half done."""
-        return replace(result, half_done=True, holder=self.holder) if self.started else result
-
-    def cut_short(self, life_s: float) -> MoveResult:
-        """Say how a move ended whose time was up, while a request that was sent may be accepted for `life_s`."""
-        if self.in_flight:
-            open_ms = 0 if self.accepted else round(1000 * life_s)
-            return self.tag(MoveResult(Outcome.UNKNOWN, CLIENT_TIMEOUT, open_ms=open_ms))
-        return self.tag(MoveResult(Outcome.THROTTLED, CLIENT_BUSY))
 
 
 class Cloud:
@@ -77,10 +41,13 @@ class Cloud:
         rng: random.Random,
     ) -> None:
         self._api = Api(settings, credentials, region, observer)
-        self._strategy = settings.strategy
-        self._life_s = life_s(settings.timeout_ms / 1000) + GRAIN_S
-        self._rng = rng
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._mover = Mover(
+            self._send,
+            TaskWatch(self._task, self._arrived, rng),
+            strategy=settings.strategy,
+            life_s=life_s(settings.timeout_ms / 1000) + GRAIN_S,
+            rng=rng,
+        )
 
     async def warm(self) -> None:
         """Open a connection and have credentials ready, so that the next request can leave at once."""
@@ -109,10 +76,17 @@ class Cloud:
         One address alone would match the end of others too, of which there are none within a subnet.
         """
         found: list[Eni] = []
-        for start in range(0, len(addresses), _VALUES):
-            wanted = list(addresses[start : start + _VALUES])
+        families: dict[str, list[str]] = {"address-ip": [], "address-ipv6": []}
+        for address in addresses:
+            families["address-ipv6" if ":" in address else "address-ip"].append(address)
+        pages = [
+            (name, wanted[start : start + _VALUES])
+            for name, wanted in families.items()
+            for start in range(0, len(wanted), _VALUES)
+        ]
+        for name, wanted in pages:
             filters: list[dict[str, object]] = [
-                {"Name": "address-ip", "Values": wanted},
+                {"Name": name, "Values": wanted},
                 {"Name": "subnet-id", "Values": list(subnet_ids[:_VALUES])},
             ]
             found += await self._describe({"Filters": filters})
@@ -179,66 +153,32 @@ class Cloud:
         """
         return await fencing.stop_instance(self._api, instance_id, deadline_s=deadline_s)
 
+    async def bind_eip(self, lost: Binding, *, deadline_s: float) -> str:
+        """Bind an EIP to its address again; see `binder`. Raises nothing but CancelledError."""
+        return await binder.bind(self._api, lost, deadline_s=deadline_s)
+
     async def move(self, resource: Resource, expected: str | None, target: str, *, deadline_s: float) -> MoveResult:
         """Move a resource from the holder just seen (None: nobody) to the target, within the deadline.
 
         Each write is sent once. Raises nothing but CancelledError: whatever the API or the network does is
         an outcome.
         """
-        progress = _Progress(expected)
-        try:
-            async with asyncio.timeout(deadline_s), AsyncExitStack() as stack:
-                for eni_id in touched(resource, expected, target):
-                    await stack.enter_async_context(self._locks.setdefault(eni_id, asyncio.Lock()))
-                return await self._carry_out(resource, target, progress)
-        except TimeoutError:
-            return progress.cut_short(self._life_s)
+        return await self._mover.move(resource, expected, target, deadline_s=deadline_s)
 
-    async def _carry_out(self, resource: Resource, target: str, progress: _Progress) -> MoveResult:
-        for _ in range(_MAX_CALLS):
-            call = next_call(resource, progress.holder, target, self._strategy)
-            if call is None:
-                break
-            progress.in_flight, progress.accepted = True, False
-            result = await self._write(call, progress)
-            progress.in_flight = False
-            if result.outcome is not Outcome.APPLIED:
-                return progress.tag(result)
-            progress.holder, progress.started = call.holder_after, True
-        return MoveResult(Outcome.APPLIED)
+    async def _send(self, action: str, parameters: dict[str, object]) -> str:
+        response = await self._api.call(action, parameters, expiring=True)
+        return str(response["RequestId"])
 
-    async def _write(self, call: Call, progress: _Progress) -> MoveResult:
-        try:
-            response = await self._api.call(call.action, call.parameters, expiring=True)
-        except CloudError as error:
-            kind = classify(error.code, call.action)
-            return MoveResult(kind.outcome, error.code, kind.refusal, open_ms=round(1000 * error.open_s))
-        progress.accepted = True
-        return await self._task_end(str(response["RequestId"]))
+    async def _task(self, task_id: str) -> TaskStatus:
+        return parse_task(await self._api.call("DescribeVpcTaskResult", {"TaskId": task_id}))
 
-    async def _task_end(self, task_id: str) -> MoveResult:
-        """Wait for the end of an accepted write; the caller's deadline bounds it."""
-        clock = asyncio.get_running_loop().time
-        lag_ends_s = clock() + _TASK_LAG_S
-        delay_s = _FIRST_POLL_S
-        while True:
-            await asyncio.sleep(delay_s * self._rng.uniform(1 - _POLL_JITTER, 1 + _POLL_JITTER))
-            delay_s = min(delay_s * _POLL_GROWTH, _LAST_POLL_S)
-            try:
-                status = parse_task(await self._api.call("DescribeVpcTaskResult", {"TaskId": task_id}))
-            except CloudError as error:
-                if _futile(error.code, lag_over=clock() > lag_ends_s):
-                    return MoveResult(Outcome.UNKNOWN, error.code)
-                continue
-            if status is TaskStatus.SUCCESS:
-                return MoveResult(Outcome.APPLIED)
-            if status is TaskStatus.FAILED:
-                return MoveResult(Outcome.REFUSED, TASK_FAILED, Refusal.CONFLICT)
+    async def _arrived(self, calls: Sequence[Call]) -> list[Call]:
+        """Return which of the calls the holders show as done, by one reading. Raises CloudError."""
+        resources = [resource for call in calls for resource in call.resources]
+        targets = [call.target for call in calls if call.resources[0].kind is ResourceKind.ADDRESS]
+        seen = {each.resource: each for each in await self.read(resources, targets)}
+        return [call for call in calls if all(_is_at(seen[each], call.target) for each in call.resources)]
 
 
-def _futile(code: str, *, lag_over: bool) -> bool:
-    """Whether asking again for a task's end cannot help; reading the holder is the better question then."""
-    kind = classify(code, "DescribeVpcTaskResult")
-    if kind.refusal is Refusal.PERMISSION:
-        return kind.remedy is not Remedy.REFRESH_CREDENTIALS
-    return lag_over and (kind.refusal is not None or code == "ResourceNotFound")
+def _is_at(sighting: Sighting, holder: str) -> bool:
+    return sighting.settled and sighting.holder == holder

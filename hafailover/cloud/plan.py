@@ -3,7 +3,10 @@
 Strategy "migrate" is one call that names the holder just seen and that the cloud refuses where this is no
 longer so (MigratePrivateIpAddress, MigrateNetworkInterface). Strategy "reassign" releases first and takes
 then, for accounts or resources for which a migration is not available; what dies half way is completed by
-whoever is next, because a resource that nobody holds needs only the second call.
+whoever is next, because a resource that nobody holds needs only the second call. For IPv6 addresses the API
+has no other way (UnassignIpv6Addresses, AssignIpv6Addresses).
+
+Releases and takes of addresses name up to ten of them in one call; migrations are for one resource each.
 """
 
 from __future__ import annotations
@@ -35,6 +38,9 @@ class Verb(Enum):
     RELEASE = "release"  # from the named holder to nobody
 
 
+MAX_BATCH = 10  # addresses in one release or take (API documents: AssignPrivateIpAddresses and its kin)
+
+_IPV6_ACTIONS: Mapping[Verb, str] = {Verb.TAKE: "AssignIpv6Addresses", Verb.RELEASE: "UnassignIpv6Addresses"}
 _ACTIONS: Mapping[tuple[ResourceKind, Verb], str] = {
     (ResourceKind.ADDRESS, Verb.MIGRATE): "MigratePrivateIpAddress",
     (ResourceKind.ADDRESS, Verb.TAKE): "AssignPrivateIpAddresses",
@@ -45,54 +51,71 @@ _ACTIONS: Mapping[tuple[ResourceKind, Verb], str] = {
 }
 
 
-def action_of(kind: ResourceKind, verb: Verb) -> str:
+def is_ipv6(resource: Resource) -> bool:
+    """Return whether a resource is an IPv6 address."""
+    return resource.kind is ResourceKind.ADDRESS and ":" in resource.id
+
+
+def action_of(resource: Resource, verb: Verb) -> str:
     """Return the API's name of the call that does this with such a resource."""
-    return _ACTIONS[kind, verb]
+    return _IPV6_ACTIONS[verb] if is_ipv6(resource) else _ACTIONS[resource.kind, verb]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One write. `source` and `target` are ENI ids for an address, instance ids for an ENI, "" for nobody."""
+    """One write. `source` and `target` are ENI ids for addresses, instance ids for an ENI, "" for nobody.
+
+    `resources`: 1..MAX_BATCH addresses of one family where they are released or taken, else one.
+    """
 
     verb: Verb
-    resource: Resource
+    resources: tuple[Resource, ...]
     source: str
     target: str
 
     @property
     def action(self) -> str:
         """Return the API's name of the call."""
-        return action_of(self.resource.kind, self.verb)
+        return action_of(self.resources[0], self.verb)
 
-    @property
-    def parameters(self) -> dict[str, object]:
-        """Return the request's body (API documents: input parameters of the six actions)."""
-        if self.resource.kind is ResourceKind.ENI:
-            return self._eni_parameters()
+    def parameters(self, token: str = "") -> dict[str, object]:
+        """Return the request's body (API documents: input parameters of the actions).
+
+        `token` is a ClientToken, up to 64 ASCII characters: sent where the action has one.
+        """
+        first = self.resources[0]
+        if first.kind is ResourceKind.ENI:
+            return self._eni_parameters(first, token)
         if self.verb is Verb.MIGRATE:
             return {
                 "SourceNetworkInterfaceId": self.source,
                 "DestinationNetworkInterfaceId": self.target,
-                "PrivateIpAddress": self.resource.id,
+                "PrivateIpAddress": first.id,
             }
-        return {
+        listed, key = ("Ipv6Addresses", "Address") if is_ipv6(first) else ("PrivateIpAddresses", "PrivateIpAddress")
+        body: dict[str, object] = {
             "NetworkInterfaceId": self.source or self.target,
-            "PrivateIpAddresses": [{"PrivateIpAddress": self.resource.id}],
+            listed: [{key: each.id} for each in self.resources],
         }
+        return body | _tokened(token if self.verb is Verb.TAKE else "")
 
-    def _eni_parameters(self) -> dict[str, object]:
+    def _eni_parameters(self, eni: Resource, token: str) -> dict[str, object]:
         if self.verb is Verb.MIGRATE:
             return {
-                "NetworkInterfaceId": self.resource.id,
+                "NetworkInterfaceId": eni.id,
                 "SourceInstanceId": self.source,
                 "DestinationInstanceId": self.target,
             }
-        return {"NetworkInterfaceId": self.resource.id, "InstanceId": self.source or self.target}
+        return {"NetworkInterfaceId": eni.id, "InstanceId": self.source or self.target} | _tokened(token)
 
     @property
     def holder_after(self) -> str | None:
         """Return who holds the resource once the call is applied."""
         return self.target or None
+
+
+def _tokened(token: str) -> dict[str, object]:
+    return {"ClientToken": token} if token else {}
 
 
 def next_call(resource: Resource, believed_holder: str | None, target: str, strategy: Strategy) -> Call | None:
@@ -104,10 +127,10 @@ def next_call(resource: Resource, believed_holder: str | None, target: str, stra
     if believed_holder == target:
         return None
     if believed_holder is None:
-        return Call(Verb.TAKE, resource, "", target)
-    if strategy == "migrate":
-        return Call(Verb.MIGRATE, resource, believed_holder, target)
-    return Call(Verb.RELEASE, resource, believed_holder, "")
+        return Call(Verb.TAKE, (resource,), "", target)
+    if strategy == "migrate" and not is_ipv6(resource):
+        return Call(Verb.MIGRATE, (resource,), believed_holder, target)
+    return Call(Verb.RELEASE, (resource,), believed_holder, "")
 
 
 def touched(resource: Resource, expected: str | None, target: str) -> tuple[str, ...]:

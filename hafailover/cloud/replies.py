@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, TypeVar
 
+from hafailover.cloud.eips import Eip
 from hafailover.cloud.outcome import CLIENT_REPLY
 from hafailover.errors import CloudError
 
@@ -23,7 +25,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A private IP on an ENI. `state` as the API gives it, or ""; `eip_id` is "" where none is bound."""
+    """A private IP on an ENI, IPv6 in its short form. `state` as the API gives it, or ""; `eip_id` "" for none."""
 
     ip: str
     primary: bool
@@ -143,6 +145,22 @@ def _address(value: object, where: str) -> Address:
     )
 
 
+def _ipv6_address(value: object, where: str) -> Address:
+    source = _object(value, where)
+    text = _text(source, "Address", where)
+    try:
+        short = str(IPv6Address(text))
+    except ValueError:
+        raise _bad(f"{where}Address", "an IPv6 address") from None
+    return Address(short, _flag(source, "Primary", where), _text_or_empty(source, "State", where))
+
+
+def _optional_list(
+    source: dict[str, object], key: str, where: str, parse: Callable[[object, str], _T]
+) -> tuple[_T, ...]:
+    return () if source.get(key) is None else _list(source, key, where, parse)
+
+
 def _group(value: object, where: str) -> str:
     return _text({"id": value}, "id", where)
 
@@ -165,8 +183,11 @@ def _eni(value: object, where: str) -> Eni:
         state=_text_or_empty(source, "State", where),
         subnet_id=_text_or_empty(source, "SubnetId", where),
         zone=_text_or_empty(source, "Zone", where),
-        addresses=_list(source, "PrivateIpAddressSet", where, _address),
-        security_groups=() if source.get("GroupSet") is None else _list(source, "GroupSet", where, _group),
+        addresses=(
+            *_list(source, "PrivateIpAddressSet", where, _address),
+            *_optional_list(source, "Ipv6AddressSet", where, _ipv6_address),
+        ),
+        security_groups=_optional_list(source, "GroupSet", where, _group),
         vpc_id=_text_or_empty(source, "VpcId", where),
     )
 
@@ -243,10 +264,41 @@ def _instance(value: object, where: str) -> tuple[str, str]:
     return _text(source, "InstanceId", where), _text(source, "InstanceState", where)
 
 
+def parse_eips(response: object) -> tuple[Eip, ...]:
+    """Read the answer to DescribeAddresses."""
+    return _list(_object(response, "Response"), "AddressSet", "", _eip)
+
+
+def _eip(value: object, where: str) -> Eip:
+    source = _object(value, where)
+    return Eip(
+        _text(source, "AddressId", where),
+        _text(source, "AddressStatus", where),
+        _text_or_empty(source, "PrivateAddressIp", where),
+        _text_or_empty(source, "NetworkInterfaceId", where),
+    )
+
+
+def parse_bind_task(response: object) -> int:
+    """Read the id of the task that AssociateAddress has begun: it comes as a text, and is asked for as a number."""
+    text = _text(_object(response, "Response"), "TaskId", "")
+    if not (text.isascii() and text.isdecimal()):
+        raise _bad("TaskId", "a text of digits")
+    return int(text)
+
+
+def parse_eip_task(response: object) -> TaskStatus:
+    """Read the answer to DescribeTaskResult, which is for the tasks of EIPs."""
+    return _status(_object(response, "Response"), "Result")
+
+
 def parse_task(response: object) -> TaskStatus:
     """Read the answer to DescribeVpcTaskResult."""
-    status = _text(_object(response, "Response"), "Status", "")
+    return _status(_object(response, "Response"), "Status")
+
+
+def _status(source: dict[str, object], key: str) -> TaskStatus:
     try:
-        return TaskStatus(status)
+        return TaskStatus(_text(source, key, ""))
     except ValueError:
-        raise _bad("Status", "one of SUCCESS, FAILED, RUNNING") from None
+        raise _bad(key, "one of SUCCESS, FAILED, RUNNING") from None

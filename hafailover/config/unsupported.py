@@ -32,8 +32,6 @@ def _one_of(*values: str) -> Callable[[object], bool]:
 
 ROWS = (
     Row("", "mqtt", _any, "no [mqtt] table; heartbeats travel by UDP only"),
-    Row("group", "addresses", lambda value: ":" in str(value), "IPv4 addresses"),
-    Row("group", "enis", _any, "an empty array"),
     Row("group", "guards", _one_of("mqtt"), '"vip", "cloud", "gateway" and "quorum"'),
     Row("check", "type", _one_of("process", "systemd", "file", "interface"), '"http", "tcp" or "script"'),
 )

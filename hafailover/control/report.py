@@ -200,7 +200,9 @@ def _details(group: Part, paint: Callable[[str], str]) -> Iterator[tuple[str, st
         guest = ", in the guest" if address.get("configured") else ""
         yield "address", f"{clean(address.get('address'))} -> {clean(address.get('holder'))}{eni}{guest}"
     for eni in group.get("enis") or ():
-        yield "eni", f"{clean(eni.get('eni'))} -> {clean(eni.get('holder'))}"
+        guest = ", in the guest" if eni.get("configured") else ""
+        instance = f" ({clean(eni['instance'])})" if eni.get("instance") else ""
+        yield "eni", f"{clean(eni.get('eni'))} -> {clean(eni.get('holder'))}{instance}{guest}"
     for check in group.get("checks") or ():
         yield "check", _check(check, paint)
     if group.get("last_failover"):

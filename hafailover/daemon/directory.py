@@ -1,22 +1,25 @@
-"""What the cloud says of the nodes' ENIs: their ids, MAC addresses and instances, as of the last read."""
+"""What the cloud says of the nodes' ENIs, and of those that move: as of the last read."""
 
 from __future__ import annotations
 
 import asyncio
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 import structlog
 
+from hafailover.cloud import survey
 from hafailover.cloud.lookup import eni_of
 from hafailover.cloud.plan import sightings
 from hafailover.election.values import ResourceKind
-from hafailover.errors import CloudError, StartError
+from hafailover.errors import CloudError, GuestError, StartError
+from hafailover.guest.interface import Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hafailover.cloud.client import Cloud
-    from hafailover.cloud.replies import Eni
+    from hafailover.cloud.replies import Eni, Subnet
     from hafailover.config.model import Node
     from hafailover.election.values import Resource, Sighting
 
@@ -26,23 +29,27 @@ log = structlog.get_logger()
 
 
 class Directory:
-    """The ENIs of all nodes; every read of the holders brings them up to date at no further cost.
+    """The ENIs of all nodes, and those that move; every read of the holders brings them up to date.
 
-    An address that none of them has may be on somebody else's ENI: then, and only then, that is asked too.
+    An address that no node's ENI has may be on somebody else's: then, and only then, that is asked too.
+    `instances` are those of the nodes, as far as they are known.
     """
 
-    def __init__(self, eni_ids: Iterable[str]) -> None:
+    def __init__(self, eni_ids: Iterable[str], instances: Iterable[str] = ()) -> None:
         self._eni_ids = tuple(eni_ids)
+        self._instances = frozenset(instances)
         self._enis: dict[str, Eni] = {}
+        self._subnets: dict[str, Subnet] = {}
 
     @property
-    def known(self) -> tuple[Eni, ...]:
-        """The ENIs as last read, none before the first read."""
+    def enis(self) -> tuple[Eni, ...]:
+        """All that were described in the last read."""
         return tuple(self._enis.values())
 
     async def read(self, cloud: Cloud, resources: Sequence[Resource]) -> tuple[Sighting, ...]:
         """Ask the cloud once for everything, and again where an address is on no node's ENI. Raises CloudError."""
-        enis = await cloud.describe_enis(self._eni_ids)
+        moving = [resource.id for resource in resources if resource.kind is ResourceKind.ENI]
+        enis = await cloud.describe_enis([*self._eni_ids, *moving])
         self._enis = {eni.id: eni for eni in enis}
         seen = sightings(resources, enis)
         vacant = [
@@ -56,7 +63,8 @@ class Directory:
 
         Without an answer they count as nobody's: the cloud gives away no address that is in use.
         """
-        subnets = sorted({eni.subnet_id for eni in self._enis.values() if eni.subnet_id})
+        nodes = [self._enis[eni_id] for eni_id in self._eni_ids if eni_id in self._enis]
+        subnets = sorted({eni.subnet_id for eni in nodes if eni.subnet_id})
         if not vacant or not subnets:
             return ()
         try:
@@ -65,8 +73,41 @@ class Directory:
             return ()
 
     def is_stranger(self, resource: Resource, holder: str | None) -> bool:
-        """Return whether an address is on an ENI that is no node's."""
-        return resource.kind is ResourceKind.ADDRESS and holder is not None and holder not in self._eni_ids
+        """Return whether an address is on an ENI, or an ENI on an instance, that is no node's."""
+        ours = self._eni_ids if resource.kind is ResourceKind.ADDRESS else self._instances
+        return holder is not None and holder not in ours
+
+    async def interface(self, eni_id: str, cloud: Cloud) -> Interface:
+        """Return an ENI as the guest is to have it; its subnet is asked for once. Raises CloudError, GuestError."""
+        eni = self._enis.get(eni_id)
+        if eni is None:
+            raise GuestError(f"the cloud describes no {eni_id}")
+        if eni.subnet_id not in self._subnets:
+            for subnet in await survey.subnets(cloud, [eni.subnet_id]):
+                self._subnets[subnet.id] = subnet
+        known = self._subnets.get(eni.subnet_id)
+        if known is None:
+            raise GuestError(f"the cloud describes no {eni.subnet_id}, the subnet of {eni_id}")
+        try:
+            network = IPv4Network(known.cidr, strict=False)
+        except ValueError:
+            raise GuestError(f"the cloud gives {known.id} the address range {known.cidr}, which is none") from None
+        ordered = sorted(eni.addresses, key=lambda each: (":" in each.ip, not each.primary))
+        return Interface(
+            mac=eni.mac,
+            addresses=tuple(each.ip for each in ordered if each.state not in ("DELETING", "PENDING")),
+            prefix=network.prefixlen,
+            gateway=str(network.network_address + 1),
+        )
+
+    def addresses(self, eni_id: str) -> tuple[str, ...]:
+        """Return the IPv4 addresses of an ENI as last read."""
+        eni = self._enis.get(eni_id)
+        return () if eni is None else tuple(each.ip for each in eni.addresses if ":" not in each.ip)
+
+    def eni_of_mac(self, mac: str) -> str | None:
+        """Return the ENI with this MAC address as last read."""
+        return next((eni.id for eni in self._enis.values() if eni.mac == mac), None)
 
     def mac(self, eni_id: str) -> str | None:
         """Return an ENI's MAC address in lower case, None before the first read."""
@@ -81,6 +122,29 @@ class Directory:
         """Return the instance that an ENI is attached to, None where it is not known."""
         eni = None if eni_id is None else self._enis.get(eni_id)
         return None if eni is None else eni.instance_id
+
+
+async def find_instances(nodes: Sequence[Node], enis: Mapping[str, str], cloud: Cloud) -> dict[str, str]:
+    """Return each member's instance by its name, from the file or, however long it takes, from the cloud.
+
+    Raises StartError where a node's ENI is attached to none.
+    """
+    instances = {node.name: node.instance_id for node in nodes if node.instance_id}
+    unknown = [node.name for node in nodes if node.name not in instances and enis[node.name]]
+    while unknown:
+        try:
+            described = {eni.id: eni for eni in await cloud.describe_enis([enis[name] for name in unknown])}
+        except CloudError as error:
+            log.error("instances_unknown", nodes=unknown, code=error.code, detail=error.detail)  # noqa: TRY400 - one line
+            await asyncio.sleep(ENI_RETRY_S)
+            continue
+        for name in unknown:
+            eni = described.get(enis[name])
+            if eni is None or eni.instance_id is None:
+                raise StartError(f"node {name}: its ENI {enis[name]} is attached to no instance")
+            instances[name] = eni.instance_id
+        break
+    return instances
 
 
 async def find_enis(nodes: Sequence[Node], me: Node, instance_id: str | None, cloud: Cloud) -> dict[str, str]:

@@ -9,12 +9,14 @@ from hafailover.guest.network import NullGuest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
     from hafailover.cloud.client import Cloud
     from hafailover.config.model import Group, Node
     from hafailover.daemon.directory import Directory
+    from hafailover.daemon.eipkeeper import EipKeeper
     from hafailover.daemon.gateway import Gateway
-    from hafailover.election.values import Resource
+    from hafailover.election.values import Resource, Sighting
     from hafailover.guest.network import GuestNetwork
     from hafailover.heartbeat.path import Path
     from hafailover.observe.history import History
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The rooms, ready for use. `holder_of` gives the holder's id of a group as last read, None if unknown.
+    """The rooms, ready for use. `disk` runs what is written to the state directory, one after another.
+
+    `holder_of` tells who holds a group's first resource as last read, None if unknown.
 
     On a witness `cloud` and `guest` are there and not used: `eni_id` is empty, and `directory` knows no ENI.
     """
@@ -38,7 +42,16 @@ class Parts:
     gateway: Gateway
     metrics: Metrics
     history: History
-    holder_of: Callable[[str], str | None]
+    disk: Executor
+    eips: EipKeeper
+    holder_of: Callable[[str], Sighting | None]
+
+    def instance_of(self, group: str) -> str | None:
+        """Return the instance of the node that holds a group, as last read, None where it is not known."""
+        seen = self.holder_of(group)
+        if seen is None or seen.holder is None:
+            return None
+        return self.directory.instance_behind(seen.resource, seen.holder)
 
     def guest_of(self, group: Group) -> GuestNetwork:
         """Return the guest's network, or one that leaves it alone where the group says so."""

@@ -6,18 +6,18 @@ Nothing here decides. What takes time runs as a task of its own; the two barrier
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from hafailover.daemon import clock, guards, historyfile, statefile
+from hafailover.daemon.arming import Arming
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
 from hafailover.election.values import FenceResult, GuardVerdict, MoveResult, Outcome, Refusal, State
-from hafailover.errors import CloudError, GuestError
+from hafailover.errors import CloudError
 from hafailover.guest.hooks import HookContext, HookQueue
 
 if TYPE_CHECKING:
@@ -27,16 +27,14 @@ if TYPE_CHECKING:
     from hafailover.daemon.parts import Parts
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
-    from hafailover.election.values import GroupName, Resource
+    from hafailover.election.values import GroupName
     from hafailover.guest.hooks import HookResult
-    from hafailover.guest.network import GuestNetwork, Link
 
 MOVE_DEADLINE_S = 30.0  # of one move with its task; the holder is read afterwards whatever it says
 PERSIST_DEADLINE_S = 1.0  # a disk that hangs must not keep the heartbeats waiting
 FENCE_DEADLINE_S = 60.0  # of one attempt to power an instance off
 INSTANCE_UNKNOWN = "InstanceUnknown"  # the cloud has not said which instance the ENI belongs to
 HELD_BY_STRANGER = "HeldByStranger"  # not sent: the ENI that has the address is no node's of this cluster
-DISARM_RETRY_S = 1.0
 HOOK_DRAIN_S = 5.0
 
 log = structlog.get_logger()
@@ -59,16 +57,15 @@ class Performer:
         self._groups: dict[str, Group] = {group.name: group for group in config.groups}
         self._hooks = {name: HookQueue(self._reporter(name)) for name in self._groups}
         self._roles: dict[str, fx.RoleChanged] = {}
-        self._armed: set[Resource] = set()
-        self._disk = ThreadPoolExecutor(1, "state")  # one save at a time: an older one must not end up on top
-        self._link: Link | None = None
+        self._arming = Arming(parts, self._groups, post, spawn)
         self.answers: dict[int, asyncio.Future[fx.Answer]] = {}
         self.unsaved = ""  # why the latest state is not on disk
 
     def configure(self, config: Config) -> None:
         """Take in another version of the file, with the same groups."""
         self._config = config
-        self._groups = {group.name: group for group in config.groups}
+        self._groups.clear()
+        self._groups.update((group.name, group) for group in config.groups)
 
     def perform(self, effect: Effect) -> Awaitable[None] | None:  # noqa: C901 - one case per kind of effect
         """Start an effect; a barrier returns what is to be awaited before the next one."""
@@ -76,15 +73,14 @@ class Performer:
             case fx.Persist():
                 return self._persist(effect)
             case fx.StopAnswering():
-                return self._stop_answering(effect)
+                return self._arming.stop_answering(effect)
             case fx.SendAdverts():
                 for path in self._parts.paths:
                     path.send(effect.advert)
             case fx.Arm():
-                self._armed.add(effect.resource)
-                self._spawn(self._arm(effect))
+                self._arming.arm(effect)
             case fx.ProbeGuest():
-                self._spawn(self._probe(effect))
+                self._spawn(self._arming.probe(effect))
             case fx.ReadHolders():
                 self._spawn(self._read())
             case fx.Move():
@@ -102,7 +98,7 @@ class Performer:
     async def close(self) -> None:
         """Let the hooks that run come to their end, within a bound."""
         await asyncio.gather(*(queue.close(HOOK_DRAIN_S) for queue in self._hooks.values()))
-        self._disk.shutdown(wait=False)
+        self._parts.disk.shutdown(wait=False)
 
     # -- barriers ----------------------------------------------------------------------------------------------
 
@@ -114,7 +110,7 @@ class Performer:
         the service is down for certain.
         """
         folder, loop = self._config.state.directory, asyncio.get_running_loop()
-        saving = loop.run_in_executor(self._disk, statefile.save, folder, effect.memory)
+        saving = loop.run_in_executor(self._parts.disk, statefile.save, folder, effect.memory)
         try:
             async with asyncio.timeout(PERSIST_DEADLINE_S):
                 await asyncio.shield(saving)  # one that is not waited for any longer still ends before the next
@@ -125,62 +121,7 @@ class Performer:
         else:
             self.unsaved = ""
 
-    async def _stop_answering(self, effect: fx.StopAnswering) -> None:
-        self._armed.discard(effect.resource)
-        guest, address = self._guest(effect.group), effect.resource.id
-        try:
-            await guest.disarm(address)
-        except GuestError as error:
-            self._parts.metrics.guest_failed(effect.group, "disarm")
-            log.error("disarm_failed", group=effect.group, address=address, error=str(error))  # noqa: TRY400 - as above
-            self._spawn(self._disarm_later(guest, effect.resource))
-
-    async def _disarm_later(self, guest: GuestNetwork, resource: Resource) -> None:
-        """Go on trying until it works or the address is wanted again: two nodes must not carry it."""
-        while True:
-            await asyncio.sleep(DISARM_RETRY_S)
-            if resource in self._armed:
-                return
-            try:
-                await guest.disarm(resource.id)
-            except GuestError:
-                continue
-            log.info("disarmed_late", address=resource.id)
-            return
-
     # -- tasks -------------------------------------------------------------------------------------------------
-
-    def _guest(self, group: GroupName) -> GuestNetwork:
-        return self._parts.guest_of(self._groups[group])
-
-    async def _arm(self, effect: fx.Arm) -> None:
-        guest, error = self._guest(effect.group), ""
-        try:
-            link = await self._find_link(guest)
-            if effect.resource not in self._armed:
-                return  # let go meanwhile; had the guest been asked already, it would do one after the other
-            await guest.arm(effect.resource.id, link)
-        except GuestError as failure:
-            error, self._link = str(failure), None
-            self._parts.metrics.guest_failed(effect.group, "arm")
-            log.error("arm_failed", group=effect.group, address=effect.resource.id, error=error)  # noqa: TRY400 - as above
-        self._post(ev.GuestArmed(effect.group, effect.resource, error))
-
-    async def _probe(self, effect: fx.ProbeGuest) -> None:
-        self._link, error = None, ""  # what was found before the failure may be gone
-        try:
-            await self._find_link(self._guest(effect.group))
-        except GuestError as failure:
-            error = str(failure)
-        self._post(ev.GuestProbed(effect.group, error))
-
-    async def _find_link(self, guest: GuestNetwork) -> Link:
-        if guest is not self._parts.guest:
-            return await guest.find_link()  # of a group that leaves the guest alone: it says nothing of the others
-        if self._link is None:
-            name, mac = self._parts.me.interface, self._parts.directory.mac(self._parts.eni_id)
-            self._link = await guest.find_link(mac=mac, name=name)
-        return self._link
 
     async def _read(self) -> None:
         asked_at = clock.now_ms()
@@ -191,15 +132,8 @@ class Performer:
             self._post(ev.ReadFailed(asked_at, error.code))
         else:
             self._post(ev.HoldersRead(seen, asked_at))
-            if self._link is None:
-                await self._prepare_link()
-
-    async def _prepare_link(self) -> None:
-        """Find the interface before it is needed, which saves a claim time and tells early if it is missing."""
-        try:
-            await self._find_link(self._parts.guest)
-        except GuestError as error:
-            log.warning("interface_unknown", error=str(error))
+            self._parts.eips.see(self._parts.directory.enis)
+            await self._arming.prepare()
 
     async def _move(self, effect: fx.Move) -> None:
         names = {"group": effect.group, "resource": effect.resource.id, "move": effect.move_id}
@@ -235,13 +169,17 @@ class Performer:
     async def _verdict(self, guard: str, group: Group) -> GuardVerdict:
         timeout_s = self._config.heartbeat.dead_interval_ms / 2000
         if guard == "vip" and group.vip_port is not None:
-            return await guards.ask_vip(group.addresses, group.vip_port, timeout_s)
+            return await guards.ask_vip(self._addresses_of(group), group.vip_port, timeout_s)
         if guard == "cloud":
-            holder = self._parts.holder_of(group.name)
-            return await guards.ask_cloud(self._parts.cloud, self._parts.directory.instance(holder), timeout_s)
+            return await guards.ask_cloud(self._parts.cloud, self._parts.instance_of(group.name), timeout_s)
         if guard == "gateway":
             return await self._parts.gateway.verdict(timeout_s)
         return GuardVerdict.UNKNOWN
+
+    def _addresses_of(self, group: Group) -> tuple[str, ...]:
+        """Return the addresses on which a group's service answers: its own, and those of its ENIs."""
+        of_enis = [address for eni in group.enis for address in self._parts.directory.addresses(eni)]
+        return (*group.addresses, *of_enis)
 
     # -- telling -----------------------------------------------------------------------------------------------
 
@@ -285,7 +223,7 @@ class Performer:
         level = log.info if record["result"] in ("done", "gave") else log.warning
         level("failover", **{key: value for key, value in record.items() if key != "at"})
         folder, records = self._config.state.directory, self._parts.history.records()
-        saving = asyncio.get_running_loop().run_in_executor(self._disk, historyfile.save, folder, records)
+        saving = asyncio.get_running_loop().run_in_executor(self._parts.disk, historyfile.save, folder, records)
         saving.add_done_callback(_history_saved)
 
     def _run_hook(self, effect: fx.RunHook) -> None:
@@ -302,6 +240,7 @@ class Performer:
             reason=(effect.reason or role.reason).label,
             term=role.term,
             addresses=group.addresses,
+            enis=group.enis,
         )
         queue = self._hooks[effect.group]
         queue.submit(effect.hook, argv, context.environment(), group.notify.timeout_ms / 1000, ended)

@@ -163,4 +163,9 @@ def _address(status: ResourceStatus) -> Json:
 
 
 def _eni(status: ResourceStatus) -> Json:
-    return {"eni": status.resource.id, "holder": status.node, "instance": status.holder}
+    return {
+        "eni": status.resource.id,
+        "holder": status.node,
+        "instance": status.holder,
+        "configured": status.on_guest,
+    }

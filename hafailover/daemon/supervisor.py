@@ -10,7 +10,7 @@ import asyncio
 import os
 import random
 import signal
-import socket
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,11 @@ import hafailover
 from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import NoCredentials, credential_source
 from hafailover.cloud.metadata import Metadata
-from hafailover.config.identity import find_self, is_witness
 from hafailover.control.server import ControlServer
-from hafailover.daemon import clock, historyfile, leftovers, statefile, systemd, translate
+from hafailover.daemon import clock, historyfile, leftovers, statefile, systemd, translate, whoami
 from hafailover.daemon.checkers import Checkers
-from hafailover.daemon.directory import Directory, find_enis
+from hafailover.daemon.directory import Directory, find_enis, find_instances
+from hafailover.daemon.eipkeeper import EipKeeper
 from hafailover.daemon.gateway import Gateway
 from hafailover.daemon.observer import Observer
 from hafailover.daemon.operator import Operator
@@ -35,7 +35,7 @@ from hafailover.daemon.runner import Inbox, Runner
 from hafailover.election.events import AddressVanished, Reconfigured, StopAsked
 from hafailover.election.node import STOP_MS, Node
 from hafailover.election.values import GroupName, NodeName, Resource, ResourceKind
-from hafailover.errors import ConfigError, MetadataError, StartError
+from hafailover.errors import MetadataError, StartError
 from hafailover.guest.netlink import Guest
 from hafailover.guest.network import NullGuest
 from hafailover.heartbeat.udp import UdpPath
@@ -44,15 +44,15 @@ from hafailover.observe.log import set_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from concurrent.futures import Executor
 
     from hafailover.cloud.credentials import CredentialSource
     from hafailover.config import model
     from hafailover.election.events import Event
-    from hafailover.election.values import Memory
+    from hafailover.election.values import Member, Memory, Sighting
     from hafailover.guest.network import GuestNetwork
     from hafailover.observe.sink import Sink
 
-METADATA_PATIENCE_S = 3.0
 LAST_STEPS_S = 10.0  # of a stop, besides the hand-over and the hooks: what is left may wait for a slow disk
 
 log = structlog.get_logger()
@@ -95,11 +95,7 @@ class Daemon:
     async def _start(self) -> Runner:
         metadata = Metadata(self._config.cloud.metadata_url)
         self._closing.append(metadata.close)
-        hostname = socket.gethostname()
-        roles = {node.name: node.role for node in self._config.nodes}
-        witness = is_witness(roles, node_option=self._node_option, hostname=hostname)
-        instance_id = None if witness else await self._instance_id(metadata)
-        me = self._find_self(hostname, instance_id)
+        me, instance_id = await whoami.find_me(self._config, self._node_option, metadata)
         if me.role == "witness":
             self._config = translate.for_witness(self._config)
         memory, complaint = statefile.load(self._config.state.directory)
@@ -115,31 +111,12 @@ class Daemon:
         observer.history.restore(failovers)
         cloud = await self._open_cloud(metadata, credentials, observer)
         enis = await find_enis(self._config.nodes, me, instance_id, cloud)
-        node = self._make_node(me, enis, memory)
-        return await self._assemble(me, node, enis, guest, cloud, observer)
-
-    def _find_self(self, hostname: str, instance_id: str | None) -> model.Node:
-        try:
-            return find_self(
-                self._config, node_option=self._node_option, hostname=hostname, instance_id=instance_id
-            )
-        except ConfigError as error:
-            if self._node_option is not None or instance_id is not None:
-                raise
-            # Not known to be a mistake in the file, which would keep systemd from trying again.
-            raise StartError(f"{error}; and the metadata service does not answer") from None
-
-    async def _instance_id(self, metadata: Metadata) -> str | None:
-        """Return this instance's id; only asked for where it can decide something."""
-        named = self._node_option is not None and not self._config.cloud.credentials.startswith("role")
-        if named:
-            return None
-        try:
-            async with asyncio.timeout(METADATA_PATIENCE_S):
-                return await metadata.instance_id()
-        except (MetadataError, TimeoutError) as error:
-            log.warning("metadata_unavailable", error=str(error))
-            return None
+        moves_enis = me.role != "witness" and any(group.enis for group in self._config.groups)
+        instances = await find_instances(self._config.nodes, enis, cloud) if moves_enis else {}
+        members = partial(translate.members, enis=enis, instances=instances)
+        node = self._make_node(me, members(self._config), memory)
+        directory = Directory((eni for eni in enis.values() if eni), instances.values())
+        return await self._assemble(me, node, members, directory, guest, cloud, observer)
 
     async def _open_guest(self) -> GuestNetwork:
         wanted = any(group.guest == "netlink" for group in self._config.groups)
@@ -166,8 +143,7 @@ class Daemon:
         self._closing.append(cloud.close)
         return cloud
 
-    def _make_node(self, me: model.Node, enis: dict[str, str], memory: Memory) -> Node:
-        members = translate.members(self._config, enis)
+    def _make_node(self, me: model.Node, members: tuple[Member, ...], memory: Memory) -> Node:
         return Node(
             next(member for member in members if member.name == me.name),
             members,
@@ -183,25 +159,29 @@ class Daemon:
         self,
         me: model.Node,
         node: Node,
-        enis: dict[str, str],
+        members: Callable[[model.Config], tuple[Member, ...]],
+        directory: Directory,
         guest: GuestNetwork,
         cloud: Cloud,
         observer: Observer,
     ) -> Runner:
         config = self._config
         inbox = Inbox()
+        disk = ThreadPoolExecutor(1, "state")  # one save at a time: an older one must not end up on top
         path = self._make_path(me, inbox.post)
         parts = Parts(
             me=me,
-            eni_id=enis[me.name],
+            eni_id=node.context.me.eni_id,
             resources=tuple(resource for group in node.groups.values() for resource in group.policy.resources),
             paths=(path,),
             cloud=cloud,
-            directory=Directory(eni for eni in enis.values() if eni),
+            directory=directory,
             guest=guest,
             gateway=Gateway(me.interface),
             metrics=observer.metrics,
             history=observer.history,
+            disk=disk,
+            eips=self._make_eip_keeper(node, cloud, observer, disk),
             holder_of=lambda group: _holder(node, group),
         )
         performer = Performer(config, parts, inbox.post, self._spawn)
@@ -219,7 +199,7 @@ class Daemon:
             self._watch_gateway(new, parts)
             set_level(new.log.level)
             timing, policies = translate.timing(new), translate.policies(new)
-            inbox.post(Reconfigured(translate.members(new, enis), timing, policies, new.digest))
+            inbox.post(Reconfigured(members(new), timing, policies, new.digest))
 
         reloader = Reloader(config, me.name, self._node_option, apply, observer.reloaded)
         operator = Operator(inbox.post, performer, observer.status, observer.history, reloader.reload)
@@ -229,6 +209,18 @@ class Daemon:
         self._watch(node, parts, inbox, reloader)
         log.info("started", node=me.name, version=hafailover.__version__, config=config.digest.hex())
         return runner
+
+    def _make_eip_keeper(self, node: Node, cloud: Cloud, observer: Observer, disk: Executor) -> EipKeeper:
+        keeper = EipKeeper(
+            self._config.state.directory,
+            [address for group in self._config.groups for address in group.addresses],
+            eni_id=node.context.me.eni_id,
+            cloud=cloud,
+            metrics=observer.metrics,
+            disk=disk,
+        )
+        self._spawn(keeper.run())
+        return keeper
 
     def _make_path(self, me: model.Node, deliver: Callable[[Event], None]) -> UdpPath:
         config = self._config
@@ -263,7 +255,7 @@ class Daemon:
 
     def _watch(self, node: Node, parts: Parts, inbox: Inbox, reloader: Reloader) -> None:
         """Start everything that turns what it sees into events."""
-        self._spawn(parts.guest.watch(lambda address: self._vanished(node, inbox, address)))
+        self._spawn(parts.guest.watch(lambda address: self._vanished(node, parts.directory, inbox, address)))
         self._watch_gateway(self._config, parts)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, inbox.post, StopAsked(restarting=False))
@@ -277,9 +269,11 @@ class Daemon:
             self._spawn(parts.gateway.watch())
 
     @staticmethod
-    def _vanished(node: Node, inbox: Inbox, address: str) -> None:
-        log.warning("address_removed_by_others", address=address)
-        resource = Resource(ResourceKind.ADDRESS, address)
+    def _vanished(node: Node, directory: Directory, inbox: Inbox, address: str) -> None:
+        """Tell the core of an address, or of an ENI by its MAC address, that the guest has lost."""
+        eni = directory.eni_of_mac(address)
+        resource = Resource(ResourceKind.ADDRESS, address) if eni is None else Resource(ResourceKind.ENI, eni)
+        log.warning("removed_by_others", resource=resource.id)
         for group in node.groups.values():
             if resource in group.policy.resources:
                 inbox.post(AddressVanished(group.name, resource))
@@ -330,11 +324,10 @@ class Daemon:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _holder(node: Node, group: str) -> str | None:
-    """Return who holds a group's first resource as last read."""
+def _holder(node: Node, group: str) -> Sighting | None:
+    """Return what was last read of a group's first resource."""
     resources = node.groups[GroupName(group)].policy.resources
-    sighting = node.context.holders.sighting(resources[0]) if resources else None
-    return None if sighting is None else sighting.holder
+    return node.context.holders.sighting(resources[0]) if resources else None
 
 
 def _of_path(config: model.Config, me: str) -> dict[str, Any]:

@@ -27,18 +27,24 @@ def timing(config: Config) -> Timing:
     )
 
 
-def members(config: Config, enis: Mapping[str, str]) -> tuple[Member, ...]:
-    """Return the nodes in file order; `enis` gives the ENI id of each by its name."""
-    return tuple(_member(node, order, enis[node.name]) for order, node in enumerate(config.nodes))
+def members(config: Config, enis: Mapping[str, str], instances: Mapping[str, str]) -> tuple[Member, ...]:
+    """Return the nodes in file order; the mappings give the ids of the ENI and the instance of each by its name.
+
+    Where no instance is given it is the file's, if that names one: only groups with ENIs need it.
+    """
+    return tuple(
+        _member(node, order, enis[node.name], instances.get(node.name, node.instance_id or ""))
+        for order, node in enumerate(config.nodes)
+    )
 
 
-def _member(node: Node, order: int, eni_id: str) -> Member:
+def _member(node: Node, order: int, eni_id: str, instance_id: str) -> Member:
     return Member(
         name=NodeName(node.name),
         order=order,
         priority=node.priority,
         eni_id=eni_id,
-        instance_id=node.instance_id or "",
+        instance_id=instance_id,
         witness=node.role == "witness",
     )
 
@@ -49,10 +55,11 @@ def policies(config: Config) -> tuple[Policy, ...]:
 
 
 def _policy(group: Group) -> Policy:
-    addresses = tuple(Resource(ResourceKind.ADDRESS, address) for address in group.addresses)
+    addresses = (Resource(ResourceKind.ADDRESS, address) for address in group.addresses)
+    enis = (Resource(ResourceKind.ENI, eni) for eni in group.enis)
     return Policy(
         group=GroupName(group.name),
-        resources=addresses,
+        resources=(*addresses, *enis),
         preempt=group.preempt,
         preempt_delay_ms=group.preempt_delay_ms,
         handover=group.handover,

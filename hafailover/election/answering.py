@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election.backoff import doubled_ms
 from hafailover.election.effects import Arm, Effect, ProbeGuest, StopAnswering
+from hafailover.election.values import ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,17 +22,17 @@ RETRY_CAP_MS = 600_000
 
 
 class Answering:
-    """The addresses of one group on this node's guest; an earlier run may have put the `leftovers` there."""
+    """The resources of one group on this node's guest; an earlier run may have put the `leftovers` there."""
 
     def __init__(
         self,
         group: GroupName,
-        addresses: tuple[Resource, ...],
+        resources: tuple[Resource, ...],
         emit: Callable[[Effect], None],
         *,
         leftovers: tuple[Resource, ...],
     ) -> None:
-        self.addresses = addresses
+        self.resources = resources
         self.carries = list(leftovers)
         self.error = ""
         self.retry_at: Instant = 0
@@ -41,9 +42,14 @@ class Answering:
         self._probing = False
         self._failing: set[Resource] = set()
 
+    @property
+    def ahead(self) -> tuple[Resource, ...]:
+        """What the guest can have before the cloud moves it here; an ENI is there only when it has come."""
+        return tuple(each for each in self.resources if each.kind is ResourceKind.ADDRESS)
+
     def arm(self) -> None:
-        """Have the guest answer for all addresses."""
-        for resource in self.addresses:
+        """Have the guest answer for everything, and for an ENI as soon as it comes."""
+        for resource in self.resources:
             if resource not in self.carries:
                 self.carries.append(resource)
             self._emit(Arm(self._group, resource))

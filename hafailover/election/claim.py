@@ -118,8 +118,10 @@ class Claim:
         self._unarmed.update(resources)
 
     def armed(self, resource: Resource, now: Instant) -> None:
-        """Note that the guest answers for a resource."""
-        self._unarmed.discard(resource)
+        """Note that the guest answers for a resource; one that is not waited for changes nothing."""
+        if resource not in self._unarmed:
+            return
+        self._unarmed.remove(resource)
         if not self._unarmed and self.armed_at is None:
             self.armed_at = now
             self.look_afresh(now)

@@ -44,7 +44,7 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
     group.become(State.CLAIMING, reason, now)
     group.claim = claim
     if overlap:
-        claim.arming(group.guest.addresses)
+        claim.arming(group.guest.ahead)
 
 
 def _fencing(group: Group, reason: Reason) -> Fencing | None:

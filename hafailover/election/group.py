@@ -52,7 +52,6 @@ from hafailover.election.values import (
     NodeName,
     Outcome,
     Policy,
-    ResourceKind,
     Sighting,
     State,
     Wish,
@@ -102,10 +101,9 @@ class Group:
         self.promotion = Promotion()
         self.guards: GuardRound | None = None
         self.suspected = False
-        addresses = tuple(each for each in policy.resources if each.kind is ResourceKind.ADDRESS)
         # What the guest may carry: all of it at first, for an earlier run may have left it there.
-        leftovers = () if context.me.witness else addresses
-        self.guest = Answering(self.name, addresses, self.emit, leftovers=leftovers)
+        leftovers = () if context.me.witness else policy.resources
+        self.guest = Answering(self.name, policy.resources, self.emit, leftovers=leftovers)
         self.last_master: NodeName | None = None
         self.last_master_term = 0
         self.absent_since: Instant | None = None
@@ -140,6 +138,7 @@ class Group:
             case AddressVanished():
                 if self.state.serves or self.state is State.CLAIMING:
                     self.guest.vanished(event.resource)
+                    self.context.holders.need(now)  # an ENI that is gone has perhaps been moved
             case GuardAnswered():
                 if self.guards is not None and event.round_id == self.guards.round_id:
                     self.guards.answer(event.guard, event.verdict)

@@ -61,7 +61,16 @@ def quorum(group: Group, now: Instant) -> bool:
 def left_to_them_until(group: Group, now: Instant) -> Instant:
     """Return until when holders that are there are given to go on as master, after a restart say."""
     ends = [_may_go_on_until(group, voice) for voice in voices_of_holders(group, now) if voice is not None]
-    return max((end for end in ends if end is not None), default=0)
+    return max((*(end for end in ends if end is not None), *_silent_restarts(group, now)), default=0)
+
+
+def _silent_restarts(group: Group, now: Instant) -> list[Instant]:
+    """Return until when holders are waited for that are not heard yet, but whose kernel answers."""
+    context = group.context
+    seen = group.sightings(group.trust_after) or ()
+    holders = {context.node_holding(each.resource, each.holder) for each in seen}
+    unheard = [peer for peer in context.peers if peer.name in holders and peer.advert is None]
+    return [peer.grace_ends for peer in unheard if peer.liveness(now) is Liveness.RESTARTING]
 
 
 def _may_go_on_until(group: Group, voice: Voice) -> Instant | None:

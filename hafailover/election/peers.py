@@ -103,6 +103,17 @@ class Peer:
         """Whether the peer's kernel has refused a datagram since the peer was last heard."""
         return self._refused_since is not None
 
+    @property
+    def grace_ends(self) -> Instant:
+        """Until when at most the peer is waited for whose kernel refuses, and which may be about to start."""
+        base = self.last_heard if self.last_heard is not None else self._refused_since
+        return (base or 0) + self._timing.restart_grace_ms
+
+    def given_up(self, now: Instant) -> bool:
+        """Whether the peer's kernel has refused for the whole of `restart_grace`, and does so still."""
+        since = self._refused_since
+        return since is not None and self._graced(now) and now - since >= self._timing.restart_grace_ms
+
     def retime(self, timing: Timing) -> None:
         """Judge the peer by other intervals from now on."""
         self._timing = timing

@@ -66,9 +66,8 @@ class Release:
 
 def release_to(successor: NodeName, reason: Reason, now: Instant, dead_interval_ms: int) -> Release:
     """Begin a hand-over to a peer, who may claim at once."""
-    return Release(
-        successor, reason, ANSWER_FACTOR * dead_interval_ms, began=now, quiet_by=now, quiet_at=now, offered=True
-    )
+    answer_ms = ANSWER_FACTOR * dead_interval_ms
+    return Release(successor, reason, answer_ms, began=now, quiet_by=now, quiet_at=now, offered=True)
 
 
 def release_quietly(

@@ -5,7 +5,8 @@ a claim they would take the address from each other for ever, only slowed by the
 one thing more: when an address changes hands, somebody alive has moved it. So a node that sees the address go to
 somebody whom it does not hear leaves it there, until
 
-* the holder is heard again, or somebody else or nobody holds the address, or
+* the holder is heard again, or its kernel says for all of `restart_grace` that no daemon is there, or
+* somebody else or nobody holds the address, or
 * a guard finds something new: it objected or did not know after the takeover, and now it has evidence that the
   service is gone. A guard that sees the other host as little as the heartbeats do has nothing new to say.
 
@@ -82,5 +83,7 @@ class Takeovers:
         if name == self._context.me.name:
             return True
         peer = None if name is None else self._context.peers.get(name)
-        heard = peer is not None and peer.liveness(now).heard
-        return heard or (resource not in self._taken and self.orphaned(resource, holder, now))
+        # A kernel that refuses says that no daemon is there now; one may have been there to move it.
+        heard = peer is not None and peer.advert is not None and peer.liveness(now).heard
+        gone = peer is not None and peer.given_up(now)
+        return heard or gone or (resource not in self._taken and self.orphaned(resource, holder, now))

@@ -17,7 +17,7 @@ from hafailover.emulator.quota import quota_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from hafailover.emulator.quota import Quota
+    from hafailover.cloud.quota import Quota
 
 
 class IpState(Enum):

@@ -9,57 +9,43 @@ An address is added as ADDRESS/32 and not with its subnet's prefix, for three re
   that of a /32 does not: the node goes on calling out from its own address, while answers leave from the one
   that was asked.
 
+An IPv6 address is added as ADDRESS/128, with "nodad", since the cloud has one holder of it and looking for another
+would cost a second; without the route that the kernel would make for its prefix; and as deprecated (preferred for
+0 s), by which it answers as any other, while the node's own traffic takes another source: the rules for choosing
+one (RFC 6724) would otherwise prefer it to the node's own wherever more of its bits are those of the destination.
+No rule is needed for it on the primary card: in IPv6 too everything leaves by the default route, and that is there.
+
 Nothing is announced: a VPC ignores gratuitous ARP and learns from the cloud's API who holds an address.
 No lifetime is set on it either, since a restarted or upgraded daemon is to find its address in place.
-
-pyroute2 costs about 13 MB and 0.2 s to import; it is imported by `Guest.open`, so that a daemon whose groups
-all say guest = "none" does without (`NullGuest`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import os
 import socket
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from ipaddress import IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import structlog
 
 from hafailover.errors import GuestError
-from hafailover.guest.network import NO_CAPABILITY, Link, require_capability
+from hafailover.guest import notices, seen
+from hafailover.guest.changes import Changes
+from hafailover.guest.difference import canonical
+from hafailover.guest.flows import close_flows
+from hafailover.guest.kernel import Kernel
+from hafailover.guest.network import Link
+from hafailover.guest.plugs import Plugs
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import Callable, Iterable
+
+    from hafailover.guest.interface import Interface
 
 DEADLINE_S = 2.0
-_IFA_F_SECONDARY = 0x01  # linux/if_addr.h
-_RTEXT_FILTER_SKIP_STATS = 0x08  # linux/rtnetlink.h: counters nobody here looks at
-_RTMGRP_IPV4_IFADDR = 0x10  # linux/rtnetlink.h
-_SETTLE_S = 0.05  # a change seldom comes alone
-_RECEIVE_BYTES = 64 * 1024
 _CHECKED_AGAIN_S = 30.0  # for what no notification tells
-_DRAINED = 100  # notifications thrown away at once: they only say that something has changed
 _LISTED = 20
 
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An address as one interface carries it."""
-
-    address: str
-    prefix: int
-    index: int
-    secondary: bool
-
-    def shares_subnet(self, other: _Entry) -> bool:
-        return (self.index, self.prefix) == (other.index, other.prefix) and self._subnet == other._subnet
-
-    @property
-    def _subnet(self) -> IPv4Network:
-        return IPv4Network((self.address, self.prefix), strict=False)
+log = structlog.get_logger()
 
 
 class Guest:
@@ -69,29 +55,22 @@ class Guest:
     """
 
     def __init__(self, deadline_s: float = DEADLINE_S) -> None:
-        self._deadline_s = deadline_s
-        self._lock = asyncio.Lock()
+        self._kernel = Kernel(deadline_s)
+        self._plugs = Plugs(self._kernel, self._end_flows)
         self._armed: set[str] = set()
-        self._route: Any = None  # an AsyncIPRoute of pyroute2, which is not typed
-        self._new_route: Any = None
-        self._refusal: type[Any] = GuestError  # pyroute2's NetlinkError, once that is imported
+        self._said: set[str] = set()
 
     async def open(self, *, to_change: bool = True) -> None:
         """Import the library and see that the kernel answers.
 
         Raises GuestError, also where CAP_NET_ADMIN is missing and something is to be changed.
         """
-        if to_change:
-            require_capability()
-        importing = asyncio.get_running_loop().run_in_executor(None, _import_library)
-        self._new_route, self._refusal = await importing
+        await self._kernel.open(to_change=to_change)
         await self.present(())
 
     async def close(self) -> None:
         """Close the socket; addresses stay as they are, and a further operation opens it again."""
-        route, self._route = self._route, None
-        if route is not None:
-            route.close()
+        self._kernel.close()
 
     async def find_link(self, *, mac: str | None = None, name: str | None = None) -> Link:
         """Return the interface of this name (alternative names too), else of this MAC address.
@@ -101,116 +80,109 @@ class Guest:
         """
         if name and (index := _index_of(name)):
             return Link(index, name)
-        async with self._kernel("read interfaces") as route:
-            messages = [m async for m in await route.link("dump", ext_mask=_RTEXT_FILTER_SKIP_STATS)]
-        found = [] if name else [m for m in messages if _mac(m) == (mac or "").lower()]
-        if len(found) > 1:
-            found = [m for m in found if not m.get("master") and not m.get("link")]
+        async with self._kernel.lend("read interfaces") as route:
+            messages = await seen.links(route)
+        found = [] if name else seen.with_mac(messages, (mac or "").lower())
         if len(found) == 1:
-            return _link(found[0])
-        raise GuestError(_not_found(name, mac, [_link(m) for m in messages]))
+            return seen.link_of(found[0])
+        raise GuestError(_not_found(name, mac, [seen.link_of(m) for m in messages]))
 
     async def arm(self, address: str, link: Link) -> None:
-        """Add ADDRESS/32 to the interface. Raises GuestError where it is gone or the kernel refuses."""
-        async with self._kernel(f"add {address} to {link.name}") as route:
-            try:
-                await route.addr("add", index=link.index, address=address, prefixlen=32, family=socket.AF_INET)
-            except self._refusal as error:
-                if error.code != errno.EEXIST:
-                    raise
+        """Add ADDRESS/32 (/128) to the interface. Raises GuestError where it is gone or the kernel refuses."""
+        async with self._kernel.lend(f"add {address} to {link.name}") as route:
+            await Changes(self._kernel, route).add_address(address, link.index)
             self._armed.add(address)
 
     async def disarm(self, address: str) -> None:
-        """Remove the address, with whatever prefix, from all interfaces.
+        """Remove the address, with whatever prefix, from all interfaces, and end its TCP connections here.
 
         So leftovers go too: of a crash, of an interface configured earlier, of a static configuration. Raises
         GuestError, also where removing it would take this node's other addresses with it.
         """
         self._armed.discard(address)
-        async with self._kernel(f"remove {address}") as route:
-            entries = await _entries(route)
+        await self._end_flows((address,))  # while their resets can still leave, see `flows`
+        async with self._kernel.lend(f"remove {address}") as route:
+            entries = await seen.entries(route)
             for entry in entries:
-                if entry.address == address:
+                if entry.address == canonical(address):
                     _refuse_to_take_others(entry, entries)
-                    await self._remove(route, entry)
-
-    async def _remove(self, route: Any, entry: _Entry) -> None:  # noqa: ANN401 - pyroute2 is not typed
-        try:
-            await route.addr("del", index=entry.index, address=entry.address, prefixlen=entry.prefix)
-        except self._refusal as error:
-            if error.code not in (errno.EADDRNOTAVAIL, errno.ENODEV):  # somebody was faster
-                raise
+                    await Changes(self._kernel, route).remove_address(entry)
+        await self._end_flows((address,))
 
     async def present(self, addresses: Iterable[str]) -> frozenset[str]:
         """Return those of the addresses that an interface carries. Raises GuestError."""
-        async with self._kernel("read addresses") as route:
-            return frozenset(addresses) & {entry.address for entry in await _entries(route)}
+        async with self._kernel.lend("read addresses") as route:
+            there = {entry.address for entry in await seen.entries(route)}
+        return frozenset(address for address in addresses if canonical(address) in there)
+
+    async def plug(self, interface: Interface, *, deadline_s: float) -> None:
+        """Set a secondary ENI up as described, as soon as it has an interface; see `difference` for how.
+
+        It waits for the kernel's notification, `deadline_s` altogether. Only what differs is changed. Raises
+        GuestError, also where somebody else keeps changing it.
+        """
+        await self._plugs.plug(interface, deadline_s)
+
+    async def unplug(self, mac: str) -> None:
+        """Take off everything of an ENI (MAC address in lower case) and end its connections. Raises GuestError.
+
+        Where its interface is still there that loses all its addresses and is set down, so that it answers no
+        longer. What a `plug` still waits for is not set up any more.
+        """
+        await self._plugs.unplug(mac)
+
+    async def unplug_others(self, keep: Iterable[str] = ()) -> None:
+        """Unplug every ENI of which the kernel has rules or routes of ours, but for these MAC addresses.
+
+        So go those that a configuration of before had, and a daemon that is not to come back. Raises GuestError.
+        """
+        await self._plugs.unplug_others(keep)
+
+    async def plugged(self, macs: Iterable[str]) -> frozenset[str]:
+        """Return those of the ENIs (MAC addresses) that are as `plug` was last asked to have them.
+
+        One that only an earlier process has plugged is judged by what that has left. Raises GuestError.
+        """
+        return await self._plugs.plugged(macs)
 
     async def watch(self, on_change: Callable[[str], None]) -> None:
         """Call back, for ever, with each armed address that is gone though nobody has disarmed it.
 
-        networkd, NetworkManager, DHCP clients and people do that, and so does a detached ENI. The callback
-        repeats with every further change for as long as it is gone. A notification only wakes: what is there
-        is read anew, so that lost ones (ENOBUFS) do no harm. Raises GuestError where there is no such socket.
+        Likewise with the MAC address of each plugged ENI that is not as it is to be: rules flushed, an address
+        removed, set down, gone. `interface.is_mac` tells one from the other. networkd, NetworkManager, DHCP
+        clients and people do that, and so does a detached ENI. The callback repeats with every further change
+        for as long as it is so. Raises GuestError where the kernel tells of no changes.
         """
-        with _notifications() as sock:
+        with notices.subscribe(notices.LINKS | notices.ADDRESSES | notices.RULES) as sock:
             while True:
                 await self._tell_missing(on_change)
-                await _wait_for_change(sock)
+                await notices.wait(sock, _CHECKED_AGAIN_S)
+                await notices.settle(sock)
 
     async def _tell_missing(self, on_change: Callable[[str], None]) -> None:
         armed = frozenset(self._armed)  # before the kernel is read: what is armed meanwhile is not missing
         try:
             missing = armed - await self.present(armed)
+            lost = await self._plugs.lost()
         except GuestError:
             return  # it is tried again soon, and the next operation that matters says so
         for address in sorted(missing & self._armed):  # what was disarmed meanwhile is not missing either
             on_change(address)
+        for mac in lost:
+            on_change(mac)
 
-    @asynccontextmanager
-    async def _kernel(self, doing: str) -> AsyncIterator[Any]:
-        """Lend the socket for one operation and turn its failures into a GuestError.
-
-        After anything but a plain refusal the socket is given up, for an answer may still be on its way.
-        """
-        try:
-            async with asyncio.timeout(self._deadline_s), self._lock:
-                if self._route is None:
-                    self._route = self._new_route(groups=0)
-                yield self._route
-        except self._refusal as error:
-            raise GuestError(f"cannot {doing}: {_explain(error.code)}") from error
-        except TimeoutError:
-            await self.close()
-            raise GuestError(f"cannot {doing}: the kernel did not answer in {self._deadline_s:g} s") from None
-        except OSError as error:
-            await self.close()
-            raise GuestError(f"cannot {doing}: {error.strerror or error}") from error
-        except BaseException:
-            await self.close()
-            raise
-
-
-def _import_library() -> tuple[Any, type[Any]]:
-    from pyroute2.iproute.linux import AsyncIPRoute  # noqa: PLC0415 - 13 MB that guest = "none" does without
-    from pyroute2.netlink.exceptions import NetlinkError  # noqa: PLC0415 - the same
-
-    return AsyncIPRoute, NetlinkError
-
-
-async def _entries(route: Any) -> list[_Entry]:  # noqa: ANN401 - pyroute2 is not typed
-    return [
-        _Entry(m.get("local"), m["prefixlen"], m["index"], bool(m["flags"] & _IFA_F_SECONDARY))
-        async for m in await route.addr("dump", family=socket.AF_INET)
-    ]
-
-
-def _mac(message: Any) -> str:  # noqa: ANN401 - pyroute2 is not typed
-    return str(message.get("address") or "").lower()
-
-
-def _link(message: Any) -> Link:  # noqa: ANN401 - pyroute2 is not typed
-    return Link(message["index"], str(message.get("ifname")), _mac(message))
+    async def _end_flows(self, addresses: Iterable[str]) -> None:
+        """End connections as far as the kernel does that; what keeps it from it is said once."""
+        for address in addresses:
+            try:
+                closed = await close_flows(address)
+            except GuestError as error:
+                if str(error) not in self._said:
+                    self._said.add(str(error))
+                    log.warning("connections_not_ended", address=address, error=str(error))
+            else:
+                if closed:
+                    log.info("connections_ended", address=address, connections=closed)
 
 
 def _index_of(name: str) -> int:
@@ -229,7 +201,7 @@ def _not_found(name: str | None, mac: str | None, links: list[Link]) -> str:
     return f"there is no {wanted}; there are: {there}{', ...' if len(links) > _LISTED else ''}"
 
 
-def _refuse_to_take_others(entry: _Entry, entries: list[_Entry]) -> None:
+def _refuse_to_take_others(entry: seen.Entry, entries: list[seen.Entry]) -> None:
     """Raise GuestError where the kernel would remove other addresses along with this one.
 
     It does so with the secondary addresses of a subnet when their primary one goes, unless
@@ -262,41 +234,3 @@ def _name_of(index: int) -> str:
         return socket.if_indextoname(index)
     except OSError:
         return "default"
-
-
-def _explain(code: int) -> str:
-    if code in (errno.EPERM, errno.EACCES):
-        return NO_CAPABILITY
-    if code == errno.ENODEV:
-        return "the interface is gone"
-    return os.strerror(code)
-
-
-def _notifications() -> socket.socket:
-    try:
-        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
-    except OSError as error:
-        raise GuestError(f"cannot watch addresses: {error.strerror}") from error
-    try:
-        sock.bind((0, _RTMGRP_IPV4_IFADDR))
-    except OSError as error:
-        sock.close()
-        raise GuestError(f"cannot watch addresses: {error.strerror}") from error
-    return sock
-
-
-async def _wait_for_change(sock: socket.socket) -> None:
-    """Wait for a notification, or half a minute; then for the others that come with it."""
-    try:
-        async with asyncio.timeout(_CHECKED_AGAIN_S):
-            await asyncio.get_running_loop().sock_recv(sock, _RECEIVE_BYTES)
-    except OSError:  # nothing has come (TimeoutError), or more than there was room for (ENOBUFS)
-        pass
-    await asyncio.sleep(_SETTLE_S)
-    for _ in range(_DRAINED):
-        try:
-            sock.recv(_RECEIVE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            continue

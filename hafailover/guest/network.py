@@ -12,6 +12,8 @@ from hafailover.errors import GuestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from hafailover.guest.interface import Interface
+
 _CAP_NET_ADMIN = 12  # linux/capability.h
 
 NO_CAPABILITY = (
@@ -50,8 +52,24 @@ class GuestNetwork(Protocol):
     async def present(self, addresses: Iterable[str]) -> frozenset[str]:
         """Return those of the addresses that an interface carries."""
 
+    async def plug(self, interface: Interface, *, deadline_s: float) -> None:
+        """Have the ENI as described, waiting for its link; nothing changes where that is so already."""
+
+    async def unplug(self, mac: str) -> None:
+        """Take off all that `plug` has made for this ENI, and its link down where that is still there."""
+
+    async def unplug_others(self, keep: Iterable[str] = ()) -> None:
+        """Do so for every ENI of which the kernel has something of ours, save for these MAC addresses."""
+
+    async def plugged(self, macs: Iterable[str]) -> frozenset[str]:
+        """Return those of the ENIs' MAC addresses that are as `plug` was last asked to have them."""
+
     async def watch(self, on_change: Callable[[str], None]) -> None:
-        """Call back, for ever, with each armed address that somebody else has removed."""
+        """Call back, for ever, with each armed address that somebody else has removed.
+
+        A plugged ENI that has lost anything of its configuration is told by its MAC address: see
+        `interface.is_mac`.
+        """
 
 
 class NullGuest:
@@ -76,6 +94,19 @@ class NullGuest:
     async def present(self, addresses: Iterable[str]) -> frozenset[str]:
         """Return all of them: nobody here knows better."""
         return frozenset(addresses)
+
+    async def plug(self, interface: Interface, *, deadline_s: float) -> None:
+        """Do nothing."""
+
+    async def unplug(self, mac: str) -> None:
+        """Do nothing."""
+
+    async def unplug_others(self, keep: Iterable[str] = ()) -> None:
+        """Do nothing."""
+
+    async def plugged(self, macs: Iterable[str]) -> frozenset[str]:
+        """Return all of them: nobody here knows better."""
+        return frozenset(macs)
 
     async def watch(self, on_change: Callable[[str], None]) -> None:  # noqa: ARG002 - nothing is ever missing
         """Wait for ever."""

@@ -130,6 +130,7 @@ class Metrics:
             "credentials_expiry_timestamp_seconds",
             "When the credentials in use expire; 0: never, or not known.",
         )
+        self._eips = self._gauge("eips_missing", "EIPs that addresses of this node had and have not any more.")
         self._offset = self._gauge("clock_offset_seconds", "This node's clock minus the cloud's.")
 
     def _make_node_metrics(self) -> None:
@@ -217,6 +218,10 @@ class Metrics:
     def credentials_expire(self, at_s: float) -> None:
         """Show when the credentials in use expire, in seconds since the epoch; 0: never."""
         self._expiry.set(at_s)
+
+    def eips_missing(self, count: int) -> None:
+        """Show how many EIPs are to be bound again."""
+        self._eips.set(count)
 
     def clock_offset(self, seconds: float) -> None:
         """Show by how much this node's clock is ahead of the cloud's."""

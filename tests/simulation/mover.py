@@ -69,7 +69,7 @@ class Mover:
         reply: dict[str, object] = {}
         if effective:
             try:
-                reply = self.world.call(self.name, call.action, call.parameters, handling)
+                reply = self.world.call(self.name, call.action, call.parameters(), handling)
             except ApiError as error:
                 code = code or error.code
         else:

@@ -199,7 +199,7 @@ class Errand:
     def _arrive_late(self, call: Call) -> None:
         self._sky.on_its_way[self._key] -= 1
         try:
-            self._sky.request(self._process.name, call.action, call.parameters)
+            self._sky.request(self._process.name, call.action, call.parameters())
         except ApiError:
             return
 
@@ -213,7 +213,7 @@ class Errand:
             universe.at(universe.now + back_ms, self._fail, call, early)
             return
         try:
-            reply = sky.request(self._process.name, call.action, call.parameters, self._handling(fault))
+            reply = sky.request(self._process.name, call.action, call.parameters(), self._handling(fault))
         except ApiError as error:
             universe.at(universe.now + back_ms, self._fail, call, error.code)
             return

@@ -102,7 +102,7 @@ class Incarnation(Owner):
         if heard is not None and heard.confirmed is event.confirmed and heard.advert == event.advert:
             heard.at = self.clock
             return heard
-        self.heard[name] = Heard(event, self.clock, None if heard is None else heard.sure)
+        self.heard[name] = Heard(event, self.clock, heard)
         return None
 
     # -- what happens to it --------------------------------------------------------------------------------------

@@ -45,7 +45,14 @@ class DoubleAnswer(Invariant):
         """Look from now on until nothing is wrong: something has happened by which it may have become so."""
         self.universe.alert = True
 
-    on_change = on_event = on_decision = on_start = on_resume = on_strike = _suspect
+    on_change = on_event = on_decision = on_strike = _suspect
+
+    def on_resume(self, process: Process) -> None:
+        """Count anew: while it did not run it could not ask."""
+        self._since.pop(process.name, None)
+        self._suspect()
+
+    on_start = on_resume
 
     def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:  # noqa: ARG002 - the base's signature
         if self.universe.alert:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hafailover.cloud import client as client_module
+from hafailover.cloud import tasks
 from hafailover.election.values import (
     MoveResult,
     Outcome,
@@ -30,8 +30,9 @@ DONE = answer(Status="SUCCESS")
 
 @pytest.fixture(autouse=True)
 def fast_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_FIRST_POLL_S", 0.002)
-    monkeypatch.setattr(client_module, "_LAST_POLL_S", 0.01)
+    monkeypatch.setattr(tasks, "FIRST_POLL_S", 0.002)
+    monkeypatch.setattr(tasks, "LAST_POLL_S", 0.01)
+    monkeypatch.setattr(tasks, "PACE_S", 0.003)
 
 
 def by_action(**answers: Any) -> Script:
@@ -130,7 +131,7 @@ async def test_a_key_that_may_not_ask_for_tasks_leaves_it_to_a_read(make_bench: 
 async def test_a_task_that_stays_unknown_leaves_it_to_a_read(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    monkeypatch.setattr(client_module, "_TASK_LAG_S", 0.05)
+    monkeypatch.setattr(tasks, "TASK_LAG_S", 0.05)
     bench = await make_bench(by_action(**{MIGRATE: answer(), POLL: error(code)}))
     result = await bench.cloud.move(VIP, A, B, deadline_s=5)
     assert result == MoveResult(Outcome.UNKNOWN, code)
@@ -146,10 +147,9 @@ async def test_a_token_that_ends_while_polling_does_not_end_the_move(make_bench:
 async def test_nobodys_address_is_assigned(make_bench: MakeBench) -> None:
     bench = await make_bench(by_action(**{ASSIGN: answer(), POLL: DONE}))
     assert await bench.cloud.move(VIP, None, B, deadline_s=5) == MoveResult(Outcome.APPLIED)
-    assert bench.stub.asked[0].body == {
-        "NetworkInterfaceId": B,
-        "PrivateIpAddresses": [{"PrivateIpAddress": VIP.id}],
-    }
+    body = bench.stub.asked[0].body
+    assert len(body.pop("ClientToken")) == 32
+    assert body == {"NetworkInterfaceId": B, "PrivateIpAddresses": [{"PrivateIpAddress": VIP.id}]}
 
 
 async def test_reassign_releases_and_then_takes(make_bench: MakeBench) -> None:
@@ -188,8 +188,8 @@ async def test_writes_on_one_eni_wait_for_each_other_and_those_on_others_do_not(
     together: list[frozenset[str]] = []
 
     async def slow(asked: Asked) -> bytes:
-        if asked.action == POLL:
-            return DONE
+        if asked.action != MIGRATE:
+            return DONE if asked.action == POLL else enis()
         under_way.add(asked.body["PrivateIpAddress"])
         together.append(frozenset(under_way))
         await asyncio.sleep(0.03)
@@ -213,7 +213,7 @@ async def test_a_move_whose_turn_did_not_come_has_not_been_sent(make_bench: Make
     bench = await make_bench(by_action(**{MIGRATE: answer(), POLL: answer(Status="RUNNING")}))
     first = asyncio.create_task(bench.cloud.move(VIP, A, B, deadline_s=0.2))
     await asyncio.sleep(0.02)
-    second = await bench.cloud.move(Resource(ResourceKind.ADDRESS, "10.0.1.101"), A, B, deadline_s=0.05)
+    second = await bench.cloud.move(Resource(ResourceKind.ADDRESS, "10.0.1.101"), B, A, deadline_s=0.05)
     assert second == MoveResult(Outcome.THROTTLED, "ClientBusy")
     assert (await first).outcome is Outcome.UNKNOWN
     assert bench.stub.actions.count(MIGRATE) == 1

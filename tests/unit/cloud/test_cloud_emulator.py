@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hafailover.cloud import client as client_module
+from hafailover.cloud import tasks
 from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import credential_source
 from hafailover.cloud.metadata import Metadata
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from hafailover.cloud.api import ApiCall
     from hafailover.cloud.credentials import CredentialSource
+    from hafailover.emulator.network import Network
 
 A, B = (node.eni_id for node in PAIR)
 ADDRESS = Resource(ResourceKind.ADDRESS, VIP)
@@ -63,9 +64,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(*, task_ms: int = 0, **changes: Any) -> AsyncIterator[Rig]:
+async def rig(*, task_ms: int = 0, network: Network | None = None, **changes: Any) -> AsyncIterator[Rig]:
     sources = {"127.0.0.1": PAIR[1].instance_id}
-    emulator = Emulator(build(), Options(latency_ms=0, task_ms=task_ms, sources=sources))
+    emulator = Emulator(network or build(), Options(latency_ms=0, task_ms=task_ms, sources=sources))
     await emulator.start()
     url = f"http://127.0.0.1:{emulator.api_port}"
     metadata = Metadata(f"http://127.0.0.1:{emulator.metadata_port}")
@@ -85,8 +86,8 @@ async def rig(*, task_ms: int = 0, **changes: Any) -> AsyncIterator[Rig]:
 
 @pytest.fixture(autouse=True)
 def fast_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_FIRST_POLL_S", 0.005)
-    monkeypatch.setattr(client_module, "_LAST_POLL_S", 0.02)
+    monkeypatch.setattr(tasks, "FIRST_POLL_S", 0.005)
+    monkeypatch.setattr(tasks, "LAST_POLL_S", 0.02)
 
 
 @pytest.mark.parametrize("strategy", ["migrate", "reassign"])

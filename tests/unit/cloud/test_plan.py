@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,8 @@ from hafailover.election.values import Resource, ResourceKind, Sighting
 
 VIP = Resource(ResourceKind.ADDRESS, "10.0.0.100")
 DISK = Resource(ResourceKind.ENI, "eni-cccccccc")
+V6 = Resource(ResourceKind.ADDRESS, "2001:db8::100")
+TOKEN = "t" * 64
 A, B, C = "eni-aaaaaaaa", "eni-bbbbbbbb", "eni-dddddddd"
 
 
@@ -42,7 +46,7 @@ def eni(eni_id: str, *states: str, instance_id: str | None = None, state: str = 
 def test_next_call(
     resource: Resource, holder: str | None, strategy: Strategy, verb: Verb, source: str, target: str
 ) -> None:
-    assert next_call(resource, holder, B, strategy) == Call(verb, resource, source, target)
+    assert next_call(resource, holder, B, strategy) == Call(verb, (resource,), source, target)
 
 
 @pytest.mark.parametrize("strategy", ["migrate", "reassign"])
@@ -61,14 +65,42 @@ def test_there_is_nothing_to_do_for_a_resource_that_has_arrived() -> None:
     assert next_call(VIP, B, B, "migrate") is None
 
 
-@pytest.mark.parametrize("verb", list(Verb))
-@pytest.mark.parametrize("resource", [VIP, DISK])
-def test_the_body_is_what_the_sdks_request_model_makes_of_it(resource: Resource, verb: Verb) -> None:
-    call = Call(verb, resource, "" if verb is Verb.TAKE else A, "" if verb is Verb.RELEASE else B)
+@pytest.mark.parametrize("strategy", ["migrate", "reassign"])
+def test_an_ipv6_address_is_never_migrated(strategy: Strategy) -> None:
+    assert next_call(V6, A, B, strategy) == Call(Verb.RELEASE, (V6,), A, "")
+    assert next_call(V6, None, B, strategy) == Call(Verb.TAKE, (V6,), "", B)
+
+
+WRITES = [
+    (resource, verb) for verb in Verb for resource in (VIP, DISK, V6) if (resource, verb) != (V6, Verb.MIGRATE)
+]
+
+
+@pytest.mark.parametrize(("resource", "verb"), WRITES)
+def test_a_token_goes_where_the_action_has_one(resource: Resource, verb: Verb) -> None:
+    call = Call(verb, (resource,), A, B)
     request = getattr(models, f"{call.action}Request")()
-    request._deserialize(call.parameters)  # warns, which is an error here, about fields that it does not know
-    assert request._serialize() == call.parameters
-    assert len(call.parameters) >= 2
+    assert ("ClientToken" in call.parameters(TOKEN)) == hasattr(request, "ClientToken")
+    assert "ClientToken" not in call.parameters()
+
+
+@pytest.mark.parametrize("verb", [Verb.TAKE, Verb.RELEASE])
+@pytest.mark.parametrize("resource", [VIP, V6])
+def test_a_call_names_all_of_its_addresses(resource: Resource, verb: Verb) -> None:
+    others = tuple(replace(resource, id=f"{resource.id}{number}") for number in range(3))
+    listed = next(each for each in Call(verb, others, A, B).parameters().values() if isinstance(each, list))
+    assert [list(each.values()) for each in listed] == [[each.id] for each in others]
+
+
+@pytest.mark.parametrize(("resource", "verb"), WRITES)
+def test_the_body_is_what_the_sdks_request_model_makes_of_it(resource: Resource, verb: Verb) -> None:
+    call = Call(verb, (resource,), "" if verb is Verb.TAKE else A, "" if verb is Verb.RELEASE else B)
+    request = getattr(models, f"{call.action}Request")()
+    request._deserialize(
+        call.parameters(TOKEN)
+    )  # warns, which is an error here, about fields that it does not know
+    assert request._serialize() == call.parameters(TOKEN)
+    assert len(call.parameters(TOKEN)) >= 2
 
 
 def test_a_move_touches_both_enis_or_the_one_that_moves() -> None:

@@ -98,7 +98,6 @@ CASES: list[tuple[dict[str, str], list[str]]] = [
     (
         {"group": group("g", '"10.0.1.1"', 'enis = ["eni-aaaaaaaa"]')},
         [
-            'group "g".enis[1]: "eni-aaaaaaaa" is not supported by this version yet; allowed now: an empty array',
             'group "g".enis[1]: "eni-aaaaaaaa" is given at node "web-a".eni too; allowed: each only once',
         ],
     ),

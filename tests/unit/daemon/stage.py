@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import EnvironmentCredentials
 from hafailover.config import model
 from hafailover.daemon.directory import Directory
+from hafailover.daemon.eipkeeper import EipKeeper
 from hafailover.daemon.gateway import Gateway
 from hafailover.daemon.parts import Parts
 from hafailover.daemon.performer import Performer
-from hafailover.election.values import GroupName, Resource, ResourceKind
+from hafailover.election.values import GroupName, Resource, ResourceKind, Sighting
 from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator
 from hafailover.emulator.world import PAIR, REGION, VIP
 from hafailover.guest.network import NullGuest
@@ -101,24 +103,36 @@ class Notebook:
 class Stage:
     """A performer with all of its parts, and what became of its effects."""
 
-    def __init__(self, config: model.Config, cloud: Cloud, guest: GuestNetwork | None = None) -> None:
+    def __init__(
+        self,
+        config: model.Config,
+        cloud: Cloud,
+        guest: GuestNetwork | None = None,
+        resources: tuple[Resource, ...] = (ADDRESS,),
+    ) -> None:
         self.config = config
         self.posted: list[Event] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.paths = (Notebook("udp"), Notebook("mqtt"))
         self.holder: str | None = None
+        disk, metrics = ThreadPoolExecutor(1), Metrics("web", "web-a")
+        self.eips = EipKeeper(
+            config.state.directory, (VIP,), eni_id=FIRST.eni_id, cloud=cloud, metrics=metrics, disk=disk
+        )
         self.parts = Parts(
             me=NODES[0],
             eni_id=FIRST.eni_id,
-            resources=(ADDRESS,),
+            resources=resources,
             paths=self.paths,
             cloud=cloud,
-            directory=Directory((FIRST.eni_id, SECOND.eni_id)),
+            directory=Directory((FIRST.eni_id, SECOND.eni_id), (FIRST.instance_id, SECOND.instance_id)),
             guest=guest or NullGuest(),
             gateway=Gateway(None),
-            metrics=Metrics("web", "web-a"),
+            metrics=metrics,
             history=History(),
-            holder_of=lambda _group: self.holder,
+            disk=disk,
+            eips=self.eips,
+            holder_of=lambda _group: None if self.holder is None else Sighting(ADDRESS, self.holder),
         )
         self.performer = Performer(config, self.parts, self.posted.append, self._spawn)
 

@@ -16,7 +16,7 @@ from hafailover.daemon import gateway as module
 from hafailover.daemon.gateway import LATELY_S, Gateway
 from hafailover.election.values import GuardVerdict
 from tests.unit.daemon.stage import until
-from tests.unit.guest.test_netlink import ip, new_namespace
+from tests.unit.guest.namespace import ip, new_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from hafailover.config import model
-from hafailover.daemon import historyfile, performer, statefile
+from hafailover.daemon import arming, historyfile, performer, statefile
 from hafailover.daemon.gateway import Gateway
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
@@ -268,7 +268,7 @@ async def test_an_address_let_go_right_after_it_was_armed_does_not_stay(make_sta
 async def test_a_guest_that_keeps_an_address_is_asked_until_it_lets_go(
     make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(performer, "DISARM_RETRY_S", 0.01)
+    monkeypatch.setattr(arming, "DISARM_RETRY_S", 0.01)
     kernel = Kernel()
     stage = make_stage(NETLINK, guest=kernel)
     stage.performer.perform(ARM)
@@ -288,7 +288,7 @@ async def test_a_guest_that_keeps_an_address_is_asked_until_it_lets_go(
 async def test_an_address_that_is_wanted_again_stays(
     make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(performer, "DISARM_RETRY_S", 0.01)
+    monkeypatch.setattr(arming, "DISARM_RETRY_S", 0.01)
     kernel = Kernel()
     kernel.refuses = {"disarm"}
     stage = make_stage(NETLINK, guest=kernel)

@@ -52,7 +52,7 @@ class Saying(NullGuest):
 
 def lookout(stage: Stage, config: model.Config, *, state: State = State.BACKUP) -> Lookout:
     """Return a lookout of the first node, whose core has come into this state."""
-    bench = Bench(NodeName("web-a"), members=translate.members(config, ENIS))
+    bench = Bench(NodeName("web-a"), members=translate.members(config, ENIS, {}))
     if state is State.BACKUP:
         bench.read(SECOND.eni_id)
         bench.hear(NodeName("web-b"), State.MASTER, 1)

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 from hafailover.cloud.credentials import EnvironmentCredentials
 from hafailover.cloud.metadata import Metadata
 from hafailover.config import model
-from hafailover.daemon import supervisor
+from hafailover.daemon import supervisor, translate, whoami
+from hafailover.daemon.directory import Directory
 from hafailover.daemon.observer import Observer
 from hafailover.daemon.runner import Inbox
 from hafailover.daemon.supervisor import Daemon
@@ -88,12 +89,13 @@ async def test_a_task_that_ends_or_is_cancelled_ends_nothing_else(tmp_path: Path
 async def test_the_instance_id_is_asked_for_where_it_decides_something(emulator: Emulator, tmp_path: Path) -> None:
     metadata = Metadata(f"http://127.0.0.1:{emulator.metadata_port}")
     env = model.Cloud(credentials="env")
-    named = daemon(tmp_path, cloud=env)
-    assert await named._instance_id(metadata) is None
+    assert await whoami.find_me(config(tmp_path, cloud=env), "web-a", metadata) == (NODES[0], None)
     emulator.settings.metadata_down = True
-    for made in (daemon(tmp_path, node=None, cloud=env), daemon(tmp_path, cloud=model.Cloud())):
+    with pytest.raises(StartError, match="the metadata service does not answer"):
+        await whoami.find_me(config(tmp_path, cloud=env), None, metadata)
+    for cloud in (model.Cloud(), model.Cloud(credentials="role:other")):
         with capture_logs() as logs:
-            assert await made._instance_id(metadata) is None
+            assert await whoami.find_me(config(tmp_path, cloud=cloud), "web-b", metadata) == (NODES[1], None)
         assert [line["event"] for line in logs] == ["metadata_unavailable"]
     await metadata.close()
 
@@ -115,13 +117,14 @@ async def test_a_region_that_nobody_tells_is_a_start_error(emulator: Emulator, t
 def test_an_address_that_others_remove_is_told_to_its_group(tmp_path: Path) -> None:
     groups = (NONE, replace(NONE, name="db", addresses=("10.0.1.101",)))
     made = daemon(tmp_path, *groups)
-    node = made._make_node(NODES[0], ENIS, Memory())
+    node = made._make_node(NODES[0], translate.members(made._config, ENIS, {}), Memory())
+    directory = Directory(ENIS.values())
     inbox = Inbox()
     with capture_logs() as logs:
-        made._vanished(node, inbox, "10.0.1.101")
-        made._vanished(node, inbox, "10.0.1.102")
+        made._vanished(node, directory, inbox, "10.0.1.101")
+        made._vanished(node, directory, inbox, "10.0.1.102")
     address = Resource(ResourceKind.ADDRESS, "10.0.1.101")
     assert inbox.take() == AddressVanished(GroupName("db"), address)
     assert inbox.take() is None
-    assert [line["address"] for line in logs] == ["10.0.1.101", "10.0.1.102"]
+    assert [line["resource"] for line in logs] == ["10.0.1.101", "10.0.1.102"]
     assert supervisor._holder(node, "db") is None  # never read

@@ -23,11 +23,23 @@ def test_the_intervals_are_passed_on(tmp_path: Path) -> None:
 def test_the_nodes_keep_the_files_order_and_take_the_enis_found(tmp_path: Path) -> None:
     nodes = (*NODES, model.Node("quorum", "127.0.0.3", 7694, role="witness", priority=1))
     enis = {"quorum": "eni-q", "web-b": "eni-b", "web-a": "eni-a"}
-    assert translate.members(config(tmp_path, nodes=nodes), enis) == (
+    assert translate.members(config(tmp_path, nodes=nodes), enis, {}) == (
         Member(NodeName("web-a"), 0, 100, "eni-a", "ins-aaaaaaaa"),
         Member(NodeName("web-b"), 1, 90, "eni-b", "ins-bbbbbbbb"),
         Member(NodeName("quorum"), 2, 1, "eni-q", "", witness=True),
     )
+    found = {"web-a": "ins-found", "web-b": "ins-bbbbbbbb"}
+    members = translate.members(config(tmp_path, nodes=nodes), enis, found)
+    assert [member.instance_id for member in members] == ["ins-found", "ins-bbbbbbbb", ""]
+
+
+def test_enis_move_after_the_addresses(tmp_path: Path) -> None:
+    group = model.Group("both", addresses=("10.0.1.100",), enis=("eni-cccccccc",))
+    (policy,) = translate.policies(config(tmp_path, group))
+    assert [(each.kind, each.id) for each in policy.resources] == [
+        (ResourceKind.ADDRESS, "10.0.1.100"),
+        (ResourceKind.ENI, "eni-cccccccc"),
+    ]
 
 
 def test_a_group_as_it_wants_to_be_treated(tmp_path: Path) -> None:

@@ -101,7 +101,10 @@ async def test_an_address_on_somebody_elses_eni_is_not_nobodys(cloud: Cloud, emu
     assert reads(emulator) == 5  # one is enough while a node has it
     assert not directory.is_stranger(ADDRESS, SECOND.eni_id)
     assert not directory.is_stranger(ADDRESS, None)
-    assert not directory.is_stranger(Resource(ResourceKind.ENI, "eni-x"), "ins-cccccccc")
+    moving = Resource(ResourceKind.ENI, "eni-x")
+    assert directory.is_stranger(moving, "ins-cccccccc")
+    assert not Directory((), ("ins-cccccccc",)).is_stranger(moving, "ins-cccccccc")
+    assert not directory.is_stranger(moving, None)
 
 
 async def test_several_addresses_and_ends_of_addresses_are_told_apart(cloud: Cloud, emulator: Emulator) -> None:

@@ -14,7 +14,7 @@ from hafailover.doctor import machine
 from hafailover.emulator.world import VIP, mac_of
 from tests.unit.doctor.clinic import B, healthy
 from tests.unit.doctor.test_doctor_faults import group, moving
-from tests.unit.guest.test_netlink import ip, new_namespace
+from tests.unit.guest.namespace import ip, new_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -44,9 +44,10 @@ def test_each_state_has_its_review() -> None:
     assert set(REVIEWS) == set(State)
 
 
-def test_only_addresses_are_for_the_guest() -> None:
+def test_only_addresses_can_be_on_the_guest_before_the_cloud_moves_them() -> None:
     bench = Bench(policy=replace(POLICY, resources=(VIP, ENI)))
-    assert bench.group.guest.addresses == (VIP,)
+    assert bench.group.guest.ahead == (VIP,)
+    assert bench.group.guest.resources == (VIP, ENI)
 
 
 def test_an_event_that_concerns_the_whole_node_adds_nothing_to_a_group() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hafailover.election import effects as fx
+from hafailover.election import events as ev
 from hafailover.election import holding
 from hafailover.election.reasons import Reason
 from hafailover.election.values import State
@@ -71,6 +72,19 @@ def test_a_holder_whose_daemon_may_be_another_is_given_restart_grace_from_then(a
         bench.now += 100
     left_until = holding.left_to_them_until(bench.group, bench.now)
     assert (left_until <= since + after) is claims
+
+
+@pytest.mark.parametrize(("holder", "waits"), [("eni-a", True), ("eni-c", False), (None, False)])
+def test_a_holder_never_heard_whose_kernel_answers_is_given_restart_grace(
+    holder: str | None, *, waits: bool
+) -> None:
+    bench = Bench()
+    bench.run(400)
+    bench.give(ev.PeerRefused(A))
+    since = bench.now
+    bench.read(holder)
+    left_until = holding.left_to_them_until(bench.group, bench.now)
+    assert left_until == (since + bench.node.context.timing.restart_grace_ms if waits else 0)
 
 
 def test_nobody_is_waited_for_where_nobody_holds_anything() -> None:

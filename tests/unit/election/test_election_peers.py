@@ -24,6 +24,47 @@ def heard(*, leaving: Leaving = Leaving.NO, confirmed: bool = True) -> Peer:
     return peer
 
 
+def test_words_that_count_again_are_news() -> None:
+    peer = heard()
+    assert not peer.hear(advert(), NOW + 10, confirmed=False)
+    assert peer.unsure_since == NOW + 10
+    assert not peer.hear_again(advert(), NOW + 20, confirmed=True, said_after=None)
+    assert peer.hear(advert(), NOW + 20, confirmed=True)
+    assert peer.sure
+    assert peer.hear_again(advert(), NOW + 30, confirmed=True, said_after=None)
+
+
+@pytest.mark.parametrize(("leaving", "patience_ms"), [(Leaving.NO, 400), (Leaving.RESTARTING, 3_000)])
+def test_what_is_not_confirmed_counts_once_the_patience_with_the_daemon_before_is_over(
+    leaving: Leaving, patience_ms: int
+) -> None:
+    peer = heard(leaving=leaving)
+    assert not peer.hear(advert(State.INIT), NOW + patience_ms - 1, confirmed=False)
+    assert peer.confirmed
+    peer = heard(leaving=leaving)
+    assert peer.hear(advert(State.INIT), NOW + patience_ms, confirmed=False)
+    assert not peer.confirmed
+
+
+@pytest.mark.parametrize(
+    ("refused_ms", "now_ms", "gone"),
+    [
+        ((), 3_000, False),
+        ((0,), 2_999, False),
+        ((0,), 3_000, False),
+        ((0, 2_000), 2_999, False),
+        ((0, 2_000), 3_000, True),
+    ],
+)
+def test_a_peer_is_given_up_that_is_refused_for_all_of_the_grace(
+    refused_ms: tuple[int, ...], now_ms: int, *, gone: bool
+) -> None:
+    peer = Peer(MEMBERS[0], TIMING)
+    for at_ms in refused_ms:
+        peer.refuse(NOW + at_ms)
+    assert peer.given_up(NOW + now_ms) is gone
+
+
 def test_a_peer_is_never_heard_at_first() -> None:
     peer = Peer(MEMBERS[0], TIMING)
     assert peer.name == A

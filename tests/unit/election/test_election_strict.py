@@ -48,6 +48,17 @@ def test_the_guest_and_the_hook_come_before_the_name() -> None:
     assert successor(bench) == A
 
 
+def test_a_successor_that_fell_silent_during_the_hook_is_not_named() -> None:
+    bench = asked()
+    bench.run(500)
+    bench.end_hook()
+    assert successor(bench) is None, "it may hear that when this node answers again"
+    bench.read("eni-b")
+    assert reasons(bench.all(fx.RoleChanged))[-1] == "handover_failed"
+    bench.hear(A)
+    assert successor(bench) is None
+
+
 def test_the_hook_runs_once() -> None:
     bench = asked()
     bench.end_hook()

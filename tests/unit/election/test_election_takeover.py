@@ -58,6 +58,33 @@ def test_nobody_and_this_node_end_it(takeovers: Takeovers, holder: str | None) -
     assert not takeovers.forbid
 
 
+def refuse(context: Context, name: NodeName, *times: int) -> None:
+    peer = context.peers.get(name)
+    assert peer is not None
+    for at in times:
+        peer.refuse(at)
+
+
+def test_a_taker_whose_kernel_refuses_may_have_been_there_to_take_it(
+    takeovers: Takeovers, context: Context
+) -> None:
+    refuse(context, C, NOW)
+    takeovers.see(Sighting(VIP, "eni-c"), NOW)
+    assert takeovers.forbid
+    refuse(context, C, *range(NOW, NOW + 3_000, 1_000))
+    takeovers.see(Sighting(VIP, "eni-c"), NOW + 2_999)
+    assert takeovers.forbid
+    takeovers.see(Sighting(VIP, "eni-c"), NOW + 3_000)
+    assert not takeovers.forbid, "no daemon has been there for all of the grace"
+
+
+def test_refusals_of_long_ago_say_nothing_of_now(takeovers: Takeovers, context: Context) -> None:
+    refuse(context, C, NOW)
+    takeovers.see(Sighting(VIP, "eni-c"), NOW)
+    takeovers.see(Sighting(VIP, "eni-c"), NOW + 3_000)
+    assert takeovers.forbid
+
+
 def test_hearing_the_taker_ends_it(takeovers: Takeovers, context: Context) -> None:
     takeovers.see(Sighting(VIP, "eni-c"), NOW)
     hear(context, C, State.BACKUP, NOW)

@@ -537,3 +537,45 @@ def test_the_history_learns_how_a_hand_over_ended(*, taken: bool, ended: Reason)
     (told,) = bench.all(fx.HandoverEnded)
     assert (told.reason, told.ended, told.source, told.target) == (Reason.OPERATOR, ended, B, C)
     assert told.spent_ms == (100 if taken else 1_200)
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_who_stops_waits_for_a_peer_that_is_only_late(*, back: bool) -> None:
+    bench = Bench().as_master()
+    bench.hear(A)
+    bench.run(250)
+    bench.give(ev.StopAsked(restarting=False))
+    assert bench.state() is State.MASTER
+    if back:
+        bench.hear(A)
+        assert bench.state() is State.RELEASING
+        assert bench.all(fx.SendAdverts)[-1].advert.groups[0].successor == A
+    else:
+        bench.run(200)
+        assert bench.state() is State.BACKUP
+        assert bench.all(fx.Leave)
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_who_stops_waits_a_dead_interval_for_words_that_are_in_doubt(*, confirmed: bool) -> None:
+    bench = Bench().as_master()
+    bench.hear(A)
+    bench.hear(A, State.BACKUP, 1, confirmed=False)
+    bench.give(ev.StopAsked(restarting=False))
+    assert bench.state() is State.MASTER
+    if confirmed:
+        bench.hear(A)
+        assert bench.state() is State.RELEASING
+    else:
+        for _ in range(5):
+            bench.now += 100
+            bench.hear(A, State.BACKUP, 1, confirmed=False)
+        assert bench.state() is State.BACKUP
+
+
+def test_who_stops_does_not_wait_for_one_that_could_not_take_over() -> None:
+    bench = Bench().as_master()
+    bench.hear(A, State.FAULT, 1, eligible=False)
+    bench.run(250)
+    bench.give(ev.StopAsked(restarting=False))
+    assert bench.state() is State.BACKUP

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hafailover.errors import GuestError
+from hafailover.guest.interface import Interface
 from hafailover.guest.network import GuestNetwork, NullGuest, require_capability
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ async def test_a_guest_left_alone_is_as_it_should_be() -> None:
     await guest.arm("10.0.1.100", link)
     await guest.disarm("10.0.1.100")
     assert await guest.present(["10.0.1.100"]) == {"10.0.1.100"}
+    await guest.plug(Interface(link.mac, ("10.0.2.5",), 24, "10.0.2.1"), deadline_s=0)
+    await guest.unplug(link.mac)
+    await guest.unplug_others()
+    assert await guest.plugged([link.mac]) == {link.mac}
     watching = asyncio.create_task(guest.watch(lambda _address: None))
     await asyncio.sleep(0.01)
     assert not watching.done()

@@ -3,81 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from hafailover.errors import GuestError
 from hafailover.guest.netlink import Guest
 from hafailover.guest.network import Link
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-CLONE_NEWNET = 0x40000000
-VIP = "10.0.1.100"
-MAC = "02:00:0a:00:01:11"
+from tests.unit.guest.namespace import MAC, VIP, VIP6, addresses, ip, sysctl
 
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
 ]
-
-
-def ip(*args: str) -> str:
-    return subprocess.run(("ip", *args), check=True, capture_output=True, text=True, timeout=10).stdout
-
-
-def addresses(device: str) -> list[str]:
-    lines = ip("-o", "-4", "addr", "show", "dev", device).splitlines()
-    return [line.split()[3] for line in lines]
-
-
-def promote(device: str, value: str) -> None:
-    Path(f"/proc/sys/net/ipv4/conf/{device}/promote_secondaries").write_text(value)
-
-
-@contextmanager
-def new_namespace() -> Iterator[None]:
-    """Put this thread into a namespace of its own: what it opens and starts belongs there."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
-        if libc.unshare(CLONE_NEWNET):
-            pytest.skip(f"no network namespace here: {os.strerror(ctypes.get_errno())}")
-        yield
-    finally:
-        assert libc.setns(home, CLONE_NEWNET) == 0
-        os.close(home)
-
-
-@pytest.fixture
-def node() -> Iterator[None]:
-    """A node as in a VPC: eth0 with its own address, and a way out; eth1 without any."""
-    with new_namespace():
-        for number, mac in ((0, MAC), (1, "02:00:0a:00:01:12")):
-            ip("link", "add", f"eth{number}", "address", mac, "type", "veth", "peer", "name", f"wire{number}")
-            ip("link", "set", f"eth{number}", "up")
-            ip("link", "set", f"wire{number}", "up")
-        ip("link", "set", "lo", "up")
-        ip("addr", "add", "10.0.1.17/24", "dev", "eth0")
-        ip("route", "add", "default", "via", "10.0.1.1")
-        yield
-
-
-@pytest.fixture
-async def guest(node: None) -> AsyncIterator[Guest]:  # noqa: ARG001 - the guest is that node's
-    guest = Guest()
-    await guest.open()
-    yield guest
-    await guest.close()
-    await asyncio.sleep(0)  # the library closes its transport in the next turn
 
 
 async def test_arms_and_disarms_any_number_of_times(guest: Guest) -> None:
@@ -129,12 +69,12 @@ async def test_does_not_take_the_nodes_own_address_along(guest: Guest) -> None:
     ip("addr", "flush", "dev", "eth1")
     ip("addr", "add", "10.0.2.100/24", "dev", "eth1")
     ip("addr", "add", "10.0.2.17/24", "dev", "eth1")
-    promote("eth1", "0")
-    promote("all", "0")
+    sysctl("ipv4/conf/eth1/promote_secondaries", "0")
+    sysctl("ipv4/conf/all/promote_secondaries", "0")
     with pytest.raises(GuestError, match=r"would remove 10\.0\.2\.17 too: take it out of the static"):
         await guest.disarm("10.0.2.100")
     assert addresses("eth1") == ["10.0.2.100/24", "10.0.2.17/24"]
-    promote("eth1", "1")
+    sysctl("ipv4/conf/eth1/promote_secondaries", "1")
     await guest.disarm("10.0.2.100")
     assert addresses("eth1") == ["10.0.2.17/24"]
 
@@ -145,6 +85,57 @@ async def test_finds_an_interface_by_mac_address_or_name(guest: Guest) -> None:
     assert (await guest.find_link(name="eth0", mac="ff:ff:ff:ff:ff:ff")).index == by_mac.index
     ip("link", "property", "add", "dev", "eth0", "altname", "enp0s5")
     assert (await guest.find_link(name="enp0s5")).index == by_mac.index
+
+
+async def test_arms_and_disarms_an_ipv6_address(guest: Guest) -> None:
+    link = await guest.find_link(name="eth0")
+    routes = ip("-6", "route", "show", "table", "main")
+    written_otherwise = "2001:DB8:1:0::100"
+    for address in (VIP6, written_otherwise):
+        await guest.arm(address, link)
+        assert addresses("eth0", "-6") == [f"{VIP6}/128"]
+        assert await guest.present([address, "2001:db8:1::101"]) == {address}
+    assert "tentative" not in ip("-6", "addr", "show", "dev", "eth0", "scope", "global")
+    assert ip("-6", "route", "show", "table", "main") == routes
+    await guest.disarm(written_otherwise)
+    await guest.disarm(VIP6)
+    assert addresses("eth0", "-6") == []
+
+
+async def test_disarms_an_ipv6_address_on_all_interfaces_and_with_any_prefix(guest: Guest) -> None:
+    ip("addr", "add", f"{VIP6}/64", "dev", "eth0")
+    ip("addr", "add", f"{VIP6}/128", "dev", "lo")
+    ip("addr", "add", "2001:db8:1::17/64", "dev", "eth0")
+    await guest.disarm(VIP6)
+    assert (addresses("eth0", "-6"), addresses("lo", "-6")) == (["2001:db8:1::17/64"], ["::1/128"])
+
+
+async def test_the_node_goes_on_calling_out_from_its_own_ipv6_address(guest: Guest) -> None:
+    ip("addr", "add", "2001:db8:1::17/64", "dev", "eth0", "nodad")
+    ip("-6", "route", "add", "default", "via", "fe80::1", "dev", "eth0")
+    await guest.arm(VIP6, await guest.find_link(name="eth0"))
+    # the second is nearer to the shared address than to the node's own
+    for target in ("2001:db8:2::1", "2001:db8:1::101"):
+        assert ip("route", "get", target).partition(" src ")[2].split()[0] == "2001:db8:1::17"
+    assert ip("route", "get", "2001:db8:2::1", "from", VIP6).split()[2] == VIP6
+
+
+async def test_says_that_ipv6_is_off(guest: Guest) -> None:
+    sysctl("ipv6/conf/eth0/disable_ipv6", "1")
+    with pytest.raises(GuestError, match=r"cannot add 2001:db8:1::100 to eth0: IPv6 is switched off there"):
+        await guest.arm(VIP6, await guest.find_link(name="eth0"))
+
+
+async def test_tells_of_an_ipv6_address_that_somebody_else_removed(guest: Guest) -> None:
+    missing: asyncio.Queue[str] = asyncio.Queue()
+    await guest.arm(VIP6, await guest.find_link(name="eth0"))
+    watching = asyncio.create_task(guest.watch(missing.put_nowait))
+    await asyncio.sleep(0.1)
+    assert missing.empty()
+    ip("addr", "del", f"{VIP6}/128", "dev", "eth0")
+    async with asyncio.timeout(10):
+        assert await missing.get() == VIP6
+    watching.cancel()
 
 
 async def test_says_which_interfaces_there_are(guest: Guest) -> None:
@@ -196,7 +187,7 @@ async def test_notices_that_somebody_else_has_removed_an_address(guest: Guest) -
 async def test_a_burst_of_changes_is_noticed_though_notifications_are_lost(
     guest: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hafailover.guest.netlink._DRAINED", 1)
+    monkeypatch.setattr("hafailover.guest.notices._DRAINED", 1)
     missing: asyncio.Queue[str] = asyncio.Queue()
     await guest.arm(VIP, await guest.find_link(name="eth0"))
     watching = asyncio.create_task(guest.watch(missing.put_nowait))
@@ -225,10 +216,10 @@ async def test_goes_on_after_an_operation_was_cut_off(guest: Guest) -> None:
 async def test_ends_in_time_when_the_kernel_does_not_answer() -> None:
     guest = Guest(deadline_s=0.05)
     await guest.open()
-    async with guest._lock:
+    async with guest._kernel.lock:
         with pytest.raises(GuestError, match=r"cannot remove 10\.0\.1\.100: the kernel did not answer in 0\.05 s"):
             await guest.disarm(VIP)
-    guest._deadline_s = 2
+    guest._kernel.deadline_s = 2
     await guest.disarm(VIP)
     await guest.close()
 
@@ -242,7 +233,7 @@ def test_without_the_capability_it_says_so() -> None:
         "except Exception as error: print(type(error).__name__, error)\n"
         "async def arm():\n"
         "    guest = Guest()\n"
-        "    import hafailover.guest.netlink as module\n"
+        "    import hafailover.guest.kernel as module\n"
         "    module.require_capability = lambda: None\n"
         "    await guest.open()\n"
         "    try: await guest.arm('10.0.1.100', Link(1, 'lo'))\n"

@@ -1,0 +1,118 @@
+"""Which EIP belongs to which address, and which has been lost on the way: PURE.
+
+An EIP follows its private address when that is migrated; UnassignPrivateIpAddresses lets it go. Whoever holds the
+address then binds it again (AssociateAddress). What was bound is known from the readings that every node makes of
+the ENIs anyway, so a node that dies between the two calls leaves it to the next holder.
+
+An EIP that is gone while its address has stayed where it was has been taken off by somebody, and is forgotten.
+AssociateAddress works only on an EIP that is bound to nothing, so it cannot take one from anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hafailover.cloud.plan import TRANSIENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hafailover.cloud.replies import Eni
+
+UNBOUND = "UNBIND"  # Address.AddressStatus of an EIP that can be bound
+CHANGING = frozenset({"CREATING", "BINDING", "UNBINDING"})
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """An address had this EIP while this ENI carried it."""
+
+    address: str
+    eip_id: str
+    eni_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Eip:
+    """An EIP as DescribeAddresses tells of it; `address` and `eni_id` are "" while it is bound to nothing."""
+
+    id: str
+    status: str
+    address: str = ""
+    eni_id: str = ""
+
+    def is_bound_as(self, wanted: Binding) -> bool:
+        """Return whether it is where it is wanted, for good."""
+        return (self.address, self.eni_id) == (wanted.address, wanted.eni_id) and self.status not in CHANGING
+
+
+class EipBook:
+    """The EIPs of the addresses in the file; `known` is what an earlier run of the daemon has noted."""
+
+    def __init__(self, addresses: Iterable[str], known: Iterable[Binding] = ()) -> None:
+        self._addresses = tuple(address for address in addresses if ":" not in address)
+        self._bound = {each.address: each for each in known if each.address in self._addresses}
+        self._seen: dict[str, str] = {}  # the ENI that was last seen to carry each address for good, "" for none
+        self._lost: dict[str, Binding] = {}
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """What is to be remembered."""
+        return tuple(self._bound.values())
+
+    @property
+    def lost(self) -> tuple[Binding, ...]:
+        """The bindings to be made anew, each with the ENI that carries its address now."""
+        return tuple(self._lost.values())
+
+    def see(self, enis: Sequence[Eni]) -> None:
+        """Take in one reading of the nodes' ENIs."""
+        for address in self._addresses:
+            self._see(address, _carriers(address, enis))
+
+    def _see(self, address: str, carriers: Mapping[str, str]) -> None:
+        if len(carriers) != 1:
+            self._seen[address] = ""  # released, or on its way: whoever has it next may lack the EIP
+            self._lost.pop(address, None)
+            return
+        ((eni_id, eip_id),) = carriers.items()
+        known = self._bound.get(address)
+        stayed = self._seen.get(address, "" if known is None else known.eni_id) == eni_id
+        self._seen[address] = eni_id
+        if eip_id:
+            self._bound[address] = Binding(address, eip_id, eni_id)
+            self._lost.pop(address, None)
+        elif known is not None and stayed and address not in self._lost:
+            del self._bound[address]
+        elif known is not None:
+            self._lost[address] = Binding(address, known.eip_id, eni_id)
+
+    def restored(self, binding: Binding) -> None:
+        """Take in that a lost EIP is bound again."""
+        self._lost.pop(binding.address, None)
+        self._bound[binding.address] = binding
+
+    def forget(self, address: str) -> None:
+        """Want an EIP no longer: there is none, or another address has it."""
+        self._lost.pop(address, None)
+        self._bound.pop(address, None)
+
+
+def _carriers(address: str, enis: Sequence[Eni]) -> dict[str, str]:
+    """Return the ENIs that carry the address for good, each with the EIP that it has there, "" for none."""
+    return {
+        eni.id: held.eip_id
+        for eni in enis
+        for held in eni.addresses
+        if held.ip == address and held.state not in TRANSIENT
+    }
+
+
+def may_bind(lost: Binding, eip: Eip | None) -> bool | None:
+    """Return whether a lost EIP can be bound again now, None where it never can: it is gone, or somebody has it."""
+    if eip is None:
+        return None
+    if eip.status == UNBOUND:
+        return True
+    return False if eip.status in CHANGING or eip.is_bound_as(lost) else None

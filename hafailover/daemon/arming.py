@@ -1,0 +1,154 @@
+"""The guest's side of the effects: addresses and ENIs are put there, taken off, and looked at after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from hafailover.election import events as ev
+from hafailover.election.values import ResourceKind
+from hafailover.errors import CloudError, GuestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from hafailover.config.model import Group
+    from hafailover.daemon.parts import Parts
+    from hafailover.election import effects as fx
+    from hafailover.election.events import Event
+    from hafailover.election.values import GroupName, Resource
+    from hafailover.guest.network import GuestNetwork, Link
+
+DISARM_RETRY_S = 1.0
+PLUG_DEADLINE_S = 10.0  # for the link of an ENI that the cloud says is attached here
+PLUG_RETRY_S = 0.2
+
+log = structlog.get_logger()
+
+
+class Arming:
+    """What one daemon has on its guest. `groups` are those of the file, kept up to date by the owner."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        groups: Mapping[str, Group],
+        post: Callable[[Event], None],
+        spawn: Callable[[Coroutine[object, object, None]], object],
+    ) -> None:
+        self._parts = parts
+        self._groups = groups
+        self._post = post
+        self._spawn = spawn
+        self._armed: set[Resource] = set()
+        self._link: Link | None = None
+
+    async def stop_answering(self, effect: fx.StopAnswering) -> None:
+        """Have the guest answer for a resource no longer: a barrier. Tried again later where it fails."""
+        self._armed.discard(effect.resource)
+        guest, name = self._guest(effect.group), effect.resource.id
+        try:
+            await self._disarm(guest, effect.resource)
+        except GuestError as error:
+            self._parts.metrics.guest_failed(effect.group, "disarm")
+            log.error("disarm_failed", group=effect.group, resource=name, error=str(error))  # noqa: TRY400 - as above
+            self._spawn(self._disarm_later(guest, effect.resource))
+
+    async def _disarm(self, guest: GuestNetwork, resource: Resource) -> None:
+        if resource.kind is ResourceKind.ADDRESS:
+            await guest.disarm(resource.id)
+        elif mac := self._parts.directory.mac(resource.id):
+            await guest.unplug(mac)
+
+    async def _disarm_later(self, guest: GuestNetwork, resource: Resource) -> None:
+        """Go on trying until it works or the address is wanted again: two nodes must not carry it."""
+        while True:
+            await asyncio.sleep(DISARM_RETRY_S)
+            if resource in self._armed:
+                return
+            try:
+                await self._disarm(guest, resource)
+            except GuestError:
+                continue
+            log.info("disarmed_late", resource=resource.id)
+            return
+
+    async def prepare(self) -> None:
+        """Find the interface before it is needed, which saves a claim time and tells early if it is missing."""
+        if self._link is not None:
+            return
+        try:
+            await self._find_link(self._parts.guest)
+        except GuestError as error:
+            log.warning("interface_unknown", error=str(error))
+
+    def _guest(self, group: GroupName) -> GuestNetwork:
+        return self._parts.guest_of(self._groups[group])
+
+    def arm(self, effect: fx.Arm) -> None:
+        """Begin to have the guest answer for a resource; what comes of it is posted."""
+        self._armed.add(effect.resource)  # now, for it may be let go before the task has begun
+        self._spawn(self._arm(effect))
+
+    async def _arm(self, effect: fx.Arm) -> None:
+        error = ""
+        try:
+            if effect.resource.kind is ResourceKind.ENI:
+                await self._plug(effect)
+            elif not await self._add(effect):
+                return
+        except GuestError as failure:
+            error, self._link = str(failure), None
+            self._parts.metrics.guest_failed(effect.group, "arm")
+            log.error("arm_failed", group=effect.group, resource=effect.resource.id, error=error)  # noqa: TRY400 - as above
+        self._post(ev.GuestArmed(effect.group, effect.resource, error))
+
+    async def _add(self, effect: fx.Arm) -> bool:
+        """Add an address; return False where it was let go before the guest was asked."""
+        guest = self._guest(effect.group)
+        link = await self._find_link(guest)
+        if effect.resource not in self._armed:
+            return False  # had the guest been asked already, it would do one after the other
+        await guest.arm(effect.resource.id, link)
+        return True
+
+    async def _plug(self, effect: fx.Arm) -> None:
+        """Wait for the link of an ENI, and set it up the moment that it is there.
+
+        That begins before the cloud is asked for the ENI, so that nothing is lost once it comes. How long it takes
+        to come is the cloud's: only from when the cloud says that it is attached here does waiting have an end.
+        Where it was let go meanwhile, the core takes off what may have got there when it is told.
+        """
+        guest, eni_id = self._guest(effect.group), effect.resource.id
+        while effect.resource in self._armed:
+            try:
+                interface = await self._parts.directory.interface(eni_id, self._parts.cloud)
+                await guest.plug(interface, deadline_s=PLUG_DEADLINE_S)
+            except (CloudError, GuestError) as error:
+                if self._is_here(eni_id):
+                    raise GuestError(str(error)) from None
+                await asyncio.sleep(PLUG_RETRY_S)
+            else:
+                return
+
+    def _is_here(self, eni_id: str) -> bool:
+        return self._parts.directory.instance(eni_id) == self._parts.directory.instance(self._parts.eni_id)
+
+    async def probe(self, effect: fx.ProbeGuest) -> None:
+        """Look whether a guest that has failed could answer again, and post that."""
+        self._link, error = None, ""  # what was found before the failure may be gone
+        try:
+            await self._find_link(self._guest(effect.group))
+        except GuestError as failure:
+            error = str(failure)
+        self._post(ev.GuestProbed(effect.group, error))
+
+    async def _find_link(self, guest: GuestNetwork) -> Link:
+        if guest is not self._parts.guest:
+            return await guest.find_link()  # of a group that leaves the guest alone: it says nothing of the others
+        if self._link is None:
+            name, mac = self._parts.me.interface, self._parts.directory.mac(self._parts.eni_id)
+            self._link = await guest.find_link(mac=mac, name=name)
+        return self._link
