@@ -30,7 +30,7 @@ NO_INSTANCE = "ins-00000000"
 NO_ENI = "eni-00000000"
 NO_EIP = "eip-00000000"
 NO_EIP_TASK = 0
-NO_IPV6 = "2001:db8::1"  # for documentation, RFC 3849: in no subnet
+NO_IPV6 = "100::1"  # of the prefix that is thrown away, RFC 6666: in no subnet
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Plant = Callable[[Clinic], None]
 
-VIP = "10.0.1.100"
+VIP, VIP6 = "10.0.1.100", "fd00:1::100"
 OTHER_KEY = b"k" * 32
 
 
@@ -194,6 +194,10 @@ def havip(**fields: Any) -> Plant:
     return plant
 
 
+def with_ipv6(clinic: Clinic) -> None:
+    clinic.network = build(addresses=(VIP, VIP6), ipv6_cidr="fd00:1::/64")
+
+
 def on_a_stranger(clinic: Clinic) -> None:
     network = build(addresses=())
     other = replace(network.enis[B.eni_id], id="eni-dddddddd", instance_id=None, primary=False)
@@ -264,6 +268,7 @@ def port_taken(clinic: Clinic) -> None:
 
 ROLE = text('credentials = "env"', 'credentials = "role"')
 REASSIGN = text('credentials = "env"', 'credentials = "env"\nstrategy = "reassign"')
+IPV6 = both(with_ipv6, group(addresses=(VIP, VIP6)))
 FENCED = text('guest = "none"', 'guest = "none"\nfence = "stop-instance"')
 
 FAULTS: dict[str, tuple[Plant, set[str]]] = {
@@ -322,6 +327,9 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
         )
     },
     "UnassignPrivateIpAddresses is denied": (both(REASSIGN, refuse("Unassign*")), {"permission"}),
+    "AssociateAddress is denied": (both(REASSIGN, refuse("AssociateAddress")), {"permission"}),
+    "UnassignIpv6Addresses is denied": (both(IPV6, refuse("UnassignIpv6*")), {"permission"}),
+    "an ENI moves, and DescribeSubnets is denied": (both(moving(), refuse("DescribeSubnets")), {"permission"}),
     "MigrateNetworkInterface is denied": (both(moving(), refuse("MigrateNetwork*")), {"permission"}),
     "the gateway denies": (refuse("Migrate*", "AuthFailure.UnauthorizedOperation"), {"permission"}),
     "an approval is needed": (refuse("Migrate*", "UnauthorizedOperation.NeedApproval"), {"permission"}),
@@ -343,6 +351,7 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
     "nobody has the address": (text(VIP, "10.0.1.101"), {"address-vacant"}),
     "the address is outside the subnet": (text(VIP, "10.0.2.100"), {"address-range"}),
     "the address is the gateway's": (text(VIP, "10.0.1.1"), {"address-range"}),
+    "the subnet has no IPv6 block": (group(addresses=(VIP, VIP6)), {"address-range"}),
     "the address is a HAVIP": (havip(vip=VIP), {"havip-address"}),
     "a node's ENI has traffic protection": (eni(A.eni_id, traffic_protection=True), {"traffic-protection"}),
     # room
@@ -383,6 +392,7 @@ HEALTHY: dict[str, Plant] = {
     "beside a HAVIP": havip(drift_range=(A.instance_id,)),
     "reassigning": REASSIGN,
     "with an ENI": moving(),
+    "with an IPv6 address": IPV6,
     "reassigning an ENI": both(REASSIGN, moving()),
     "where only the table knows the quota": sized(4, 8),
     "where a policy names the configured ENIs alone": both(moving(), REASSIGN, refuse("DetachNetwork*")),
