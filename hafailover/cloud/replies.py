@@ -200,8 +200,13 @@ def parse_subnets(response: object) -> tuple[Subnet, ...]:
 
 def _subnet(value: object, where: str) -> Subnet:
     source = _object(value, where)
-    words = (_text(source, key, where) for key in ("SubnetId", "VpcId", "Zone", "CidrBlock"))
-    return Subnet(*words, _text_or_empty(source, "Ipv6CidrBlock", where))
+    return Subnet(
+        id=_text(source, "SubnetId", where),
+        vpc_id=_text(source, "VpcId", where),
+        zone=_text(source, "Zone", where),
+        cidr=_text(source, "CidrBlock", where),
+        ipv6_cidr=_text_or_empty(source, "Ipv6CidrBlock", where),
+    )
 
 
 def parse_limits(response: object) -> Limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from dataclasses import replace
 from ipaddress import IPv4Network
@@ -426,6 +427,52 @@ async def test_a_finding_has_the_level_of_what_it_means(fault: str, level: Level
     FAULTS[fault][0](clinic)
     report = await clinic.examine()
     assert [finding.level for finding in report.findings] == [level]
+
+
+async def test_of_a_witness_only_what_it_hears_is_looked_at(clinic: Clinic) -> None:
+    witness = '[[node]]\nname = "judge"\naddress = "127.0.0.1:1"\nrole = "witness"\n'
+    text("[[group]]", witness + "[[group]]")(clinic)
+    text('guest = "none"', 'guest = "none"\nguards = ["quorum"]')(clinic)
+    daemon(node="judge")(clinic)
+    report = await clinic.examine("judge")
+    assert (report.findings, report.notes, report.node) == ((), (), "judge")
+    assert report.proven == ("heard, and hearing this node: web-a",)
+    assert clinic.emulator is not None
+    assert not clinic.emulator.service.calls
+
+
+async def test_what_is_no_daemon_is_said_to_be_none(clinic: Clinic) -> None:
+    no_daemon(clinic)
+
+    async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(speak, clinic.folder / "control.sock")
+    async with server:
+        report = await clinic.examine()
+    assert [(each.name, each.level) for each in report.findings] == [("daemon-unreadable", Level.UNKNOWN)]
+
+
+async def test_a_healthy_pair_leaves_only_the_role_unproven(clinic: Clinic) -> None:
+    report = await clinic.examine()
+    assert [note.about for note in report.notes] == ["role"]
+    assert "there is room on every node for all that may move there" in report.proven
+    assert "no HAVIP and no traffic protection is in the way" in report.proven
+
+
+async def test_what_cannot_be_read_is_a_note_and_no_finding(clinic: Clinic) -> None:
+    for action in ("DescribeSubnets", "DescribeHaVips"):
+        refuse(action)(clinic)
+    report = await clinic.examine()
+    assert [note.about for note in report.notes] == ["DescribeSubnets", "DescribeHaVips", "role"]
+
+
+async def test_the_cloud_is_asked_about_a_dozen_times(clinic: Clinic) -> None:
+    await clinic.examine()
+    assert clinic.emulator is not None
+    assert len(clinic.emulator.service.calls) <= 12
 
 
 def test_the_table_has_only_findings_that_there_are() -> None:
