@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hafailover.doctor import examine
 from hafailover.doctor.catalogue import CATALOGUE
 from hafailover.doctor.findings import Level
 from hafailover.emulator.faults import Fault, Kind
@@ -372,6 +373,7 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
     "the ENI that moves has traffic protection": (moving(traffic_protection=True), {"traffic-protection"}),
     "the ENI that moves is gone": (moving("eni-dddddddd"), {"eni-gone"}),
     "the ENI that moves is a primary one": (moving(A.eni_id), {"eni-primary"}),
+    "the ENI that moves is nobody's": (moving(instance_id=None), {"eni-vacant"}),
     "the ENI that moves is a stranger's": (moving(instance_id="ins-dddddddd"), {"eni-stranger"}),
     "the ENI that moves is in another zone": (elsewhere("ap-guangzhou-4", VPC_ID), {"eni-zone"}),
     "the ENI that moves is in another VPC": (elsewhere("ap-guangzhou-3", "vpc-bbbbbbbb"), {"eni-vpc"}),
@@ -453,6 +455,16 @@ async def test_what_is_no_daemon_is_said_to_be_none(clinic: Clinic) -> None:
     async with server:
         report = await clinic.examine()
     assert [(each.name, each.level) for each in report.findings] == [("daemon-unreadable", Level.UNKNOWN)]
+
+
+async def test_a_daemon_that_hangs_is_not_taken_for_absent(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examine, "STATUS_TIMEOUT_S", 0.2)
+    no_daemon(clinic)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(clinic.folder / "control.sock"))
+        listener.listen()
+        report = await clinic.examine()
+    assert [each.name for each in report.findings] == ["daemon-unreadable"]
 
 
 async def test_a_healthy_pair_leaves_only_the_role_unproven(clinic: Clinic) -> None:
