@@ -1,4 +1,4 @@
-"""How many ENIs an instance and how many addresses an ENI may have, and how often an action may be called.
+"""What holds for an ENI that is attached to nothing, and how often an action may be called.
 
 The quotas of instances are the product's own table (`cloud.quota`): what an instance of a size that is not in it
 may have is unknown, unless a world says it.
