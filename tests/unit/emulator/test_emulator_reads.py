@@ -55,6 +55,23 @@ def by(**filters: Any) -> list[dict[str, Any]]:
         ([{"Name": "attachment.instance-id", "Values": ["ins-bbbbbbbb"]}], [B]),
         ([{"Name": "groups.security-group-id", "Values": ["sg-aaaaaaaa"]}], [A, B]),
         (by(eni_type=["0"]) + by(eni_type=["1"]), [A, B]),
+        (by(address_ip=["7"]), [A]),  # the trap
+        (by(address_ip=[VIP[-3:]], ip_exact_match=["TRUE"]), []),
+        (by(address_ip=[VIP[-3:]], ip_exact_match=["false", "TRUE"]), [A]),  # the first counts
+        (by(address_ip=[VIP], vpc_id=["vpc-bbbbbbbb"]), []),
+        (by(ip_exact_match=["TRUE"]), [A, B]),
+        (by(public_address_ip=["203.0.113.10"]), [A]),
+        (by(public_address_ip=["203.0.113"]), []),
+        (by(address_ipv6=["2001:db8::1"]), []),
+        (by(is_primary=["true"]), [A, B]),
+        (by(is_primary=["FALSE", "TRUE"]), [A, B]),
+        (by(eni_qos=["DEFAULT"]), [A, B]),
+        (by(eni_qos=["PT"]), []),
+        (by(address_type=["GUA"]), []),
+        (by(termination_protection=["false"]), [A, B]),
+        (by(traffic_protection=["TRUE"]), []),
+        (by(tag_key=["team"]), []),
+        ([{"Name": "tag:team", "Values": ["web"]}], []),
     ],
 )
 def test_filters(filters: list[dict[str, Any]], found: list[str]) -> None:
@@ -80,6 +97,7 @@ def test_ids_and_pages() -> None:
         ({"NetworkInterfaceIds": [1]}, "InvalidParameter"),
         ({"NetworkInterfaceIds": ["x" * 300]}, "InvalidParameterValue.TooLong"),
         ({"Filters": by(colour=["red"])}, "InvalidParameter.FilterInvalidKey"),
+        ({"Filters": by(address=[VIP])}, "InvalidParameter.FilterInvalidKey"),
         ({"Filters": ["x"]}, "InvalidParameter.FilterNotDict"),
         ({"Filters": [{"Name": "vpc-id"}]}, "InvalidParameter.FilterNotDict"),
         ({"Filters": [{"Name": "vpc-id", "Values": "x"}]}, "InvalidParameter.FilterValuesNotList"),
