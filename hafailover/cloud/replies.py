@@ -221,8 +221,8 @@ def parse_subnets(response: object) -> tuple[Subnet, ...]:
 
 def _subnet(value: object, where: str) -> Subnet:
     source = _object(value, where)
-    needed = [_text(source, key, where) for key in ("SubnetId", "VpcId", "Zone", "CidrBlock")]
-    return Subnet(*needed, _text_or_empty(source, "Ipv6CidrBlock", where))
+    subnet_id, vpc_id, zone, cidr = (_text(source, key, where) for key in ("SubnetId", "VpcId", "Zone", "CidrBlock"))
+    return Subnet(subnet_id, vpc_id, zone, cidr, _text_or_empty(source, "Ipv6CidrBlock", where))
 
 
 def parse_limits(response: object) -> Limits:

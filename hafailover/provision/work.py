@@ -99,8 +99,9 @@ class Worker:
         """Read until it is there, or can no longer come; the caller bounds it. Raises CloudError."""
         patience_s = 0.0 if result.outcome in (Outcome.REFUSED, Outcome.THROTTLED) else ABSENT_S
         end_s = self._clock() + max(patience_s, result.open_ms / 1000)
+        enis = [target] if resource.kind is ResourceKind.ADDRESS else []
         while True:
-            (seen,) = await self._answer(lambda: self._cloud.read([resource], [target]))
+            (seen,) = await self._answer(lambda: self._cloud.read([resource], enis))
             if seen.settled and seen.holder == target:
                 return True
             if seen.settled and self._clock() >= end_s:
