@@ -221,7 +221,9 @@ def parse_subnets(response: object) -> tuple[Subnet, ...]:
 
 def _subnet(value: object, where: str) -> Subnet:
     source = _object(value, where)
-    subnet_id, vpc_id, zone, cidr = (_text(source, key, where) for key in ("SubnetId", "VpcId", "Zone", "CidrBlock"))
+    subnet_id, vpc_id, zone, cidr = (
+        _text(source, key, where) for key in ("SubnetId", "VpcId", "Zone", "CidrBlock")
+    )
     return Subnet(subnet_id, vpc_id, zone, cidr, _text_or_empty(source, "Ipv6CidrBlock", where))
 
 

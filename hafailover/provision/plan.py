@@ -109,7 +109,9 @@ class _Planner:
             self._object(key, f"{address} is the primary address of {eni.id}, which cannot move")
         elif eni.id not in self._nodes:
             where = f", attached to {eni.instance_id}" if eni.instance_id else ""
-            self._object(key, f"{address} is on {eni.id}{where}, which is no node's; nothing is taken from it")
+            self._object(
+                key, f"{address} is on {eni.id}{where}, which is no node's own ENI; nothing is taken from it"
+            )
         elif moving:
             self._wait(key, f"{address} is {moving} on {eni.id}")
         else:
@@ -174,9 +176,9 @@ class _Planner:
         mine = seen.enis[seen.own[seen.preferred.name]]
         count = sum(":" not in held.ip for held in eni.addresses)
         where = f"and {mine.id} of {seen.preferred.name} in"
-        if eni.vpc_id != mine.vpc_id:
+        if _differ(eni.vpc_id, mine.vpc_id):
             self._object(key, f"{eni.id} is in {eni.vpc_id}, {where} {mine.vpc_id}: an ENI stays in its VPC")
-        elif eni.zone != mine.zone:
+        elif _differ(eni.zone, mine.zone):
             self._object(key, f"{eni.id} is in {eni.zone}, {where} {mine.zone}: an ENI stays in its zone")
         elif limits is not None and count > limits.private_ips:
             self._object(key, f"{eni.id} has {count} addresses, and {limits.private_ips} are allowed there")
@@ -211,3 +213,8 @@ class _Planner:
             said = f"{wanted.addresses} is given, and an ENI of {at.instance} may have {limits.private_ips}"
             self._object("--addresses", said)
         return (Create(at, name, mine.vpc_id, mine.subnet_id, mine.security_groups, wanted.addresses),)
+
+
+def _differ(one: str, other: str) -> bool:
+    """Whether two places are known to be different ones: the API leaves some empty for a while."""
+    return bool(one and other) and one != other

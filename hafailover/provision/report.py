@@ -21,6 +21,7 @@ _ADVICE: Mapping[Refusal | None, str] = {
     Refusal.CONFLICT: "somebody else has it, or the cloud is at work on it",
 }
 NOTHING = "nothing to do"
+_GRANT = "rights of an operator: those of the daemons, which `hafailover policy` prints, need not suffice"
 
 
 def explained(code: str, action: str = "", detail: str = "") -> str:
@@ -58,6 +59,7 @@ def plan_text(config: Config, plan: Plan) -> str:
     lines += [f"  to do     {clean(step_text(step))}" for step in plan.steps]
     if plan.steps:
         lines.append(f"  by        {', '.join(plan.actions)}")
+        lines.append(f"  ({_GRANT})")
     lines += [f"  forbidden {clean(each.key)}: {clean(each.message)}" for each in plan.problems]
     if not plan.steps:
         lines.append("nothing is done" if plan.problems else NOTHING)

@@ -15,7 +15,7 @@ from hafailover.emulator.server import Emulator, Options
 from hafailover.emulator.world import GROUP_ID, PAIR, SUBNET_ID, VPC_ID, build, mac_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     import pytest
@@ -109,6 +109,16 @@ class Site:
 
     def writes(self) -> list[str]:
         return [call.action for call in self.emulator.service.calls if not call.action.startswith("Describe")]
+
+    def asked(self, action: str) -> int:
+        return sum(call.action == action for call in self.emulator.service.calls)
+
+    @staticmethod
+    async def until(done: Callable[[], bool]) -> None:
+        """Wait for something that another thread or process brings about; a TimeoutError after 20 s."""
+        async with asyncio.timeout(20):
+            while not done():  # noqa: ASYNC110 - what is waited for has no event to wait on
+                await asyncio.sleep(0.005)
 
     @property
     def network(self) -> Network:

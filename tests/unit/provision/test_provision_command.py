@@ -148,11 +148,13 @@ async def test_without_a_terminal_nothing_is_asked(site: Site) -> None:
 async def test_what_has_changed_since_it_was_shown_is_not_done(site: Site, terminal: int) -> None:
     site.name((VIP,))
     running = asyncio.create_task(site.provision())
-    shown = ""
-    async with asyncio.timeout(10):
-        while 'type "yes"' not in shown:
-            await asyncio.sleep(0.02)
-            shown += site.capsys.readouterr().out
+    shown: list[str] = []
+
+    def is_asked() -> bool:
+        shown.append(site.capsys.readouterr().out)
+        return 'type "yes"' in "".join(shown)
+
+    await site.until(is_asked)
     site.emulator.model.move(VIP, B.eni_id, site.emulator.service.now_ms())
     os.write(terminal, b"yes\n")
     code, _out, err = await running
