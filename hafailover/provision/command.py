@@ -175,7 +175,7 @@ class _Provision:
 
     async def _work(self, plan: Plan, cloud: Cloud) -> tuple[Done, ...] | None:
         """Carry out what was agreed to, if it still is what there is to do."""
-        if await self._plan(cloud) != plan:
+        if (await self._plan(cloud)).steps != plan.steps:
             sys.stderr.write("nothing was done: what there is has changed meanwhile; run this again\n")
             return None
         return await Worker(cloud, self._failed, self._rng).work(plan.steps, self._tell)

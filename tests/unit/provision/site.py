@@ -36,7 +36,7 @@ region = "ap-guangzhou"
 credentials = "env"
 endpoint = "{api}"
 cvm_endpoint = "{api}"
-timeout = "500ms"
+timeout = "1s"
 [[node]]
 name = "web-b"
 address = "10.0.1.16:7694"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hafailover.emulator.faults import Kind
-from hafailover.emulator.network import InstanceState
-from hafailover.emulator.world import GROUP_ID, SUBNET_ID, VIP
+from hafailover.emulator.network import HaVip, InstanceState, PrivateIp
+from hafailover.emulator.world import GROUP_ID, SUBNET_ID, VIP, VPC_ID, NodeSpec, build
 from tests.unit.provision.site import ENI, NAME, SIX, A, B, lacking
 
 if TYPE_CHECKING:
@@ -161,6 +161,94 @@ async def test_what_has_changed_since_it_was_shown_is_not_done(site: Site, termi
     assert (code, err) == (1, "nothing was done: what there is has changed meanwhile; run this again\n")
     assert site.holder(VIP) == B.eni_id
     assert site.writes() == []
+
+
+async def test_a_note_that_has_changed_since_is_no_reason(site: Site) -> None:
+    site.name((VIP,))
+    site.befall(Kind.THROTTLE, "DescribeNetworkInterfaceLimit", count=1)
+    code, out, _err = await site.provision("--yes")
+    assert (code, site.holder(VIP)) == (0, A.eni_id)
+    assert f"note      the quota of {A.instance_id} is not known" in out
+
+
+async def test_the_region_is_told_by_the_metadata_service_where_the_file_has_none(site: Site) -> None:
+    site.name((VIP,))
+    metadata = f'metadata_url = "http://127.0.0.1:{site.emulator.metadata_port}"'
+    site.file.write_text(site.file.read_text().replace('region = "ap-guangzhou"', metadata))
+    code, _out, err = await site.provision("--yes")
+    assert (code, err) == (1, "hafailover: placement/region: there is none on this instance\n")
+    site.emulator._metadata._sources["127.0.0.1"] = B.instance_id
+    code, _out, _err = await site.provision("--yes")
+    assert (code, site.holder(VIP)) == (0, A.eni_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("no.toml", "[cluster]\nname = 1\n"),
+        ("absent.toml", ""),
+    ],
+)
+async def test_a_file_that_is_wrong(site: Site, name: str, text: str) -> None:
+    site.file = site.file.with_name(name)
+    if text:
+        site.file.write_text(text)
+    code, _out, err = await site.provision("--yes")
+    assert (code, err.startswith(f"{site.file}: ")) == (2, True)
+    code, said = await site.as_json("--yes")
+    assert (code, said["ok"], said["problems"][0]["file"]) == (2, False, str(site.file))
+    assert site.writes() == []
+
+
+async def test_what_forbids_a_step_is_told_by_key_and_nothing_is_done(site: Site) -> None:
+    strange = "10.0.1.50"  # the primary one of the spare ENI
+    site.name((VIP, strange, "10.0.2.7"), ("eni-00000000",))
+    code, out, _err = await site.provision("--yes")
+    assert code == 1
+    assert f'forbidden group "vip".addresses: {strange} is the primary address of {ENI}, which cannot move\n' in out
+    assert 'forbidden group "vip".addresses: 10.0.2.7: it is not within 10.0.1.0/24, the range of ' in out
+    assert 'forbidden group "vip".enis: eni-00000000 does not exist in this region' in out
+    assert out.endswith("\nnothing is done\n")
+    code, said = await site.as_json("--yes")
+    assert (code, len(said["problems"]), said["steps"]) == (1, 3, [])
+    assert site.writes() == []
+
+
+async def test_a_cloud_that_has_no_room_forbids_it(open_site: Open) -> None:
+    network = lacking(ips=tuple(PrivateIp(f"10.0.1.{50 + last}", primary=not last) for last in range(7)))
+    small = replace(network.instances[A.instance_id], cpu=1, memory_gb=2)  # two ENIs with six addresses each
+    site = await open_site(network.with_instance(small))
+    site.name(tuple(f"10.0.1.{100 + last}" for last in range(6)), (ENI,))
+    code, out, _err = await site.provision("--yes")
+    assert code == 1
+    assert f"forbidden group.addresses: {A.eni_id} of web-a has 1 of at most 6 addresses, and 10.0.1.100" in out
+    assert f'forbidden group "vip".enis: {ENI} has 7 addresses, and 6 are allowed there\n' in out
+    assert site.writes() == []
+
+
+async def test_an_eni_and_an_address_of_a_stranger_are_left_alone(open_site: Open) -> None:
+    strange = NodeSpec("stranger", "ins-zzzzzzzz", "eni-zzzzzzzz", "10.0.1.9")
+    network = build((A, B, strange), addresses=())
+    site = await open_site(network.with_enis(replace(lacking().enis[ENI], instance_id="ins-zzzzzzzz")))
+    site.emulator.model.move(VIP, "eni-zzzzzzzz", 0)
+    site.name((VIP,), (ENI,))
+    code, out, _err = await site.provision("--yes")
+    assert code == 1
+    assert (
+        f"{VIP} is on eni-zzzzzzzz, attached to ins-zzzzzzzz, which is no node's own ENI; nothing is taken" in out
+    )
+    assert f"{ENI} is attached to ins-zzzzzzzz, which is no node's; nothing is taken from it\n" in out
+    assert site.writes() == []
+
+
+async def test_a_havips_address_is_left_alone(site: Site) -> None:
+    network = site.emulator.model.network
+    havip = HaVip("havip-aaaaaaaa", "floating", VIP, VPC_ID, SUBNET_ID)
+    site.emulator.model._keep(replace(network, havips={havip.id: havip}), site.emulator.service.now_ms())
+    site.name((VIP,))
+    code, out, _err = await site.provision("--yes")
+    assert (code, site.writes()) == (1, [])
+    assert f'forbidden group "vip".addresses: {VIP}: it is the address of the HAVIP havip-aaaaaaaa\n' in out
 
 
 async def test_a_group_that_is_not_in_the_file_is_a_mistake_in_the_call(site: Site) -> None:

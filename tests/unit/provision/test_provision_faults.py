@@ -242,6 +242,20 @@ async def test_an_eni_with_which_the_cloud_is_never_done_is_named(
     assert (code, site.holder(eni.id)) == (0, A.instance_id)
 
 
+async def test_an_eni_that_is_attached_after_all_is_not_deleted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "STEP_S", 1.0)
+    site.name((VIP,))
+    site.befall(Kind.TASK_SLOW, ATTACH, ms=2_000)
+    code, out, _err = await site.provision(*NEW)
+    (eni,) = site.created()
+    assert (code, site.holder(eni.id)) == (1, A.instance_id)
+    assert f"\n{eni.id} was created and is still there (it is attached to {A.instance_id}): run this again" in out
+    code, out, _err = await site.provision(*NEW)
+    assert (code, f'enis = ["{eni.id}"]\n' in out) == (0, True)
+
+
 async def test_an_address_with_which_the_cloud_is_never_done_is_named(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
