@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hafailover.cloud.quota import Quota, quota_of
 from hafailover.emulator import eni_filters
 from hafailover.emulator.network import EniState
 from hafailover.emulator.params import MAX_IDS, Filters, Params
-from hafailover.emulator.quota import UNATTACHED
+from hafailover.emulator.quota import UNATTACHED, Quota
 from hafailover.emulator.values import ApiError
 
 if TYPE_CHECKING:
@@ -38,8 +38,13 @@ INSTANCE_FILTERS: Mapping[str, Callable[[Network, Instance], Iterable[str]]] = {
 }
 
 
-def describe_network_interfaces(network: Network, raw: Mapping[str, Any], *, strict_ids: bool) -> Content:
-    """DescribeNetworkInterfaces: by ids or by filters; an unknown id is an error where `strict_ids`."""
+def describe_network_interfaces(
+    network: Network, raw: Mapping[str, Any], *, strict_ids: bool, migrating: str = EniState.DETACHING.value
+) -> Content:
+    """DescribeNetworkInterfaces: by ids or by filters; an unknown id is an error where `strict_ids`.
+
+    `migrating` is the State of an ENI that migrates, as long as it is on its old instance.
+    """
     params = Params(raw, ("NetworkInterfaceIds", "Filters", "Offset", "Limit"))
     ids = params.ids("NetworkInterfaceIds", "eni")
     if ids and params.has("Filters"):
@@ -51,8 +56,13 @@ def describe_network_interfaces(network: Network, raw: Mapping[str, Any], *, str
     enis = [eni for eni in named if eni_filters.fits(network, eni, filters)]
     return {
         "TotalCount": len(enis),
-        "NetworkInterfaceSet": [render_eni(network, eni) for eni in enis[params.page()]],
+        "NetworkInterfaceSet": [render_eni(network, _as_seen(eni, migrating)) for eni in enis[params.page()]],
     }
+
+
+def _as_seen(eni: Eni, migrating: str) -> Eni:
+    on_its_way = eni.state is EniState.DETACHING and eni.bound_for is not None
+    return replace(eni, state=EniState(migrating)) if on_its_way else eni
 
 
 def render_eni(network: Network, eni: Eni) -> Content:
@@ -124,25 +134,25 @@ def render_ipv6(ip: PrivateIp) -> Content:
     }
 
 
-def quota_for(network: Network, eni: Eni) -> Quota:
+def quota_for(network: Network, eni: Eni) -> Quota | None:
     """Return the quota that holds for an ENI: that of its instance, or the general one while detached."""
-    if eni.instance_id is None:
-        return UNATTACHED
-    instance = network.instances[eni.instance_id]
-    return quota_of(instance.cpu, instance.memory_gb)
+    return UNATTACHED if eni.instance_id is None else network.instances[eni.instance_id].quota
 
 
 def describe_network_interface_limit(network: Network, raw: Mapping[str, Any]) -> Content:
     """DescribeNetworkInterfaceLimit of an instance or an ENI; EniQuantity of an ENI is 0."""
     wanted = Params(raw, ("InstanceId",)).id("InstanceId", "ins", "eni")
     if wanted in network.instances:
-        instance = network.instances[wanted]
-        quota = quota_of(instance.cpu, instance.memory_gb)
-        return _limits(quota.enis, quota.private_ips)
-    if wanted in network.enis:
-        return _limits(0, quota_for(network, network.enis[wanted]).private_ips)
-    code = "InvalidInstanceId.NotFound" if wanted.startswith("ins-") else "ResourceNotFound"
-    raise ApiError(code, f"{wanted} does not exist.")
+        quota = network.instances[wanted].quota
+    elif wanted in network.enis:
+        of_instance = quota_for(network, network.enis[wanted])
+        quota = replace(of_instance, enis=0) if of_instance else None
+    else:
+        code = "InvalidInstanceId.NotFound" if wanted.startswith("ins-") else "ResourceNotFound"
+        raise ApiError(code, f"{wanted} does not exist.")
+    if quota is None:
+        raise ApiError("ResourceNotFound", f"The quota of {wanted} is not known.")
+    return _limits(quota.enis, quota.private_ips)
 
 
 def _limits(enis: int, private_ips: int) -> Content:
