@@ -63,21 +63,20 @@ class Subnet:
     def objection(self, address: str) -> str:
         """Return why no ENI of it can get an address, "" where nothing is known to be in the way.
 
-        The cloud keeps three addresses for itself: the first two of a block, and its last.
+        The cloud keeps the first two addresses of an IPv4 block and its last for itself; of IPv6 no document says.
         """
         version = ip_address(address).version
         block = self.cidr if version == 4 else self.ipv6_cidr  # noqa: PLR2004 - the IP version
         if not block:
             return f"{self.id} has no IPv6 block"
         try:
-            network = ip_network(block, strict=False)
+            network = ip_network(block)
         except ValueError:
             return ""  # of a spelling that the documents do not have: the cloud itself will say
         if ip_address(address) not in network:
             return f"it is not within {network}, the range of {self.id}"
-        if ip_address(address) in (network[0], network[1], network[-1]):
-            return f"the cloud keeps it for itself in {self.id}"
-        return ""
+        kept = (network[0], network[1], network[-1]) if version == 4 else ()  # noqa: PLR2004 - as above
+        return f"the cloud keeps it for itself in {self.id}" if ip_address(address) in kept else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hafailover.cloud import survey
 from hafailover.cloud.lookup import eni_of
+from hafailover.doctor.addresses import missing
+from hafailover.doctor.ground import Ground
 from hafailover.errors import CloudError
 from hafailover.provision import plan
-from hafailover.provision.steps import NewEni, Plan, Seen, eni_name
+from hafailover.provision.steps import NewEni, Plan, Seen, eni_name, preferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,36 +38,33 @@ async def make_plan(cloud: Cloud, config: Config, wanted: NewEni | None) -> Plan
 
 async def look(cloud: Cloud, config: Config, wanted: NewEni | None) -> Seen:
     """Return what there is, as far as it concerns what is asked for. Raises CloudError."""
-    members = [node for node in config.nodes if node.role == "member"]
-    own = {node.name: await eni_of(node, None, cloud) or "" for node in members}
-    moving = [eni for group in config.groups for eni in group.enis]
-    enis = {eni.id: eni for eni in await cloud.describe_enis([*filter(None, own.values()), *moving])}
-    nodes = [enis[eni] for eni in own.values() if eni in enis]
-    addresses = [] if wanted else [address for group in config.groups for address in group.addresses]
-    vacant = _missing(addresses, enis.values())
+    ground = await _ground(cloud, config)
+    nodes = [eni for _, eni in ground.placed]
+    vacant = () if wanted else missing(ground)
     subnet_ids = sorted({eni.subnet_id for eni in nodes if eni.subnet_id})
     if vacant and subnet_ids:
-        enis |= {eni.id: eni for eni in await cloud.carriers(vacant, subnet_ids)}
+        others = await cloud.carriers(vacant, subnet_ids)
+        ground = replace(ground, enis={**ground.enis, **{eni.id: eni for eni in others}})
+    node = preferred(config)
+    instance = ground.instance(node)
     notes: list[str] = []
-    seen = Seen(config, own, enis, {})
-    mine = seen.eni(seen.preferred)
-    instance = seen.instance(seen.preferred)
     return Seen(
-        config,
-        own,
-        enis,
+        ground,
         {subnet.id: subnet for subnet in await survey.subnets(cloud, subnet_ids)} if subnet_ids else {},
         havips=await _havips(cloud, nodes, notes) if vacant else (),
         limits=None if instance is None else await _limits(cloud, instance, notes),
         attached=None if instance is None else len(await cloud.describe_enis(instance_id=instance)),
-        named=await _named(cloud, config, wanted, mine),
+        named=await _named(cloud, config, wanted, ground.eni(node)),
         notes=tuple(notes),
     )
 
 
-def _missing(addresses: Iterable[str], enis: Iterable[Eni]) -> list[str]:
-    there = {held.ip for eni in enis for held in eni.addresses}
-    return [address for address in addresses if address not in there]
+async def _ground(cloud: Cloud, config: Config) -> Ground:
+    members = [node for node in config.nodes if node.role == "member"]
+    own = {node.name: await eni_of(node, None, cloud) or "" for node in members}
+    moving = [eni for group in config.groups for eni in group.enis]
+    enis = await cloud.describe_enis([*filter(None, own.values()), *moving])
+    return Ground(config, own, {eni.id: eni for eni in enis})
 
 
 async def _havips(cloud: Cloud, nodes: Iterable[Eni], notes: list[str]) -> tuple[HaVip, ...]:

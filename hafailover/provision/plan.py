@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING
 
 from hafailover.cloud.plan import TRANSIENT
 from hafailover.errors import Problem
-from hafailover.provision.steps import Attach, Create, NewEni, Place, Plan, Seen, Step, assigned, at_work, eni_name
+from hafailover.provision.steps import (
+    Attach,
+    Create,
+    NewEni,
+    Place,
+    Plan,
+    Seen,
+    Step,
+    assigned,
+    at_work,
+    eni_name,
+    preferred,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,9 +43,11 @@ class _Planner:
 
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
-        self._file = str(seen.config.path)
-        self._nodes = {eni: name for name, eni in seen.own.items() if eni}
-        instances = {node.name: seen.instance(node) for node in seen.members}
+        self._ground = ground = seen.ground
+        self._file = str(ground.config.path)
+        self._preferred = preferred(ground.config)
+        self._nodes = {eni: name for name, eni in ground.own.items() if eni}
+        instances = {node.name: ground.instance(node) for node in ground.members}
         self._instances = {instance: name for name, instance in instances.items() if instance}
         self._present: list[str] = []
         self._problems: list[Problem] = []
@@ -56,7 +70,7 @@ class _Planner:
             unsettled=self._unsettled,
             ready=self._ready,
             existing=tuple(
-                eni for group in self._seen.config.groups for eni in group.enis if eni in self._seen.enis
+                eni for group in self._ground.config.groups for eni in group.enis if eni in self._ground.enis
             ),
         )
 
@@ -65,15 +79,14 @@ class _Planner:
 
     def _place(self) -> Place | None:
         """Look at every node's ENI: who is a holder, and who is not, follows from them."""
-        seen = self._seen
-        for node in seen.members:
+        for node in self._ground.members:
             self._judge_own(node)
-        eni, instance = seen.eni(seen.preferred), seen.instance(seen.preferred)
-        return None if eni is None or instance is None else Place(seen.preferred.name, eni.id, instance)
+        eni, instance = self._ground.eni(self._preferred), self._ground.instance(self._preferred)
+        return None if eni is None or instance is None else Place(self._preferred.name, eni.id, instance)
 
     def _judge_own(self, node: Node) -> None:
         key = f'node "{node.name}".eni'
-        eni_id, eni = self._seen.own.get(node.name, ""), self._seen.eni(node)
+        eni_id, eni = self._ground.own.get(node.name, ""), self._ground.eni(node)
         if not eni_id:
             self._object(key, "the cloud names no ENI for this node, or several; set it")
         elif eni is None:
@@ -85,7 +98,7 @@ class _Planner:
             self._object(f'node "{node.name}".instance_id', f"{node.instance_id} is given, and {found}")
 
     def _for_file(self, at: Place) -> tuple[Step, ...]:
-        groups = self._seen.config.groups
+        groups = self._ground.config.groups
         vacant = [address for group in groups for address in group.addresses if self._is_vacant(group, address)]
         self._require_room(at, vacant)
         loose = [eni for group in groups for eni in group.enis if self._is_loose(group, eni)]
@@ -93,7 +106,9 @@ class _Planner:
 
     def _is_vacant(self, group: Group, address: str) -> bool:
         key = f'group "{group.name}".addresses'
-        carriers = [(eni, held) for eni in self._seen.enis.values() for held in eni.addresses if held.ip == address]
+        carriers = [
+            (eni, held) for eni in self._ground.enis.values() for held in eni.addresses if held.ip == address
+        ]
         if carriers:
             self._judge_carriers(key, address, carriers)
             return False
@@ -127,19 +142,23 @@ class _Planner:
         havip = next((havip for havip in seen.havips if havip.address == address), None)
         if havip is not None:
             return f"it is the address of the HAVIP {havip.id}"
-        placed = [(node, eni) for node in seen.members if (eni := seen.eni(node)) is not None]
-        mine = next(eni for node, eni in placed if node is seen.preferred)
-        for node, eni in placed:
+        mine = self._mine
+        for node, eni in self._ground.placed:
             if eni.subnet_id != mine.subnet_id:
                 where = f"{eni.id} of {node.name} is in {eni.subnet_id}, and {mine.id} in {mine.subnet_id}"
                 return f"addresses move within one subnet, and {where}"
         subnet = seen.subnets.get(mine.subnet_id)
         return "" if subnet is None else subnet.objection(address)
 
+    @property
+    def _mine(self) -> Eni:
+        """The preferred node's own ENI."""
+        return self._ground.enis[self._ground.own[self._preferred.name]]
+
     def _require_room(self, at: Place, vacant: Iterable[str]) -> None:
         """Compare with the quota of IPv4 addresses; the documents have none for IPv6."""
         more = [address for address in vacant if ":" not in address]
-        carried = [held for held in self._seen.enis[at.eni].addresses if ":" not in held.ip]
+        carried = [held for held in self._mine.addresses if ":" not in held.ip]
         limits = self._seen.limits
         if more and limits is not None and len(carried) + len(more) > limits.private_ips:
             have = f"{at.eni} of {at.node} has {len(carried)} of at most {limits.private_ips} addresses"
@@ -147,7 +166,7 @@ class _Planner:
 
     def _is_loose(self, group: Group, eni_id: str) -> bool:
         """Whether an ENI of the file is to be attached."""
-        key, eni = f'group "{group.name}".enis', self._seen.enis.get(eni_id)
+        key, eni = f'group "{group.name}".enis', self._ground.enis.get(eni_id)
         if eni is None:
             gone = f"{eni_id} does not exist in this region, and the cloud alone gives ids"
             self._object(key, f"{gone}: `hafailover provision --new-eni {group.name}` creates an ENI")
@@ -172,10 +191,9 @@ class _Planner:
 
     def _fits(self, key: str, eni: Eni) -> bool:
         """Whether the preferred node's instance can have an ENI: it is where the node's own ENI is."""
-        seen, limits = self._seen, self._seen.limits
-        mine = seen.enis[seen.own[seen.preferred.name]]
+        mine, limits = self._mine, self._seen.limits
         count = sum(":" not in held.ip for held in eni.addresses)
-        where = f"and {mine.id} of {seen.preferred.name} in"
+        where = f"and {mine.id} of {self._preferred.name} in"
         if _differ(eni.vpc_id, mine.vpc_id):
             self._object(key, f"{eni.id} is in {eni.vpc_id}, {where} {mine.vpc_id}: an ENI stays in its VPC")
         elif _differ(eni.zone, mine.zone):
@@ -194,7 +212,7 @@ class _Planner:
             self._object("group.enis", f"{have}, and this would be {more} more")
 
     def _for_new(self, at: Place, wanted: NewEni) -> tuple[Step, ...]:
-        name, found = eni_name(self._seen.config.cluster.name, wanted.group), self._seen.named
+        name, found = eni_name(self._ground.config.cluster.name, wanted.group), self._seen.named
         if len(found) > 1:
             ids = ", ".join(eni.id for eni in found)
             self._object(NEW_ENI, f'several ENIs are called "{name}": {ids}; rename or delete all but one')
@@ -208,7 +226,7 @@ class _Planner:
         return (Attach(at, found[0].id),) if self._is_free(NEW_ENI, found[0]) else ()
 
     def _created(self, at: Place, name: str, wanted: NewEni) -> tuple[Step, ...]:
-        mine, limits = self._seen.enis[at.eni], self._seen.limits
+        mine, limits = self._mine, self._seen.limits
         if limits is not None and wanted.addresses > limits.private_ips:
             said = f"{wanted.addresses} is given, and an ENI of {at.instance} may have {limits.private_ips}"
             self._object("--addresses", said)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from hafailover.cloud.replies import Eni, HaVip, Limits, Subnet
     from hafailover.config.model import Config, Node
+    from hafailover.doctor.ground import Ground
     from hafailover.errors import Problem
 
 DESCRIBE = "DescribeNetworkInterfaces"
@@ -35,14 +36,12 @@ class NewEni:
 class Seen:
     """What one look at the cloud has found.
 
-    `own` gives each member's ENI by the node's name, "" where it is not known. `enis` are those, the ENIs that
-    the file names, and whichever carry an address that no node has. `limits` and `attached` (how many ENIs) are of
-    the preferred node's instance, None where they are not to be had. `named` have the name of the new ENI.
+    The `ground` has the nodes' ENIs, those that the file names, and whichever carry an address that no node has.
+    `limits` and `attached` (how many ENIs) are of the preferred node's instance, None where they are not to be had.
+    `named` have the name of the new ENI.
     """
 
-    config: Config
-    own: Mapping[str, str]
-    enis: Mapping[str, Eni]
+    ground: Ground
     subnets: Mapping[str, Subnet]
     havips: tuple[HaVip, ...] = ()
     limits: Limits | None = None
@@ -50,24 +49,10 @@ class Seen:
     named: tuple[Eni, ...] = ()
     notes: tuple[str, ...] = ()
 
-    @property
-    def members(self) -> tuple[Node, ...]:
-        """The nodes that may hold anything."""
-        return tuple(node for node in self.config.nodes if node.role == "member")
 
-    @property
-    def preferred(self) -> Node:
-        """The member of the highest priority, of equal ones the first in the file."""
-        return max(self.members, key=lambda node: node.priority)
-
-    def eni(self, node: Node) -> Eni | None:
-        """Return a node's own ENI, None where it is not known or gone."""
-        return self.enis.get(self.own.get(node.name, ""))
-
-    def instance(self, node: Node) -> str | None:
-        """Return a node's instance: that of the file, else that of its ENI."""
-        eni = self.eni(node)
-        return node.instance_id or (None if eni is None else eni.instance_id)
+def preferred(config: Config) -> Node:
+    """Return the member of the highest priority, of equal ones the first in the file."""
+    return max((node for node in config.nodes if node.role == "member"), key=lambda node: node.priority)
 
 
 @dataclass(frozen=True, slots=True)

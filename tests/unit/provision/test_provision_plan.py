@@ -10,6 +10,7 @@ import pytest
 
 from hafailover.cloud.replies import Address, Eni, HaVip, Limits, Subnet
 from hafailover.config.model import Cluster, Config, Group, Node
+from hafailover.doctor.ground import Ground
 from hafailover.errors import Problem
 from hafailover.provision.plan import make
 from hafailover.provision.steps import Assign, Attach, Create, NewEni, Place, Plan, Seen
@@ -73,9 +74,7 @@ def seen(
     subnets = {"subnet-1": Subnet("subnet-1", "vpc-1", "zone-1", "10.0.1.0/24", "fd00::/64")}
     return Seen(
         **{
-            "config": config,
-            "own": OWN,
-            "enis": {each.id: each for each in (*own, *more)},
+            "ground": Ground(config, OWN, {each.id: each for each in (*own, *more)}),
             "subnets": subnets,
             "limits": Limits(2, 10),
             "attached": 1,
@@ -128,22 +127,23 @@ def test_what_a_node_has_stays_there() -> None:
     ],
 )
 def test_every_nodes_own_eni_has_to_be_known(own: dict[str, str], key: str, message: str) -> None:
-    plan = make(replace(seen(eni("eni-loose000", None), addresses=(VIP,)), own=own))
+    ground = seen(eni("eni-loose000", None), addresses=(VIP,)).ground
+    plan = make(Seen(replace(ground, own=own), {}))
     assert problems(plan) == [(f'node "web-b".{key}', message)]
 
 
 def test_the_preferred_node_itself_has_to_be_known() -> None:
-    plan = make(replace(seen(addresses=(VIP,)), own={**OWN, "web-a": ""}))
+    plan = make(Seen(replace(seen(addresses=(VIP,)).ground, own={**OWN, "web-a": ""}), {}))
     assert plan.at is None
     assert problems(plan) == [('node "web-a".eni', "the cloud names no ENI for this node, or several; set it")]
 
 
 def test_an_instance_that_is_another_one_than_the_files_forbids_all() -> None:
-    ground = seen(addresses=(VIP,))
+    ground = seen(addresses=(VIP,)).ground
     nodes = tuple(
         replace(node, instance_id="ins-zzzzzzzz") if node.name == "web-b" else node for node in CONFIG.nodes
     )
-    plan = make(replace(ground, config=replace(ground.config, nodes=nodes)))
+    plan = make(Seen(replace(ground, config=replace(ground.config, nodes=nodes)), {}))
     said = "ins-zzzzzzzz is given, and eni-bbbbbbbb is attached to ins-bbbbbbbb"
     assert problems(plan) == [('node "web-b".instance_id', said)]
 
