@@ -48,6 +48,18 @@ async def test_a_creation_whose_answer_is_lost_is_found_by_its_name(site: Site, 
     assert site.writes() == [CREATE, ATTACH]
 
 
+async def test_readings_that_lag_behind_lead_to_no_second_request(site: Site) -> None:
+    site.name((VIP,))
+    await asyncio.sleep(0.3)
+    site.befall(Kind.STALE, "DescribeNetworkInterfaces", ms=250)
+    code, _out, _err = await site.provision("--yes")
+    assert (code, site.writes()) == (0, [ASSIGN])
+    site.befall(Kind.RESET_AFTER, CREATE, count=1)
+    code, _out, _err = await site.provision(*NEW)
+    assert (code, len(site.created())) == (0, 1)
+    assert site.writes() == [ASSIGN, CREATE, ATTACH]
+
+
 @pytest.mark.parametrize("kind", [Kind.HANG_BEFORE, Kind.RESET_BEFORE])
 async def test_a_creation_that_never_arrived_is_repeated_once_it_cannot_any_more(site: Site, kind: Kind) -> None:
     site.name((VIP,))

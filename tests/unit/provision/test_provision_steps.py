@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
+from hafailover.cloud.policy import policy
+from hafailover.config.model import Cloud, Group
 from hafailover.provision.steps import MAX_NAME, Create, Place, eni_name
+from tests.unit.provision.test_provision_plan import CONFIG
+
+STRATEGIES: tuple[Literal["migrate"], Literal["reassign"]] = ("migrate", "reassign")
 
 AT = Place("web-a", "eni-aaaaaaaa", "ins-aaaaaaaa")
 CREATE = Create(AT, "hafailover web vip", "vpc-1", "subnet-1", ("sg-2", "sg-1"), 3)
@@ -47,3 +53,12 @@ def test_the_token_is_that_of_the_same_request_and_of_no_other() -> None:
     assert token(CREATE) == token(replace(CREATE))
     others = (replace(CREATE, addresses=2), replace(CREATE, subnet_id="subnet-2"), replace(CREATE, name="x"))
     assert len({token(CREATE), token(CREATE, 1), *map(token, others)}) == 5
+
+
+def test_the_daemons_policy_lets_nobody_create_or_delete() -> None:
+    group = Group("vip", addresses=("10.0.1.100",), enis=("eni-cccccccc",))
+    for strategy in STRATEGIES:
+        config = replace(CONFIG, cloud=Cloud(region="ap-guangzhou", strategy=strategy), groups=(group,))
+        granted = {action for statement in policy(config, "1")["statement"] for action in statement["action"]}
+        assert "vpc:AttachNetworkInterface" in granted
+        assert granted.isdisjoint({"vpc:CreateNetworkInterface", "vpc:DeleteNetworkInterface"})
