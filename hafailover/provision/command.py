@@ -84,9 +84,6 @@ def run(args: Namespace) -> int:
     except HafailoverError as error:
         _tell_error(str(error), as_json=args.json)
         return error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted: what was begun may still be done; run this again, which looks first\n")
-        return 1
 
 
 def _wanted(config: Config, args: Namespace) -> NewEni | None:
@@ -122,9 +119,17 @@ class _Provision:
         self._args = args
         self._failed: dict[str, ApiCall] = {}
         self._rng = random.SystemRandom()
+        self._worker: Worker | None = None
 
     def run(self) -> int:
         """Return the exit code. Raises ConfigError, CloudError, MetadataError."""
+        try:
+            return self._run()
+        except KeyboardInterrupt:
+            sys.stderr.write(report.interrupted("" if self._worker is None else self._worker.making))
+            return 1
+
+    def _run(self) -> int:
         plan = asyncio.run(self._with_cloud(self._plan))
         if not self._args.json:
             sys.stdout.write(report.plan_text(self._config, plan))
@@ -178,7 +183,8 @@ class _Provision:
         if (await self._plan(cloud)).steps != plan.steps:
             sys.stderr.write("nothing was done: what there is has changed meanwhile; run this again\n")
             return None
-        return await Worker(cloud, self._failed, self._rng).work(plan.steps, self._tell)
+        self._worker = Worker(cloud, self._failed, self._rng)
+        return await self._worker.work(plan.steps, self._tell)
 
     def _tell(self, done: Done) -> None:
         if not self._args.json:

@@ -76,6 +76,13 @@ def done_text(done: Done) -> str:
     return f"failed: {clean(what)}: {clean(done.error)}\n{left}"
 
 
+def interrupted(making: str) -> str:
+    """Return what an interrupted run leaves: `making` is the ENI that it has created and not attached, or ""."""
+    if making:
+        return f"interrupted: {making} was created; run this again, which goes on with it, or delete it\n"
+    return "interrupted: what was begun may still be done; run this again, which looks first\n"
+
+
 def line_for_file(group: Group, existing: Iterable[str], eni: str) -> str:
     """Return the line for a group's table in the file: its ENIs that there are, and the new one."""
     kept = [each for each in group.enis if each in set(existing)]

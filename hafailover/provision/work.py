@@ -7,7 +7,6 @@ never answered is resolved by reading too, for as long as the cloud may still ac
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
@@ -39,20 +38,17 @@ MAX_ATTEMPTS = 5  # ClientTokens that may lead to an ENI that is gone
 _T = TypeVar("_T")
 
 
-@dataclass(slots=True)
-class _Made:
-    """The ENI that a step has made so far, "" for none."""
-
-    eni: str = ""
-
-
 class Worker:
-    """Works on one plan. `failed` are the last failed requests by their codes, which the cloud's observer fills."""
+    """Works on one plan. `failed` are the last failed requests by their codes, which the cloud's observer fills.
+
+    `making` is the ENI that has been created and is not attached yet, "" for none.
+    """
 
     def __init__(self, cloud: Cloud, failed: Mapping[str, ApiCall], rng: random.Random) -> None:
         self._cloud = cloud
         self._failed = failed
         self._rng = rng
+        self.making = ""
 
     async def work(self, steps: Sequence[Step], tell: Callable[[Done], None]) -> tuple[Done, ...]:
         """Carry the steps out up to the first that fails, and `tell` of each. Raises nothing but CancelledError."""
@@ -110,29 +106,29 @@ class Worker:
 
     async def _create(self, step: Create) -> Done:
         """Create and attach; an ENI that could not be attached is deleted again."""
-        made = _Made()
         try:
             async with asyncio.timeout(STEP_S):
-                await self._make(step, made)
-            error = await self._bring(Resource(ResourceKind.ENI, made.eni), step.at.instance)
+                await self._make(step)
+            error = await self._bring(Resource(ResourceKind.ENI, self.making), step.at.instance)
         except CloudError as refused:
             error = self._explain(refused.code)
         except TimeoutError:
             error = self._explain(CLIENT_TIMEOUT)
-        if not error:
-            return Done(step, eni=made.eni)
-        return Done(step, error, left=await self._take_back(made.eni) if made.eni else "")
+        made = self.making
+        left = await self._take_back(made) if error and made else ""
+        self.making = ""
+        return Done(step, error, left=left) if error else Done(step, eni=made)
 
-    async def _make(self, step: Create, made: _Made) -> None:
-        """Have the ENI made; `made` gets its id once that is known. Ends when it is at rest. Raises CloudError."""
+    async def _make(self, step: Create) -> None:
+        """Have the ENI made; ends when it is at rest, and its id is that of `making`. Raises CloudError."""
         attempt = 0
         for failures in count(1):
-            made.eni = await self._ask_for(step, attempt)
-            if made.eni and await self._rests(made.eni):
+            self.making = await self._ask_for(step, attempt)
+            if self.making and await self._rests(self.making):
                 return
             # It failed, or the answer was the one to an earlier run, whose ENI has been deleted since.
-            attempt += 1 if made.eni else 0
-            made.eni = ""
+            attempt += 1 if self.making else 0
+            self.making = ""
             if attempt == MAX_ATTEMPTS:
                 break
             await self._pause(failures)

@@ -82,7 +82,10 @@ async def test_a_run_that_dies_waiting_for_an_answer_is_taken_up_by_the_next(sit
         process.send_signal(signal.SIGINT)
         _out, err = await process.communicate()
     assert process.returncode == 1
-    assert err.decode() == "interrupted: what was begun may still be done; run this again, which looks first\n"
+    (eni,) = site.created()
+    named = {ATTACH: f"{eni.id} was created; run this again, which goes on with it, or delete it"}
+    unknown = "what was begun may still be done; run this again, which looks first"
+    assert err.decode() == f"interrupted: {named.get(action, unknown)}\n"
     code, _out2, _err2 = await site.provision(*NEW)
     assert code == 0
     assert [eni.instance_id for eni in site.created()] == [A.instance_id]

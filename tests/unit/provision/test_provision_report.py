@@ -4,7 +4,15 @@ from dataclasses import replace
 
 from hafailover.config.model import Group
 from hafailover.errors import Problem
-from hafailover.provision.report import as_json, done_text, explained, line_for_file, plan_text, step_text
+from hafailover.provision.report import (
+    as_json,
+    done_text,
+    explained,
+    interrupted,
+    line_for_file,
+    plan_text,
+    step_text,
+)
 from hafailover.provision.steps import Assign, Attach, Create, Done, Place, Plan
 from tests.unit.provision.test_provision_plan import CONFIG
 
@@ -60,6 +68,14 @@ def test_a_code_in_words() -> None:
     assert explained("ResourceInUse").endswith("(somebody else has it, or the cloud is at work on it)")
     assert explained("UnauthorizedOperation", "X").startswith("X: UnauthorizedOperation (the CAM policy")
     assert explained("ClientTimeout").endswith("run this again, which looks first)")
+
+
+def test_an_interrupted_run_names_what_it_leaves() -> None:
+    assert (
+        interrupted("eni-1")
+        == "interrupted: eni-1 was created; run this again, which goes on with it, or delete it\n"
+    )
+    assert interrupted("").startswith("interrupted: what was begun may still be done; run this again")
 
 
 def test_the_line_names_the_enis_that_there_are_once_each() -> None:
