@@ -25,6 +25,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,14 +142,17 @@ class Fabric:
 
     _count = 0
 
-    def __init__(self, ports: Sequence[Port], macs: Sequence[str] = (), *, ipv6: bool = False) -> None:
-        """Prepare a fabric; `macs` are those of secondary ENIs, which any host may get."""
+    def __init__(
+        self, ports: Sequence[Port], macs: Sequence[str] = (), cidrs: Sequence[str] = (), *, ipv6: bool = False
+    ) -> None:
+        """Prepare a fabric; `macs` are those of secondary ENIs, which any host may get, `cidrs` other subnets."""
         Fabric._count += 1
         self.prefix = f"hf{os.getpid()}-{Fabric._count}"
         self.ports = {port.name: port for port in ports}
         self.slots = {
             (mac, name): self._slot(order, mac, name) for order, mac in enumerate(macs) for name in self.ports
         }
+        self.gateways = (GATEWAY, *(str(IPv4Network(cidr)[1]) for cidr in cidrs))
         self.ipv6 = ipv6
         self.router = f"{self.prefix}-vpc"
         self._made: list[str] = []
@@ -210,7 +214,7 @@ class Fabric:
             yield f"link add {self.link(name)} type veth peer name eth0 address {port.mac} netns {host}"
 
     def _router_addresses(self) -> Iterator[str]:
-        for address in (GATEWAY, API, METADATA):
+        for address in (*self.gateways, API, METADATA):
             yield f"addr add {address}/32 dev lo"
         for link in ("lo", VOID, f"{VOID}-end", *(self.link(name) for name in self.ports)):
             yield f"link set {link} up"

@@ -189,7 +189,8 @@ class Lab:
         self.settings = cloud or CloudSettings()
         self.ports = PORTS[: self.settings.nodes]
         macs = [mac_of(spec.eni_id) for spec in self.settings.enis]
-        self.fabric = Fabric((*self.ports, CLIENT), macs, ipv6=self.settings.ipv6)
+        cidrs = list(dict.fromkeys(spec.cidr for spec in self.settings.enis if spec.cidr))
+        self.fabric = Fabric((*self.ports, CLIENT), macs, cidrs, ipv6=self.settings.ipv6)
         self.hosts: dict[str, Host] = {}
         self._exit = contextlib.ExitStack()
 

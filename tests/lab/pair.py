@@ -144,6 +144,14 @@ class Pair:
         for name in lab.hosts:
             self.write_key(name, key)
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses that the groups move, those on their ENIs included."""
+        moving = {eni for group in self.settings.groups for eni in group.enis}
+        on_enis = ((*spec.addresses, *spec.ipv6s) for spec in self.lab.settings.enis if spec.eni_id in moving)
+        of_groups = (group.addresses for group in self.settings.groups)
+        return tuple(address for each in (*of_groups, *on_enis) for address in each)
+
     def _text(self) -> str:
         nodes = "".join(self._node(order, name) for order, name in enumerate(self.lab.hosts))
         return _CONFIG.format(
@@ -197,7 +205,7 @@ class Pair:
         first, *others = self.lab.hosts
         self.start_daemon(first)
         self.wait_state(first, "MASTER")
-        self.lab.wait_carries(first, *(address for group in self.settings.groups for address in group.addresses))
+        self.lab.wait_carries(first, *self.addresses)
         for name in others:
             self.start_daemon(name)
         for name in others:
