@@ -5,6 +5,9 @@ come back, they must go, or this machine goes on answering itself for an address
 do that, and the configuration may be what it died of. So a daemon that starts notes its addresses in systemd's
 runtime directory, which lives exactly as long as the addresses do, until the machine boots again;
 `hafailover release-guest` takes off what is noted. When that is due is systemd's to know: hafailover-guest.service.
+
+Of secondary ENIs only that there are any is to be noted, by their ids: what of them is on the guest, the kernel
+itself tells (`guest.plugs`).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +45,7 @@ def directory_of(environment: Mapping[str, str]) -> Path | None:
 
 
 async def note(directory: Path, groups: Sequence[Group], guest: GuestNetwork) -> None:
-    """Note the addresses that a daemon with these groups may put on the guest.
+    """Note the addresses and ENIs that a daemon with these groups may put on the guest.
 
     What an earlier one has noted and this one's configuration does not know any more comes off at once. Neither
     failing keeps a daemon from its work; it is logged.
@@ -51,11 +54,15 @@ async def note(directory: Path, groups: Sequence[Group], guest: GuestNetwork) ->
         old = noted(directory)
     except OSError:
         old = ()
-    known = {address for group in groups for address in group.addresses}
-    strays = [address for address in old if address not in known]
+    known = {name for group in groups for name in (*group.addresses, *group.enis)}
+    strays = [name for name in old if name not in known]
+    if any(group.enis for group in groups):
+        strays = [
+            name for name in strays if _is_address(name)
+        ]  # whose an ENI is shows once the cloud has been read
     if strays:
         log.info("leftovers_released", addresses=strays, failed=await _take_off(guest, strays))
-    ours = [address for group in groups if group.guest == "netlink" for address in group.addresses]
+    ours = [name for group in groups if group.guest == "netlink" for name in (*group.addresses, *group.enis)]
     try:
         _write(directory / FILE, ours)
     except OSError as error:
@@ -63,35 +70,39 @@ async def note(directory: Path, groups: Sequence[Group], guest: GuestNetwork) ->
 
 
 def noted(directory: Path) -> tuple[str, ...]:
-    """Return the addresses noted there, without what is none; raises OSError where the file cannot be read."""
+    """Return the addresses and ENIs noted there, without what is none; raises OSError where that cannot be read."""
     try:
         with (directory / FILE).open("rb") as file:
             words = file.read(MOST_BYTES).decode("ascii", errors="replace").split()
     except FileNotFoundError:
         return ()
-    return tuple(word for word in words if _is_address(word))
+    return tuple(word for word in words if _is_eni(word) or _is_address(word))
+
+
+def _is_eni(word: str) -> bool:
+    return word.startswith("eni-")
 
 
 def _is_address(word: str) -> bool:
     try:
-        IPv4Address(word)
+        ip_address(word)
     except ValueError:
         return False
     return True
 
 
-def _write(path: Path, addresses: Iterable[str]) -> None:
+def _write(path: Path, names: Iterable[str]) -> None:
     fresh = path.with_suffix(".new")
-    fresh.write_text("".join(f"{address}\n" for address in addresses), encoding="ascii")
+    fresh.write_text("".join(f"{name}\n" for name in names), encoding="ascii")
     fresh.replace(path)
 
 
-async def _take_off(guest: GuestNetwork, addresses: Iterable[str]) -> list[str]:
-    """Remove the addresses; return what kept any of them from going, each once."""
+async def _take_off(guest: GuestNetwork, names: Sequence[str]) -> list[str]:
+    """Remove the addresses, and with one ENI all of them; return what kept any from going, each once."""
     complaints: dict[str, None] = {}
-    for address in addresses:
+    for name in names:
         try:
-            await guest.disarm(address)
+            await (guest.unplug_others() if _is_eni(name) else guest.disarm(name))
         except GuestError as error:
             complaints[str(error)] = None
     return list(complaints)
@@ -105,8 +116,8 @@ def run(_args: Namespace) -> int:
     """Take everything off the guest that is noted; return 0, or 1 where something stays."""
     directory = directory_of(os.environ) or DEFAULT_DIRECTORY
     try:
-        addresses = noted(directory)
-        complaints = asyncio.run(_release(addresses)) if addresses else []
+        names = noted(directory)
+        complaints = asyncio.run(_release(names)) if names else []
         if not complaints:
             (directory / FILE).unlink(missing_ok=True)
     except OSError as error:
@@ -116,13 +127,13 @@ def run(_args: Namespace) -> int:
     return 1 if complaints else 0
 
 
-async def _release(addresses: Iterable[str]) -> list[str]:
+async def _release(names: Sequence[str]) -> list[str]:
     guest = Guest()
     try:
         await guest.open()
     except GuestError as error:
         return [str(error)]
     try:
-        return await _take_off(guest, addresses)
+        return await _take_off(guest, names)
     finally:
         await guest.close()
