@@ -60,7 +60,10 @@ class Routes:
     _pulling: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def holder_changed(self, resource: str, holder: str | None) -> None:
-        """Tell of a change; does not block."""
+        """Tell of a change; does not block. That of an EIP is only noted: nothing here has public addresses."""
+        if resource.startswith("eip-"):
+            self.applied.append((resource, holder or "", time.monotonic_ns(), time.monotonic_ns()))
+            return
         self._queue.put_nowait((resource, holder or "", time.monotonic_ns()))
 
     async def run(self, ready: asyncio.Event) -> None:
