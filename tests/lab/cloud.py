@@ -192,6 +192,10 @@ class CloudControl:
         """Return how many API calls that change something have come in, refused ones included."""
         return sum(1 for arrival in self.arrivals() if arrival.writes)
 
+    def accepted(self) -> int:
+        """Return how many of these the cloud has accepted."""
+        return sum(1 for call in self.calls() if call["action"] in WRITE_ACTIONS and not call["code"])
+
     def fault(self, kind: str, **fields: object) -> None:
         """Switch a fault on (emulator.faults.Fault)."""
         answer = self._ask("fault", fault={"kind": kind, **fields})
