@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from hafailover.cloud.plan import TRANSIENT
 from hafailover.election import events as ev
 from hafailover.election.values import ResourceKind
 from hafailover.errors import CloudError, GuestError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 DISARM_RETRY_S = 1.0
 PLUG_DEADLINE_S = 10.0  # for the link of an ENI that the cloud says is attached here
 PLUG_RETRY_S = 0.2
+CLOUD_RETRY_S = 1.0
 
 log = structlog.get_logger()
 
@@ -146,7 +148,8 @@ class Arming:
         """Wait for the link of an ENI, and set it up the moment that it is there.
 
         That begins before the cloud is asked for the ENI, so that nothing is lost once it comes. How long it takes
-        to come is the cloud's: only from when the cloud says that it is attached here does waiting have an end.
+        to come is the cloud's: only where the cloud says that it is attached here has the guest failed. A cloud
+        that says nothing is no fault of the guest's, and asked again.
         Where it was let go meanwhile, the core takes off what may have got there when it is told.
         """
         guest, eni_id = self._guest(effect.group), effect.resource.id
@@ -154,15 +157,24 @@ class Arming:
             try:
                 interface = await self._parts.directory.interface(eni_id, self._parts.cloud)
                 await guest.plug(interface, deadline_s=PLUG_DEADLINE_S)
-            except (CloudError, GuestError) as error:
-                if self._is_here(eni_id):
-                    raise GuestError(str(error)) from None
+            except CloudError as error:
+                log.warning("eni_unknown", group=effect.group, eni=eni_id, code=error.code, detail=error.detail)
+                await asyncio.sleep(CLOUD_RETRY_S)
+            except GuestError:
+                if await self._is_here(eni_id):
+                    raise
                 await asyncio.sleep(PLUG_RETRY_S)
             else:
                 return
 
-    def _is_here(self, eni_id: str) -> bool:
-        return self._parts.directory.instance(eni_id) == self._parts.directory.instance(self._parts.eni_id)
+    async def _is_here(self, eni_id: str) -> bool:
+        """Ask the cloud whether an ENI is attached here: the last reading may be from before it went."""
+        try:
+            found = await self._parts.cloud.describe_enis([eni_id])
+        except CloudError:
+            return False
+        mine = self._parts.directory.instance(self._parts.eni_id)
+        return mine is not None and [(eni.instance_id, eni.state in TRANSIENT) for eni in found] == [(mine, False)]
 
     async def probe(self, effect: fx.ProbeGuest) -> None:
         """Look whether a guest that has failed could answer again, and post that."""

@@ -41,9 +41,14 @@ class Kernel(NullGuest):
         self.unplugged: list[str] = []
         self.swept: list[tuple[str, ...]] = []
         self.refuses = False
+        self.comes = True
+        self.tried = 0
 
     async def plug(self, interface: Interface, *, deadline_s: float) -> None:
         assert deadline_s > 0
+        self.tried += 1
+        if not self.comes:
+            raise GuestError("it has not come")
         self.plugs[interface.mac] = interface
 
     async def unplug(self, mac: str) -> None:
@@ -100,17 +105,45 @@ async def test_what_an_eni_needs_is_known_before_it_comes(stage: Stage, kernel: 
     assert [event.error for event in stage.posted if isinstance(event, ev.GuestArmed)] == ["", ""]
 
 
-async def test_a_cloud_that_does_not_tell_of_subnets_is_asked_again(
+async def test_a_cloud_that_does_not_tell_of_subnets_is_asked_again_and_no_fault_of_the_guest(
     stage: Stage, kernel: Kernel, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arming, "PLUG_RETRY_S", 0.01)
-    emulator.model.attach(SPECS[0].eni_id, SECOND.instance_id, emulator.service.now_ms())
+    monkeypatch.setattr(arming, "CLOUD_RETRY_S", 0.01)
     emulator.faults.add(parse({"kind": "error", "code": "InternalError", "action": "DescribeSubnets", "count": 2}))
     with capture_logs() as logs:
         await read(stage)
-    assert [(line["event"], line["code"]) for line in logs] == [("subnets_unknown", "InternalError")]
+        stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
+        armed = await stage.event(ev.GuestArmed)
+    assert [line["event"] for line in logs] == ["subnets_unknown", "eni_unknown"]
+    assert armed == ev.GuestArmed(GROUP, ENIS[0])
+    assert MACS[0] in kernel.plugs
+
+
+async def test_a_link_that_does_not_come_is_the_guests_fault_where_the_cloud_says_that_it_is_here(
+    stage: Stage, kernel: Kernel
+) -> None:
+    await read(stage)
+    kernel.comes = False
     stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
-    await until(lambda: MACS[0] in kernel.plugs)
+    assert (await stage.event(ev.GuestArmed)).error == "it has not come"
+
+
+@pytest.mark.parametrize("gone", ["moved", "no answer"])
+async def test_and_not_where_it_has_gone_since_or_the_cloud_says_nothing(
+    stage: Stage, kernel: Kernel, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    monkeypatch.setattr(arming, "PLUG_RETRY_S", 0.01)
+    await read(stage)
+    kernel.comes = False
+    if gone == "moved":
+        emulator.model.attach(SPECS[0].eni_id, SECOND.instance_id, emulator.service.now_ms())
+    else:
+        emulator.faults.add(parse({"kind": "error", "code": "InternalError"}))
+    stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
+    await until(lambda: kernel.tried > 2)
+    assert not any(isinstance(event, ev.GuestArmed) for event in stage.posted)
+    kernel.comes = True
+    assert (await stage.event(ev.GuestArmed)).error == ""
 
 
 async def test_what_an_earlier_run_left_is_taken_off_once_the_cloud_says_whose_it_is(
