@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -45,6 +46,7 @@ class Arming:
         self._post = post
         self._spawn = spawn
         self._armed: set[Resource] = set()
+        self._asked: Counter[Resource] = Counter()  # how often each was to be armed
         self._link: Link | None = None
         self._swept = False
 
@@ -120,14 +122,14 @@ class Arming:
     def arm(self, effect: fx.Arm) -> None:
         """Begin to have the guest answer for a resource; what comes of it is posted."""
         self._armed.add(effect.resource)  # now, for it may be let go before the task has begun
-        self._spawn(self._arm(effect))
+        self._asked[effect.resource] += 1
+        self._spawn(self._arm(effect, self._asked[effect.resource]))
 
-    async def _arm(self, effect: fx.Arm) -> None:
+    async def _arm(self, effect: fx.Arm, turn: int) -> None:
         error = ""
         try:
-            if effect.resource.kind is ResourceKind.ENI:
-                await self._plug(effect)
-            elif not await self._add(effect):
+            begin = self._plug(effect, turn) if effect.resource.kind is ResourceKind.ENI else self._add(effect)
+            if not await begin:
                 return
         except GuestError as failure:
             error, self._link = str(failure), None
@@ -144,8 +146,10 @@ class Arming:
         await guest.arm(effect.resource.id, link)
         return True
 
-    async def _plug(self, effect: fx.Arm) -> None:
+    async def _plug(self, effect: fx.Arm, turn: int) -> bool:
         """Wait for the link of an ENI, and set it up the moment that it is there.
+
+        Return False where it was asked for anew meanwhile: then what comes of that is to be told, not of this.
 
         That begins before the cloud is asked for the ENI, so that nothing is lost once it comes. How long it takes
         to come is the cloud's: only where the cloud says that it is attached here has the guest failed. A cloud
@@ -153,7 +157,7 @@ class Arming:
         Where it was let go meanwhile, the core takes off what may have got there when it is told.
         """
         guest, eni_id = self._guest(effect.group), effect.resource.id
-        while effect.resource in self._armed:
+        while self._is_wanted(effect.resource, turn):
             try:
                 interface = await self._parts.directory.interface(eni_id, self._parts.cloud)
                 await guest.plug(interface, deadline_s=PLUG_DEADLINE_S)
@@ -161,11 +165,15 @@ class Arming:
                 log.warning("eni_unknown", group=effect.group, eni=eni_id, code=error.code, detail=error.detail)
                 await asyncio.sleep(CLOUD_RETRY_S)
             except GuestError:
-                if await self._is_here(eni_id):
+                if await self._is_here(eni_id) and self._is_wanted(effect.resource, turn):
                     raise
                 await asyncio.sleep(PLUG_RETRY_S)
             else:
-                return
+                break
+        return turn == self._asked[effect.resource]
+
+    def _is_wanted(self, resource: Resource, turn: int) -> bool:
+        return resource in self._armed and turn == self._asked[resource]
 
     async def _is_here(self, eni_id: str) -> bool:
         """Ask the cloud whether an ENI is attached here: the last reading may be from before it went."""

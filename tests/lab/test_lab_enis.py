@@ -198,3 +198,47 @@ def test_thirty_addresses_on_three_enis(lab: Lab, pair: Pair) -> None:
     assert probe.report.gap_ms < 3000
     for each in TEN_EACH:
         _wait_set_up(lab, "web-b", each)
+
+
+@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=(ENI,), nodes=3)])
+@pytest.mark.parametrize("settings", [replace(PLAN, strategy="reassign", guards=(), restart_grace="1s")])
+def test_eni_that_was_only_detached_is_attached_by_the_next_master(lab: Lab, pair: Pair) -> None:
+    lab.crash("web-a")
+    wait_for("the ENI is detached", lambda: lab.cloud.moves(ENI.eni_id) == [""], pause_s=0.005)
+    pair.kill_daemon("web-b")
+    pair.wait_state("web-c", "MASTER", timeout_s=20)
+    assert lab.cloud.moves(ENI.eni_id) == ["", "web-c"]
+    _wait_set_up(lab, "web-c", ENI)
+    assert lab.remains("web-b", ENI) == []
+
+
+def test_eni_that_is_detached_by_hand_is_attached_again(lab: Lab, pair: Pair) -> None:
+    with lab.probe(*ENI.addresses) as probe:
+        pause(0.5)
+        lab.cloud.attach_by_hand(ENI.eni_id, "")
+        wait_for("somebody has it", lambda: lab.cloud.holder(ENI.eni_id) != "")
+        name = lab.cloud.holder(ENI.eni_id)
+        _wait_set_up(lab, name, ENI)
+        pair.wait_state(name, "MASTER")
+        pause(0.3)
+    assert probe.report.answered_at_end
+    assert lab.cloud.writes() == 1
+
+
+def test_eni_that_is_moved_by_hand_makes_its_new_host_master(lab: Lab, pair: Pair) -> None:
+    lab.cloud.attach_by_hand(ENI.eni_id, "web-b")
+    pair.wait_state("web-b", "MASTER")
+    pair.wait_state("web-a", "BACKUP")
+    _wait_set_up(lab, "web-b", ENI)
+    _wait_taken_off(lab, "web-a", ENI)
+    assert lab.cloud.writes() == 0
+
+
+def test_host_that_was_away_for_long_is_no_worse_for_what_it_missed(lab: Lab, pair: Pair) -> None:
+    lab.fabric.lose("web-a")
+    pair.wait_state("web-b", "MASTER")
+    pause(12)  # longer than it waits for the link of an ENI
+    lab.fabric.regain("web-a")
+    pair.wait_state("web-a", "BACKUP")
+    assert pair.said("web-a", "arm_failed") == []
+    _wait_taken_off(lab, "web-a", ENI)

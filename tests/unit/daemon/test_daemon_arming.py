@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -43,12 +44,18 @@ class Kernel(NullGuest):
         self.refuses = False
         self.comes = True
         self.tried = 0
+        self.waits = asyncio.Event()
+        self.waits.set()
 
     async def plug(self, interface: Interface, *, deadline_s: float) -> None:
         assert deadline_s > 0
         self.tried += 1
+        mine = self.tried
+        await self.waits.wait()
         if not self.comes:
             raise GuestError("it has not come")
+        if mine < self.tried:
+            raise GuestError("it was to be set up otherwise")
         self.plugs[interface.mac] = interface
 
     async def unplug(self, mac: str) -> None:
@@ -167,6 +174,28 @@ async def test_but_not_where_it_is_wanted_again(
     stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
     await read(stage)
     assert kernel.unplugged == []
+
+
+async def test_what_was_asked_for_anew_or_let_go_has_not_failed(
+    stage: Stage, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arming, "PLUG_RETRY_S", 0.01)
+    await read(stage)
+    kernel.waits.clear()
+    stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
+    await until(lambda: kernel.tried == 1)
+    stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
+    await until(lambda: kernel.tried == 2)
+    kernel.waits.set()
+    assert (await stage.event(ev.GuestArmed)).error == ""
+    kernel.comes = False
+    kernel.waits.clear()
+    stage.performer.perform(fx.Arm(GROUP, ENIS[1]))
+    await until(lambda: kernel.tried == 3)
+    await barrier(stage, fx.StopAnswering(GROUP, ENIS[1]))
+    kernel.waits.set()
+    await stage.settle()
+    assert [event.error for event in stage.posted if isinstance(event, ev.GuestArmed)] == ["", ""]
 
 
 @pytest.mark.parametrize("complaints", [[], ["leftovers_not_released"]])
