@@ -180,7 +180,8 @@ class Mover:
             task_id = await self._send(call.action, call.parameters(token))
         except CloudError as error:
             kind = classify(error.code, call.action)
-            return MoveResult(kind.outcome, error.code, kind.refusal, open_ms=round(1000 * error.open_s))
+            open_ms = round(1000 * error.open_s)
+            return MoveResult(kind.outcome, error.code, kind.refusal, open_ms=open_ms, busy=kind.busy)
         flight.accepted = True
         return await self._watch.end_of(call, task_id)
 

@@ -46,7 +46,7 @@ def test_as_many_addresses_as_an_eni_has_move_together(lab: Lab, strategy: str) 
     assert lab.cloud.accepted() == (len(MANY) if strategy == "migrate" else 2 * 3)  # ten in a request
 
 
-@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(ADDRESS, SIX))])
+@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(ADDRESS, SIX), ipv6=True)])
 @pytest.mark.parametrize("settings", [PairSettings(groups=(GroupSettings(addresses=(ADDRESS, SIX)),))])
 def test_address_of_ipv6_moves_with_the_others(lab: Lab, pair: Pair) -> None:
     with lab.probe(ADDRESS, SIX) as probe:
@@ -61,7 +61,7 @@ def test_address_of_ipv6_moves_with_the_others(lab: Lab, pair: Pair) -> None:
     assert lab.carries("web-b", ADDRESS, SIX)
 
 
-@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(SIX,))])
+@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(SIX,), ipv6=True)])
 @pytest.mark.parametrize("settings", [PairSettings(groups=(GroupSettings(addresses=(SIX,)),))])
 def test_planned_hand_over_of_an_address_of_ipv6(lab: Lab, pair: Pair) -> None:
     with lab.probe(SIX) as probe:

@@ -120,7 +120,7 @@ async def test_where_the_cloud_takes_one_at_a_time_the_others_wait_for_their_tur
 async def test_a_mutex_of_somebody_else_ends_the_move(make_bench: MakeBench) -> None:
     bench = await make_bench(lambda _: error(MUTEX))
     result = await bench.cloud.move(VIP, A, B, deadline_s=5)
-    assert result == MoveResult(Outcome.THROTTLED, MUTEX)
+    assert result == MoveResult(Outcome.THROTTLED, MUTEX, busy=True)
     assert len(bench.stub.asked) == 1
 
 

@@ -25,7 +25,7 @@ from hafailover.observe.history import History
 from hafailover.observe.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from hafailover.election.events import Event
@@ -100,16 +100,17 @@ class Notebook:
         """Do nothing."""
 
 
-def _resources(config: model.Config) -> Iterator[Resource]:
-    for group in config.groups:
-        yield from (Resource(ResourceKind.ADDRESS, address) for address in group.addresses)
-        yield from (Resource(ResourceKind.ENI, eni) for eni in group.enis)
-
-
 class Stage:
     """A performer with all of its parts, and what became of its effects."""
 
-    def __init__(self, config: model.Config, cloud: Cloud, guest: GuestNetwork | None = None) -> None:
+    def __init__(
+        self,
+        config: model.Config,
+        cloud: Cloud,
+        guest: GuestNetwork | None = None,
+        resources: tuple[Resource, ...] = (ADDRESS,),
+    ) -> None:
+        self.config = config
         self.posted: list[Event] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.paths = (Notebook("udp"), Notebook("mqtt"))
@@ -121,7 +122,7 @@ class Stage:
         self.parts = Parts(
             me=NODES[0],
             eni_id=FIRST.eni_id,
-            resources=tuple(_resources(config)),
+            resources=resources,
             paths=self.paths,
             cloud=cloud,
             directory=Directory((FIRST.eni_id, SECOND.eni_id), (FIRST.instance_id, SECOND.instance_id)),

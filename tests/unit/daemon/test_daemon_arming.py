@@ -1,210 +1,157 @@
-"""Secondary ENIs on the guest, as the daemon has them set up and taken off, with the cloud's emulator beside it."""
+"""ENIs on the guest: waited for before they come, set up when they do, taken off when they are let go."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
 from hafailover.config import model
 from hafailover.daemon import arming
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
-from hafailover.election.values import Resource, ResourceKind
-from hafailover.emulator.faults import parse
+from hafailover.election.values import GuardVerdict, Resource, ResourceKind
 from hafailover.emulator.server import Emulator, Options
 from hafailover.emulator.world import EniSpec, build, mac_of
 from hafailover.errors import GuestError
+from hafailover.guest.interface import Interface
 from hafailover.guest.network import NullGuest
-from tests.unit.daemon.stage import FIRST, GROUP, SECOND, until
+from tests.unit.daemon.stage import FIRST, GROUP, SECOND, Stage, config, open_cloud, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
+    from pathlib import Path
 
-    from hafailover.guest.interface import Interface
-    from tests.unit.daemon.conftest import MakeStage
-    from tests.unit.daemon.stage import Stage
-
-SPECS = tuple(EniSpec(f"eni-cccccc0{order}", (f"10.0.1.10{order}",), FIRST.instance_id) for order in (1, 2))
-ENIS = tuple(Resource(ResourceKind.ENI, spec.eni_id) for spec in SPECS)
-MACS = tuple(mac_of(spec.eni_id).lower() for spec in SPECS)
-MOVING = model.Group("vip", enis=tuple(spec.eni_id for spec in SPECS))
+ENI = Resource(ResourceKind.ENI, "eni-cccccccc")
+MAC = mac_of(ENI.id).lower()
+ADDRESSES = ("10.0.1.60", "10.0.1.61")
+BY_ENI = model.Group("vip", enis=(ENI.id,), vip_port=80)
+ARM, DISARM = fx.Arm(GROUP, ENI), fx.StopAnswering(GROUP, ENI)
 
 
 class Kernel(NullGuest):
-    """A guest that keeps what is plugged, and refuses to sweep for as long as the test says."""
+    """A guest to which the ENI's interface comes when the test says so."""
 
     def __init__(self) -> None:
-        self.plugs: dict[str, Interface] = {}
+        self.come = asyncio.Event()
+        self.plugs: list[Interface] = []
         self.unplugged: list[str] = []
-        self.swept: list[tuple[str, ...]] = []
-        self.refuses = False
-        self.comes = True
-        self.tried = 0
-        self.waits = asyncio.Event()
-        self.waits.set()
+        self.refusal = ""
 
     async def plug(self, interface: Interface, *, deadline_s: float) -> None:
-        assert deadline_s > 0
-        self.tried += 1
-        mine = self.tried
-        await self.waits.wait()
-        if not self.comes:
-            raise GuestError("it has not come")
-        if mine < self.tried:
-            raise GuestError("it was to be set up otherwise")
-        self.plugs[interface.mac] = interface
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self.come.wait()
+        except TimeoutError:
+            raise GuestError("it has not come") from None
+        if self.refusal:
+            raise GuestError(self.refusal)
+        self.plugs.append(interface)
 
     async def unplug(self, mac: str) -> None:
+        if self.refusal:
+            raise GuestError(self.refusal)
         self.unplugged.append(mac)
 
-    async def unplug_others(self, keep: Iterable[str] = ()) -> None:
-        self.swept.append(tuple(keep))
-        if self.refuses:
-            raise GuestError("the kernel refuses")
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arming, "PLUG_DEADLINE_S", 0.05)
+    monkeypatch.setattr(arming, "PLUG_RETRY_S", 0.005)
+    monkeypatch.setattr(arming, "DISARM_RETRY_S", 0.005)
 
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[Emulator]:
-    made = Emulator(build(enis=SPECS), Options(latency_ms=0, task_ms=0))
+    world = build(enis=(EniSpec(ENI.id, ADDRESSES, SECOND.instance_id),))
+    made = Emulator(world, Options(latency_ms=0, task_ms=0))
     await made.start()
     yield made
     await made.close()
 
 
 @pytest.fixture
-def kernel() -> Kernel:
+async def kernel() -> Kernel:
     return Kernel()
 
 
 @pytest.fixture
-def stage(make_stage: MakeStage, kernel: Kernel) -> Stage:
-    return make_stage(MOVING, guest=kernel)
+async def stage(emulator: Emulator, kernel: Kernel, tmp_path: Path) -> AsyncIterator[Stage]:
+    cloud = open_cloud(emulator)
+    made = Stage(config(tmp_path, BY_ENI), cloud, kernel, resources=(ENI,))
+    made.performer.perform(fx.ReadHolders())
+    await made.settle()
+    made.posted.clear()
+    yield made
+    await made.close()
+    await cloud.close()
 
 
-async def barrier(stage: Stage, effect: fx.Effect) -> None:
-    waiting = stage.performer.perform(effect)
-    assert waiting is not None
-    await waiting
+def attach(emulator: Emulator, instance_id: str | None) -> None:
+    emulator.model.attach(ENI.id, instance_id, emulator.service.now_ms())
 
 
-async def read(stage: Stage) -> None:
+async def test_an_eni_is_set_up_the_moment_that_it_comes(stage: Stage, kernel: Kernel) -> None:
+    stage.performer.perform(ARM)
+    await asyncio.sleep(0.12)  # longer than one wait: while the cloud names another, there is no end to it
+    assert stage.posted == []
+    kernel.come.set()
+    assert await stage.event(ev.GuestArmed) == ev.GuestArmed(GROUP, ENI, "")
+    assert kernel.plugs == [Interface(MAC, ADDRESSES, 24, "10.0.1.1")]
+
+
+async def test_one_that_the_cloud_says_is_here_and_is_not_has_failed(
+    stage: Stage, emulator: Emulator, kernel: Kernel
+) -> None:
+    attach(emulator, FIRST.instance_id)
     stage.performer.perform(fx.ReadHolders())
     await stage.settle()
+    stage.posted.clear()
+    stage.performer.perform(ARM)
+    assert await stage.event(ev.GuestArmed) == ev.GuestArmed(GROUP, ENI, "it has not come")
+    assert kernel.plugs == []
+    assert 'group="vip",node="web-a",operation="arm"} 1.0' in stage.metrics()
 
 
-def asked(emulator: Emulator) -> Counter[str]:
-    return Counter(call.action for call in emulator.service.calls)
+async def test_one_that_is_let_go_is_waited_for_no_longer(stage: Stage, kernel: Kernel) -> None:
+    stage.performer.perform(ARM)
+    await asyncio.sleep(0.01)
+    barrier = stage.performer.perform(DISARM)
+    assert barrier is not None
+    await barrier
+    assert kernel.unplugged == [MAC]
+    assert await stage.event(ev.GuestArmed) == ev.GuestArmed(GROUP, ENI, "")
+    assert kernel.plugs == []
 
 
-async def test_what_an_eni_needs_is_known_before_it_comes(stage: Stage, kernel: Kernel, emulator: Emulator) -> None:
-    await read(stage)
-    assert asked(emulator)["DescribeSubnets"] == 1
-    for eni in ENIS:
-        stage.performer.perform(fx.Arm(GROUP, eni))
-    await stage.settle()
-    assert asked(emulator)["DescribeSubnets"] == 1
-    assert [kernel.plugs[mac].addresses for mac in MACS] == [spec.addresses for spec in SPECS]
-    assert {(each.prefix, each.gateway) for each in kernel.plugs.values()} == {(24, "10.0.1.1")}
-    assert [event.error for event in stage.posted if isinstance(event, ev.GuestArmed)] == ["", ""]
+async def test_one_that_does_not_let_go_is_asked_again(stage: Stage, kernel: Kernel) -> None:
+    kernel.refusal = "not now"
+    barrier = stage.performer.perform(DISARM)
+    assert barrier is not None
+    await barrier
+    kernel.refusal = ""
+    await until(lambda: kernel.unplugged == [MAC])
 
 
-async def test_a_cloud_that_does_not_tell_of_subnets_is_asked_again_and_no_fault_of_the_guest(
-    stage: Stage, kernel: Kernel, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(arming, "CLOUD_RETRY_S", 0.01)
-    emulator.faults.add(parse({"kind": "error", "code": "InternalError", "action": "DescribeSubnets", "count": 2}))
-    with capture_logs() as logs:
-        await read(stage)
-        stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
-        armed = await stage.event(ev.GuestArmed)
-    assert [line["event"] for line in logs] == ["subnets_unknown", "eni_unknown"]
-    assert armed == ev.GuestArmed(GROUP, ENIS[0])
-    assert MACS[0] in kernel.plugs
-
-
-async def test_a_link_that_does_not_come_is_the_guests_fault_where_the_cloud_says_that_it_is_here(
+async def test_of_an_eni_that_the_cloud_does_not_know_nothing_can_be_on_the_guest(
     stage: Stage, kernel: Kernel
 ) -> None:
-    await read(stage)
-    kernel.comes = False
-    stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
-    assert (await stage.event(ev.GuestArmed)).error == "it has not come"
-
-
-@pytest.mark.parametrize("gone", ["moved", "no answer"])
-async def test_and_not_where_it_has_gone_since_or_the_cloud_says_nothing(
-    stage: Stage, kernel: Kernel, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, gone: str
-) -> None:
-    monkeypatch.setattr(arming, "PLUG_RETRY_S", 0.01)
-    await read(stage)
-    kernel.comes = False
-    if gone == "moved":
-        emulator.model.attach(SPECS[0].eni_id, SECOND.instance_id, emulator.service.now_ms())
-    else:
-        emulator.faults.add(parse({"kind": "error", "code": "InternalError"}))
-    stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
-    await until(lambda: kernel.tried > 2)
-    assert not any(isinstance(event, ev.GuestArmed) for event in stage.posted)
-    kernel.comes = True
-    assert (await stage.event(ev.GuestArmed)).error == ""
-
-
-async def test_what_an_earlier_run_left_is_taken_off_once_the_cloud_says_whose_it_is(
-    stage: Stage, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(arming, "DISARM_RETRY_S", 0.01)
-    await barrier(stage, fx.StopAnswering(GROUP, ENIS[0]))  # a peer has said so before the first reading
-    assert kernel.unplugged == []
-    await read(stage)
-    await stage.settle()
-    assert kernel.unplugged == [MACS[0]]
-    await barrier(stage, fx.StopAnswering(GROUP, ENIS[1]))
-    assert kernel.unplugged == list(MACS)
-
-
-async def test_but_not_where_it_is_wanted_again(
-    stage: Stage, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(arming, "DISARM_RETRY_S", 0.01)
-    await barrier(stage, fx.StopAnswering(GROUP, ENIS[0]))
-    stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
-    await read(stage)
+    barrier = stage.performer.perform(fx.StopAnswering(GROUP, Resource(ResourceKind.ENI, "eni-zzzzzzzz")))
+    assert barrier is not None
+    await barrier
     assert kernel.unplugged == []
 
 
-async def test_what_was_asked_for_anew_or_let_go_has_not_failed(
-    stage: Stage, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(arming, "PLUG_RETRY_S", 0.01)
-    await read(stage)
-    kernel.waits.clear()
-    stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
-    await until(lambda: kernel.tried == 1)
-    stage.performer.perform(fx.Arm(GROUP, ENIS[0]))
-    await until(lambda: kernel.tried == 2)
-    kernel.waits.set()
-    assert (await stage.event(ev.GuestArmed)).error == ""
-    kernel.comes = False
-    kernel.waits.clear()
-    stage.performer.perform(fx.Arm(GROUP, ENIS[1]))
-    await until(lambda: kernel.tried == 3)
-    await barrier(stage, fx.StopAnswering(GROUP, ENIS[1]))
-    kernel.waits.set()
-    await stage.settle()
-    assert [event.error for event in stage.posted if isinstance(event, ev.GuestArmed)] == ["", ""]
+async def test_the_guard_asks_the_addresses_of_the_eni(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
 
+    async def ask(addresses: tuple[str, ...], port: int, timeout_s: float) -> object:
+        asked.append(addresses)
+        assert (port, timeout_s > 0) == (80, True)
+        return GuardVerdict.DENY
 
-@pytest.mark.parametrize("complaints", [[], ["leftovers_not_released"]])
-async def test_enis_of_an_earlier_file_are_taken_off_once(
-    stage: Stage, kernel: Kernel, complaints: list[str]
-) -> None:
-    kernel.refuses = bool(complaints)
-    with capture_logs() as logs:
-        await read(stage)
-        await read(stage)
-    assert kernel.swept == [MACS]
-    assert [line["event"] for line in logs] == complaints
+    monkeypatch.setattr("hafailover.daemon.guards.ask_vip", ask)
+    stage.performer.perform(fx.AskGuard(GROUP, "vip", round_id=1))
+    assert (await stage.event(ev.GuardAnswered)).verdict is GuardVerdict.DENY
+    assert asked == [ADDRESSES]

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 ONE, TWO, OTHER = "10.0.1.100", "10.0.1.101", "10.0.1.102"
 OURS = model.Group("vip", addresses=(ONE, TWO))
-SIX = "2001:db8:1::100"
-ENI = "eni-cccccccc"
-EVERY_ENI = "every ENI"
 THEIRS = model.Group("db", addresses=(OTHER,), guest="none")
 
 
@@ -36,14 +33,14 @@ class Kernel(NullGuest):
         if not self.opens:
             raise GuestError("CAP_NET_ADMIN is missing")
 
-    async def unplug_others(self, keep: Iterable[str] = ()) -> None:
-        assert not list(keep)
-        await self.disarm(EVERY_ENI)
-
     async def disarm(self, address: str) -> None:
         if address in self.refused:
             raise GuestError("the kernel refuses")
         self.gone.append(address)
+
+    async def unplug_others(self, keep: Iterable[str] = ()) -> None:
+        assert tuple(keep) == ()
+        self.gone.append("ENIs")
 
 
 @pytest.fixture
@@ -78,21 +75,23 @@ async def test_what_the_configuration_knows_no_more_goes(tmp_path: Path, kernel:
     assert [(entry["event"], entry["failed"]) for entry in logs] == [("leftovers_released", [])]
 
 
-async def test_enis_are_noted_and_go_where_no_group_has_any(tmp_path: Path, kernel: Kernel) -> None:
-    await leftovers.note(tmp_path, (model.Group("vip", addresses=(ONE,), enis=(ENI,)),), kernel)
-    assert leftovers.noted(tmp_path) == (ONE, ENI)
-    await leftovers.note(tmp_path, (OURS,), kernel)
-    assert kernel.gone == [EVERY_ENI]
-    assert leftovers.noted(tmp_path) == (ONE, TWO)
-
-
-async def test_enis_of_an_earlier_file_stay_until_the_cloud_tells_which_those_of_this_one_are(
+async def test_enis_are_noted_and_go_when_the_configuration_has_none_any_more(
     tmp_path: Path, kernel: Kernel
 ) -> None:
-    write(tmp_path, f"{ENI}\n{TWO}\n")
-    await leftovers.note(tmp_path, (model.Group("vip", enis=("eni-dddddddd",)),), kernel)
-    assert kernel.gone == [TWO]
-    assert leftovers.noted(tmp_path) == ("eni-dddddddd",)
+    with_eni = model.Group("eni", addresses=(ONE,), enis=("eni-1", "eni-2"))
+    others = model.Group("db", enis=("eni-3",), guest="none")
+    await leftovers.note(tmp_path, (with_eni, others), kernel)
+    assert leftovers.noted(tmp_path) == (ONE, "eni-1", "eni-2")
+    await leftovers.note(tmp_path, (model.Group("eni", enis=("eni-1",)),), kernel)
+    assert kernel.gone == [ONE]  # whose card is whose is not known here
+    await leftovers.note(tmp_path, (OURS,), kernel)
+    assert kernel.gone == [ONE, "ENIs"]
+
+
+def test_noted_enis_go_all_at_once(tmp_path: Path, kernel: Kernel) -> None:
+    write(tmp_path, f"eni-1\n{ONE}\neni-2\n")
+    assert cli.main(["release-guest"]) == 0
+    assert kernel.gone == [ONE, "ENIs"]
 
 
 async def test_a_directory_that_cannot_be_used_keeps_nobody_from_working(tmp_path: Path, kernel: Kernel) -> None:
@@ -103,9 +102,9 @@ async def test_a_directory_that_cannot_be_used_keeps_nobody_from_working(tmp_pat
 
 
 def test_what_is_noted_goes_and_the_note_with_it(tmp_path: Path, kernel: Kernel) -> None:
-    write(tmp_path, f"{ONE}\n{SIX}\nnonsense {ENI} 10.0.1.300\n")
+    write(tmp_path, f"{ONE}\n{TWO}\nnonsense 2001:db8::300 10.0.1.300\n")
     assert cli.main(["release-guest"]) == 0
-    assert kernel.gone == [ONE, SIX, EVERY_ENI]
+    assert kernel.gone == [ONE, TWO, "2001:db8::300"]
     assert not (tmp_path / leftovers.FILE).exists()
 
 
