@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hafailover.control.server import ControlServer
 from hafailover.daemon import clock
+from hafailover.daemon.arming import Arming
 from hafailover.daemon.performer import Performer
 from hafailover.daemon.runner import Runner
 from hafailover.daemon.supervisor import Daemon
@@ -70,7 +71,7 @@ ABLATIONS = (
     ),
     Ablation(
         "the performer takes the address off the guest",
-        ((Performer, "_stop_answering", _nothing),),
+        ((Arming, "stop_answering", _nothing),),
         ("service-down", "failover", "console"),
         ("silent-before-word", "double-answer", "stop-ends", "recovers", "quiet"),
     ),
