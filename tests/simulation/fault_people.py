@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hafailover.election import events as ev
 from hafailover.election.values import NodeName
 from tests.simulation.fault_hosts import pick_running
+from tests.simulation.fault_resources import give
 from tests.simulation.options import GROUP
 
 if TYPE_CHECKING:
@@ -69,14 +70,14 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """Somebody moves an address by hand; to nobody too."""
+    """Somebody moves a resource by hand; to nobody too."""
 
     def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
-        address = rng.choice(sorted(universe.holder))
-        enis = [host.member.eni_id for host in universe.hosts.values() if not host.member.witness]
-        to = rng.choice([*enis, None])
-        universe.cloud.move(address, to, universe.now)
-        return f"{address} to {to}", None
+        resource = universe.resources[rng.choice(sorted(universe.holder))]
+        members = [host.member for host in universe.hosts.values() if not host.member.witness]
+        to = rng.choice([*(member.holder_id(resource) for member in members), None])
+        give(universe, resource, to)
+        return f"{resource.id} to {to}", None
 
 
 @dataclass(frozen=True, slots=True)

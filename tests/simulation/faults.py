@@ -18,6 +18,7 @@ from tests.simulation.fault_hosts import (
 )
 from tests.simulation.fault_paths import CutLink, Flapping, Isolate, Partition, Replay, Swizzle, Weather
 from tests.simulation.fault_people import Console, Drain, FailingReads, Failover, Outage, StaleReads, Stop, Writes
+from tests.simulation.fault_resources import LateLinks, Mutex, NoLinks, NoMigration, Quota, TakeRefused, ToStranger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,13 @@ KINDS: dict[str, Kind] = {
     "drain": Drain(),
     "stop": Stop(),
     "restart": Stop(restarting=True),
+    "quota": Quota(),
+    "mutex": Mutex(),
+    "take-refused": TakeRefused(),
+    "to-stranger": ToStranger(),
+    "no-eni-migration": NoMigration(),
+    "late-links": LateLinks(),
+    "no-links": NoLinks(),
 }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hafailover.election.values import Memory
 
 if TYPE_CHECKING:
+    from hafailover.cloud.eips import Binding
     from hafailover.election.values import Member
     from tests.simulation.process import Process
 
@@ -23,6 +24,8 @@ class Host:
     offset_ms: int
     memory: Memory = field(default_factory=Memory)
     older_memory: Memory = field(default_factory=Memory)
+    eips: tuple[Binding, ...] = ()  # what the keeper of EIPs has on its disk
+    older_eips: tuple[Binding, ...] = ()
     process: Process | None = None
     powered: bool = True
     suspended: bool = False
@@ -37,6 +40,10 @@ class Host:
 
     def __post_init__(self) -> None:
         self.older_memory = self.memory
+
+    def note_eips(self, bindings: tuple[Binding, ...]) -> None:
+        """Put the EIPs on the disk."""
+        self.older_eips, self.eips = self.eips, bindings
 
     @property
     def running(self) -> bool:

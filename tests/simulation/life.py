@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from hafailover.election.holddown import CAP_MS
 from hafailover.election.returns import LAG_MS
 from hafailover.election.values import Handover, State
+from tests.simulation.eips import eip_bound_ms
 from tests.simulation.faults import Storm
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.double_answer import DoubleAnswer
 from tests.simulation.invariants.model_allows import ModelAllows
 from tests.simulation.options import GROUP
+from tests.simulation.plugs import PLUG_DEADLINE_MS
 from tests.simulation.sky import CALL_TIMEOUT_MS, FENCE_MS, LIFE_MS, MOVE_DEADLINE_MS
 from tests.simulation.survey import Survey
 from tests.simulation.universe import Broken, Universe
@@ -135,7 +137,8 @@ def recovery_bound_ms(options: Options) -> int:
     request_ms = round(options.api_ms * math.exp(3 * options.api_spread))
     patience_ms = max(timing.dead_interval_ms, timing.restart_grace_ms)
     listen_ms = patience_ms + len(options.priorities) * timing.dead_interval_ms
-    calls = options.addresses * (2 if options.strategy == "reassign" else 1)
+    # An ENI that cannot be migrated is detached and attached after that was refused.
+    calls = options.addresses * (2 if options.strategy == "reassign" else 1) + 2 * options.sixes + 3 * options.enis
     move_ms = calls * (3 * request_ms + options.task_ms + 1_000) + 2 * request_ms
     straggler_ms = LIFE_MS + max(options.task_ms, 12_000) + 2 * timing.audit_interval_ms
     waits_ms = MOVE_DEADLINE_MS + RELEASE_MS + RETRY_MS + 2 * BACKOFF_MS + options.preempt_delay_ms
@@ -143,7 +146,11 @@ def recovery_bound_ms(options: Options) -> int:
     # The return rule; in a pair nobody waits for it.
     return_ms = 2 * LAG_MS + timing.request_life_ms + BACKOFF_MS if len(options.priorities) > 2 else 0
     fence_ms = 2 * (FENCE_MS + CALL_TIMEOUT_MS + RETRY_MS) if options.fence else 0
-    return listen_ms + 2 * move_ms + straggler_ms + waits_ms + 2 * quiet_ms + return_ms + fence_ms
+    # A link that fails to come is given its time and then counts as a guest that failed.
+    link_ms = options.plug_ms + PLUG_DEADLINE_MS + RETRY_MS if options.enis else 0
+    eips_ms = eip_bound_ms(options) if options.eips else 0
+    rest_ms = straggler_ms + waits_ms + return_ms + fence_ms + link_ms + eips_ms
+    return listen_ms + 2 * move_ms + 2 * quiet_ms + rest_ms
 
 
 def held_down_ms(universe: Universe) -> int:
@@ -164,7 +171,7 @@ def astray(universe: Universe) -> str:
     if len(masters) != 1:
         return f"masters: {[host.member.name for host in masters]}"
     master = masters[0]
-    looks: tuple[Callable[[Universe, Host], str], ...] = (_roles, _cloud, _guests, _agreement, _rank, _rest)
+    looks: tuple[Callable[[Universe, Host], str], ...] = (_roles, _cloud, _guests, _eips, _agreement, _rank, _rest)
     return next((wrong for look in looks if (wrong := look(universe, master))), "")
 
 
@@ -183,7 +190,7 @@ def _roles(universe: Universe, master: Host) -> str:
 
 
 def _cloud(universe: Universe, master: Host) -> str:
-    held = all(eni == master.member.eni_id for eni in universe.holder.values())
+    held = all(universe.by_holder.get(holder or "") is master for holder in universe.holder.values())
     return "" if held else f"{master.member.name} is master and the cloud says {universe.holder}"
 
 
@@ -192,6 +199,11 @@ def _guests(universe: Universe, master: Host) -> str:
         return f"the master's guest has {sorted(master.guest)}"
     others = [host.member.name for host in universe.hosts.values() if host is not master and host.guest]
     return f"also on the guest of {others}" if others else ""
+
+
+def _eips(universe: Universe, _master: Host) -> str:
+    loose = {eip: address for eip, address in universe.bound.items() if address is None}
+    return f"not bound: {sorted(loose)}" if loose and universe.remembers_eips else ""
 
 
 def _agreement(universe: Universe, master: Host) -> str:
@@ -235,7 +247,7 @@ def _account(universe: Universe, outcome: Outcome) -> None:
     outcome.events = universe.events
     outcome.counts = universe.counts
     given = [change for change in universe.cloud.history if change.after is not None]
-    outcome.moves = sum(change.caller != "console" for change in given)
+    outcome.moves = sum(change.caller != "console" and change.resource in universe.holder for change in given)
     for began, ended in universe.dark:
         before = [kind for at, kind in universe.strikes if at <= began]
         outcome.dark.append((ended - began, before[-1] if before else "start"))

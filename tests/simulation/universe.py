@@ -12,15 +12,29 @@ from collections import Counter, deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from hafailover.daemon.performer import HELD_BY_STRANGER
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
-from hafailover.election.values import CheckState, GroupMemory, GuardVerdict, Member, Memory, NodeName
+from hafailover.election.values import (
+    CheckState,
+    GroupMemory,
+    GuardVerdict,
+    Member,
+    Memory,
+    MoveResult,
+    NodeName,
+    Outcome,
+    Refusal,
+    Resource,
+    ResourceKind,
+)
 from hafailover.emulator.model import Model, Rules
 from hafailover.emulator.network import InstanceState
-from hafailover.emulator.world import NodeSpec, build
 from hafailover.errors import InvariantError
+from tests.simulation.ground import eips_of, network_of, specs_of
 from tests.simulation.host import Host
 from tests.simulation.options import CHECK, GROUP
+from tests.simulation.plugs import Plugs
 from tests.simulation.process import Process
 from tests.simulation.sky import Errand, Sky
 from tests.simulation.trace import Trace
@@ -35,9 +49,9 @@ if TYPE_CHECKING:
     from tests.simulation.invariants.base import Invariant
     from tests.simulation.options import Options
 
-STRANGER = NodeSpec("stranger", "ins-zzzzzzzz", "eni-zzzzzzzz", "10.0.1.250")  # a machine without a daemon
 CHECK_MS = 1_000  # from a change of the service to the check's word
 FIRST_PASS_MS = 300
+FORGETFUL = frozenset({"kill-disk-lost", "kill-disk-old"})
 
 
 class Broken(AssertionError):  # noqa: N818 - it names the finding, not an error of this program
@@ -60,15 +74,11 @@ class Universe:
         self.now = 0
         self.events = 0
         self.faults_rng = _stream(seed, "faults")
-        specs = tuple(
-            NodeSpec(name, f"ins-{name * 8}", f"eni-{name * 8}", f"10.0.1.{17 + place}")
-            for place, (name, _) in enumerate(options.priorities)
-        )
-        addresses = tuple(each.id for each in options.resources)
-        network = build((*specs, STRANGER), addresses)
-        self.cloud = Model(network, rules=Rules(task_ms=options.task_ms), seed=str(seed))
+        specs = specs_of(options)
+        self.cloud = Model(network_of(options), rules=Rules(task_ms=options.task_ms), seed=str(seed))
         self.cloud.listeners.append(self._changed)
-        self.holder: dict[str, str | None] = dict.fromkeys(addresses, specs[0].eni_id)
+        self.resources = {each.id: each for each in options.resources}
+        self.bound: dict[str, str | None] = dict(eips_of(options))  # each EIP with the address that it is bound to
         clocks = _stream(seed, "clocks")
         self.hosts = {
             name: Host(
@@ -85,9 +95,14 @@ class Universe:
             )
             for place, (name, priority) in enumerate(options.priorities)
         }
-        self.by_eni = {host.member.eni_id: host for host in self.hosts.values()}
+        members = [host.member for host in self.hosts.values()]
+        self.holder: dict[str, str | None] = {name: members[0].holder_id(each) for name, each in self.resources.items()}
+        self.by_holder = {
+            holder: host for host in self.hosts.values() for holder in (host.member.eni_id, host.member.instance_id)
+        }
         self.network = Network(self, _stream(seed, "net"))
         self.sky = Sky(self, _stream(seed, "cloud"))
+        self.plugs = Plugs(self)
         self.trace = Trace()
         self.counts: Counter[str] = Counter()
         self.invariants: list[Invariant] = []
@@ -100,7 +115,7 @@ class Universe:
         self._serial = 0
         self._boots = 0
         self._request = 0
-        self._errands: dict[Process, deque[Errand]] = {}
+        self._errands: dict[Process, dict[str, deque[Errand]]] = {}
         self._performers: dict[type, Callable[[Process, Any], int | None]] = {
             fx.SendAdverts: self._advertise,
             fx.ReadHolders: lambda process, _effect: self.sky.read(process),
@@ -191,8 +206,14 @@ class Universe:
             look(process, event, effects)
 
     def _changed(self, change: Change) -> None:
-        self.holder[change.resource] = change.after
         self.trace.note(self.now, f"cloud {change.resource} {change.before} -> {change.after} by {change.caller}")
+        if change.resource in self.bound:
+            self.bound[change.resource] = change.after
+            for each in self.invariants:
+                each.on_eip(change)
+            return
+        self.holder[change.resource] = change.after
+        self.plugs.changed(change)
         for each in self.invariants:
             each.on_change(change)
         self.truth_changed()
@@ -214,7 +235,7 @@ class Universe:
 
     def answered(self) -> bool:
         """Whether a client would get answers from every address now."""
-        return all(self.serves(self.by_eni.get(eni or ""), address) for address, eni in self.holder.items())
+        return all(self.serves(self.by_holder.get(eni or ""), address) for address, eni in self.holder.items())
 
     def truth_changed(self) -> None:
         """Account for the client's outage; called after whatever may change it."""
@@ -316,6 +337,7 @@ class Universe:
         self.network.broadcast(process, effect.advert)
 
     def _disarm(self, process: Process, effect: fx.StopAnswering) -> int:
+        process.wanted.discard(effect.resource.id)
         process.host.guest.discard(effect.resource.id)
         process.host.late.discard(effect.resource.id)
         self.truth_changed()
@@ -327,7 +349,9 @@ class Universe:
         return self.options.disk_ms
 
     def _arm(self, process: Process, effect: fx.Arm) -> None:
-        self.at(self.now + self.options.guest_ms, self._armed, process, effect)
+        process.wanted.add(effect.resource.id)
+        armed = self.plugs.arm if effect.resource.kind is ResourceKind.ENI else self._armed
+        self.at(self.now + self.options.guest_ms, armed, process, effect)
 
     def _probe_guest(self, process: Process, effect: fx.ProbeGuest) -> None:
         error = "no such interface" if process.host.crippled else ""
@@ -338,14 +362,18 @@ class Universe:
             return
         crippled = process.host.crippled
         if not crippled:
-            process.host.guest.add(effect.resource.id)
-            if effect.resource not in process.node.groups[effect.group].guest.carries:
-                process.host.late.add(effect.resource.id)
-            else:
-                process.host.late.discard(effect.resource.id)
-            self.truth_changed()
+            self.carry(process, effect)
         error = "no such interface" if crippled else ""
         process.post(ev.GuestArmed(effect.group, effect.resource, error))
+
+    def carry(self, process: Process, effect: fx.Arm) -> None:
+        """Put a resource on the guest; where it was let go meanwhile, it is on its way off again."""
+        process.host.guest.add(effect.resource.id)
+        if effect.resource not in process.node.groups[effect.group].guest.carries:
+            process.host.late.add(effect.resource.id)
+        else:
+            process.host.late.discard(effect.resource.id)
+        self.truth_changed()
 
     def _run_hook(self, process: Process, effect: fx.RunHook) -> None:
         """Run a hook; one that takes too long is killed, and everything goes on all the same."""
@@ -357,15 +385,32 @@ class Universe:
         self.at(process.host.hook_until, process.when_running, partial(process.post, ended))
 
     def _move(self, process: Process, effect: fx.Move) -> None:
-        """Moves that work on the same ENIs wait for each other, as in `hafailover.cloud.client`."""
-        waiting = self._errands.setdefault(process, deque())
+        """Moves that work on the same ENI wait for each other, as in a narrow lane of `hafailover.cloud.lanes`.
+
+        A stranger is asked for nothing, as in `hafailover.daemon.performer`.
+        """
+        if self.is_stranger(effect.expected):
+            refused = MoveResult(Outcome.REFUSED, HELD_BY_STRANGER, Refusal.CONFLICT)
+            ended = ev.MoveFinished(effect.group, effect.move_id, effect.resource, refused)
+            self.at(self.now, process.when_running, partial(process.post, ended))
+            return
+        waiting = self._errands.setdefault(process, {}).setdefault(_lane(effect.resource), deque())
         waiting.append(Errand(self.sky, process, effect))
         if len(waiting) == 1:
             waiting[0].begin()
 
-    def errand_done(self, process: Process) -> None:
-        """Begin the next move of a process."""
-        waiting = self._errands.get(process)
+    @property
+    def remembers_eips(self) -> bool:
+        """Whether no disk of this life forgets: what was bound to a released address is written nowhere else."""
+        return not any(wave.kind in FORGETFUL for wave in self.options.waves)
+
+    def is_stranger(self, holder: str | None) -> bool:
+        """Whether a holder is no node's."""
+        return holder is not None and holder not in self.by_holder
+
+    def errand_done(self, process: Process, resource: Resource) -> None:
+        """Begin the next move of a process that has waited for one of this resource."""
+        waiting = self._errands.get(process, {}).get(_lane(resource))
         if waiting:
             waiting.popleft()
             if waiting:
@@ -392,20 +437,24 @@ class Universe:
     def _vip(self, process: Process) -> GuardVerdict:
         """Whether the service answers on any address, as seen from this host."""
         for address, eni in self.holder.items():
-            host = self.by_eni.get(eni or "")
+            host = self.by_holder.get(eni or "")
             walled = host is not None and (process.name, host.member.name) in self.network.walls
             if host is not process.host and not walled and self.serves(host, address):
                 return GuardVerdict.DENY
         return GuardVerdict.ALLOW
 
     def _instance(self) -> GuardVerdict:
-        host = self.by_eni.get(next(iter(self.holder.values())) or "")
+        host = self.by_holder.get(next(iter(self.holder.values())) or "")
         return GuardVerdict.UNKNOWN if host is None or host.powered else GuardVerdict.ALLOW
 
 
 def overrides(invariant: Invariant, method: str) -> bool:
     """Whether an invariant wants to see this at all: most events are routine, and most look elsewhere."""
     return method in vars(type(invariant))
+
+
+def _lane(resource: Resource) -> str:
+    return resource.id if resource.kind is ResourceKind.ENI else ""
 
 
 def _stream(seed: int, name: str) -> random.Random:

@@ -178,7 +178,7 @@ async def connect(address: str, _port: int) -> Connection:
     town = process.town
     await asyncio.sleep(2 * town.options.link_ms / 1000)
     eni = town.holder[address]
-    host = town.by_eni.get(eni or "")
+    host = town.by_holder.get(eni or "")
     if host is None or not host.powered or host.suspended:
         await asyncio.Event().wait()
     assert host is not None

@@ -84,4 +84,4 @@ class DoubleAnswer(Invariant):
         if group.state is State.CLAIMING:
             return False
         holders = (self.universe.holder[address] for address in sorted(host.guest))
-        return any(eni is not None and eni != host.member.eni_id for eni in holders)
+        return any(holder is not None and self.universe.by_holder.get(holder) is not host for holder in holders)

@@ -47,7 +47,7 @@ class NoNeedlessMove(Invariant):
 
     def _judge(self, process: Process, effect: fx.RoleChanged) -> None:
         universe = self.universe
-        owners = {universe.by_eni.get(eni or "") for eni in universe.holder.values()}
+        owners = {universe.by_holder.get(eni or "") for eni in universe.holder.values()}
         owner = next(iter(owners)) if len(owners) == 1 else None
         if owner is None or owner is process.host or not universe.answered() or owner.process is None:
             return

@@ -29,6 +29,7 @@ class NoStorm(Invariant):
         super().__init__(universe)
         self.allowed = 3 if universe.options.preempt else 2
         self._since = 0
+        self._first = dict(universe.holder)
         self._at: dict[str, str] = {}
         self._moves: dict[str, deque[int]] = {}
 
@@ -39,7 +40,7 @@ class NoStorm(Invariant):
     def on_change(self, change: Change) -> None:
         if change.after is None:
             return
-        before = self._at.get(change.resource, self.universe.hosts["a"].member.eni_id)
+        before = self._at.get(change.resource, self._first[change.resource])
         self._at[change.resource] = change.after
         if change.caller == "console" or change.after == before or self._noisy():
             return

@@ -40,7 +40,7 @@ class QuorumKept(Invariant):
             self.broken(f"{process.name} claims ({effect.reason.name}) and hears {heard - 1} others")
 
     def _given(self, process: Process, holder: str | None) -> bool:
-        owner = None if holder is None else self.universe.by_eni.get(holder)
+        owner = None if holder is None else self.universe.by_holder.get(holder)
         if holder is None or owner is process.host:
             return True
         heard = None if owner is None else process.heard.get(owner.member.name)

@@ -23,6 +23,7 @@ from hafailover.election.values import (
     MoveResult,
     NodeName,
     Outcome,
+    Refusal,
     Resource,
     ResourceKind,
     Sighting,
@@ -32,7 +33,7 @@ from hafailover.emulator.network import PrivateIp
 from hafailover.emulator.values import Change
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.effects_bounded import MOST_EFFECTS
-from tests.simulation.options import CHECK, GROUP, Options, expand
+from tests.simulation.options import CHECK, GROUP, Options, Wave, expand
 from tests.simulation.universe import Broken, Universe
 
 if TYPE_CHECKING:
@@ -544,6 +545,72 @@ def test_same_tenure() -> None:
     admits_and_breaks(stage, asked_and_done, asked_before)
 
 
+def test_eip_kept() -> None:
+    stage = Stage("eip-kept", eips=1, strategy="reassign")
+    eip = next(iter(stage.universe.bound))
+
+    def bound_to(address: str | None) -> None:
+        stage.universe.bound[eip] = address
+        stage.invariant.on_eip(Change(stage.universe.now, eip, None, address, "b", "AssociateAddress"))
+
+    def lost_and_bound() -> None:
+        bound_to(None)
+        bound_to(VIP.id)
+        stage.invariant.at_end()
+
+    admits_and_breaks(stage, lost_and_bound, lambda: bound_to("10.0.1.101"))
+
+    def lost_for_good() -> None:
+        bound_to(None)
+        stage.invariant.at_end()
+
+    admits_and_breaks(stage, lambda: None, lost_for_good)
+    forgetful = Stage("eip-kept", eips=1, waves=(Wave("kill-disk-lost", 1, 1, 1, 1),))
+    forgetful.universe.bound[eip] = None
+    forgetful.invariant.at_end()
+
+
+@pytest.mark.parametrize("holder", [None, "ins-zzzzzzzz"])
+def test_eni_attached(holder: str | None) -> None:
+    stage = Stage("eni-attached", addresses=0, enis=1)
+
+    def elsewhere() -> None:
+        stage.universe.holder["eni-11111111"] = holder
+        stage.invariant.at_end()
+
+    admits_and_breaks(stage, stage.invariant.at_end, elsewhere)
+    paused = Stage("eni-attached", addresses=0, enis=1, paused=True)
+    paused.universe.holder["eni-11111111"] = holder
+    paused.invariant.at_end()
+
+
+def test_strangers_keep() -> None:
+    stage = Stage("strangers-keep")
+
+    def by_hand() -> None:
+        stage.change(ENI_A, "eni-zzzzzzzz", "console")
+        stage.change("eni-zzzzzzzz", None, "console")
+        stage.change(None, ENI_B)
+
+    admits_and_breaks(stage, by_hand, lambda: stage.change("eni-zzzzzzzz", ENI_B))
+
+
+def test_quota_patience() -> None:
+    stage = Stage("quota-patience")
+
+    def refuse(times: int, every_ms: int, refusal: Refusal = Refusal.QUOTA) -> None:
+        for _ in range(times):
+            stage.universe.now += every_ms
+            result = MoveResult(Outcome.REFUSED, "LimitExceeded", refusal)
+            stage.event("b", ev.MoveFinished(GROUP, 1, VIP, result))
+
+    def with_waits() -> None:
+        refuse(100, 2_000)
+        refuse(100, 100, Refusal.CONFLICT)
+
+    admits_and_breaks(stage, with_waits, lambda: refuse(41, 1_000))
+
+
 def test_what_is_broken_can_be_told_by_another_process() -> None:
     told = pickle.loads(pickle.dumps(Broken("one-holder", "two")))  # noqa: S301 - our own
     assert (told.name, told.seen, str(told)) == ("one-holder", "two", "one-holder: two")
@@ -559,5 +626,6 @@ def test_what_is_not_overridden_does_nothing() -> None:
     stage.invariant.on_start(stage.process("a"))
     stage.invariant.on_resume(stage.process("a"))
     stage.invariant.on_strike("cut", over=True)
+    stage.invariant.on_eip(Change(0, "eip-00000000", None, VIP.id, "a", "AssociateAddress"))
     stage.invariant.at_end()
     assert stage.invariant.effects == stage.invariant.events == ()

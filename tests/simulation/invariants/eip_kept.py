@@ -1,0 +1,37 @@
+"""An EIP stays with its address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.simulation.ground import eips_of
+from tests.simulation.invariants.base import Invariant
+
+if TYPE_CHECKING:
+    from hafailover.emulator.values import Change
+    from tests.simulation.universe import Universe
+
+
+class EipKept(Invariant):
+    """An EIP is bound to the address that it belongs to and to no other, in the end too, however that has moved.
+
+    When it must be bound again after the faults have healed is part of what "recovers" says. In the end nothing is
+    asked where a disk has forgotten: what had been bound to a released address is written nowhere else.
+    """
+
+    name = "eip-kept"
+
+    def __init__(self, universe: Universe) -> None:
+        super().__init__(universe)
+        self._own = eips_of(universe.options)
+
+    def on_eip(self, change: Change) -> None:
+        own = self._own[change.resource]
+        if change.after not in (None, own):
+            self.broken(f"{change.caller} has bound {change.resource} to {change.after}, and {own} is its address")
+
+    def at_end(self) -> None:
+        universe = self.universe
+        loose = [eip for eip, address in universe.bound.items() if address is None]
+        if loose and universe.remembers_eips and not universe.options.paused:
+            self.broken(f"{loose} are bound to nothing")

@@ -1,0 +1,83 @@
+"""The links of ENIs on simulated guests: each comes some time after the cloud has attached its ENI, and goes with it.
+
+As in `hafailover.daemon.arming`: who is to answer for an ENI waits for its link, and only from when the cloud has
+said that it is attached there has that waiting an end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from hafailover.daemon.arming import PLUG_DEADLINE_S
+from hafailover.election import events as ev
+from hafailover.election.values import ResourceKind
+from tests.simulation.options import GROUP
+
+if TYPE_CHECKING:
+    from hafailover.election.effects import Arm
+    from hafailover.emulator.values import Change
+    from tests.simulation.host import Host
+    from tests.simulation.process import Process
+    from tests.simulation.universe import Universe
+
+LOOK_EVERY_MS = 500
+PLUG_DEADLINE_MS = int(1000 * PLUG_DEADLINE_S)
+
+
+class Plugs:
+    """Which links there are. `late_ms`: by how much they come later; `without`: hosts on which none comes."""
+
+    def __init__(self, universe: Universe) -> None:
+        self._universe = universe
+        self._there_from: dict[str, int] = {}
+        self.late_ms = 0
+        self.without: Counter[str] = Counter()
+
+    def there(self, host: Host, eni: str) -> bool:
+        """Whether the guest of a host has the link of an ENI."""
+        universe = self._universe
+        broken = host.crippled or self.without[host.member.name] > 0
+        attached = universe.holder[eni] == host.member.instance_id
+        return attached and not broken and universe.now >= self._there_from.get(eni, 0)
+
+    def changed(self, change: Change) -> None:
+        """See a resource move: where it is an ENI, its link goes with all that was on it, and another comes."""
+        universe = self._universe
+        resource = universe.resources[change.resource]
+        if resource.kind is not ResourceKind.ENI:
+            return
+        self._there_from[resource.id] = universe.now + universe.options.plug_ms + self.late_ms
+        left = universe.by_holder.get(change.before or "")
+        if left is None or resource.id not in left.guest:
+            return
+        left.guest.discard(resource.id)
+        left.late.discard(resource.id)
+        if left.process is not None and resource.id in left.process.wanted:
+            universe.at(universe.now, left.process.post, ev.AddressVanished(GROUP, resource))
+
+    def arm(self, process: Process, effect: Arm) -> None:
+        """Have a guest answer for an ENI as soon as its link is there; what comes of it is posted."""
+        self._wait(process, effect, self._universe.now)
+
+    def _wait(self, process: Process, effect: Arm, since: int) -> None:
+        process.when_running(lambda: self._look(process, effect, since))
+
+    def _look(self, process: Process, effect: Arm, since: int) -> None:
+        universe, eni = self._universe, effect.resource.id
+        if eni in process.wanted and not self.there(process.host, eni):
+            if universe.now - since < PLUG_DEADLINE_MS:
+                universe.at(universe.now + LOOK_EVERY_MS, self._wait, process, effect, since)
+            elif self._said_to_be_here(process, effect):
+                process.post(ev.GuestArmed(effect.group, effect.resource, "no such link"))
+            else:
+                universe.at(universe.now + LOOK_EVERY_MS, self._wait, process, effect, universe.now)
+            return
+        if eni in process.wanted:
+            universe.carry(process, effect)
+        process.post(ev.GuestArmed(effect.group, effect.resource))
+
+    @staticmethod
+    def _said_to_be_here(process: Process, effect: Arm) -> bool:
+        sighting = process.node.context.holders.sighting(effect.resource)
+        return sighting is not None and sighting.holder == process.host.member.instance_id
