@@ -66,12 +66,10 @@ class EipBook:
         """The bindings to be made anew, each with the ENI that carries its address now."""
         return tuple(self._lost.values())
 
-    def see(self, enis: Sequence[Eni]) -> bool:
-        """Take in one reading of the nodes' ENIs; return whether what is to be remembered has changed."""
-        before = self.bindings
+    def see(self, enis: Sequence[Eni]) -> None:
+        """Take in one reading of the nodes' ENIs."""
         for address in self._addresses:
             self._see(address, _carriers(address, enis))
-        return self.bindings != before
 
     def _see(self, address: str, carriers: Mapping[str, str]) -> None:
         if len(carriers) != 1:

@@ -60,12 +60,12 @@ class Guest:
         self._armed: set[str] = set()
         self._said: set[str] = set()
 
-    async def open(self) -> None:
+    async def open(self, *, to_change: bool = True) -> None:
         """Import the library and see that the kernel answers.
 
-        Raises GuestError, also where CAP_NET_ADMIN is missing.
+        Raises GuestError, also where CAP_NET_ADMIN is missing and something is to be changed.
         """
-        await self._kernel.open()
+        await self._kernel.open(to_change=to_change)
         await self.present(())
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
+from hafailover.election.peers import REFUSAL_FRESH_MS
 from hafailover.election.reasons import Reason
 from hafailover.election.returns import LAG_MS
 from hafailover.election.values import GuardVerdict, Outcome, State
@@ -78,6 +79,7 @@ class View:
     started_at: Instant
     due: Instant  # when the node had asked to be woken
     heard: dict[str, Heard] = field(default_factory=dict)
+    refused: dict[str, tuple[Instant, Instant]] = field(default_factory=dict)  # a peer's kernel: first, last since
     held: dict[Resource, Held] = field(default_factory=dict)
     objected: set[str] = field(default_factory=set)
     role: State = State.INIT
@@ -113,6 +115,7 @@ class View:
                 self._hear(event, now)
             case ev.PeerRefused():
                 self._answered(event.peer)  # by its kernel: the host is there, and its daemon is not
+                self.refused[event.peer] = self.refused.get(event.peer, (now, now))[0], now
                 if event.peer in self.heard:
                     self.heard[event.peer].at = max(self.heard[event.peer].at, now - self._dead_ms)
             case ev.HoldersRead():
@@ -126,6 +129,7 @@ class View:
 
     def _hear(self, event: ev.AdvertReceived, now: Instant) -> None:
         heard = self.heard.setdefault(event.advert.node, Heard(now))
+        self.refused.pop(event.advert.node, None)
         if now - heard.sure_at >= self._dead_ms:
             heard.sure = None  # what a daemon said before it fell silent is history, whatever else speaks since
         heard.at = now
@@ -181,6 +185,11 @@ class View:
         """Whether a member has taken it whose silence is no ordinary death: it lives, for it has moved it."""
         name = self._name(sighting.resource, sighting.holder)
         heard = self.heard.get(name or "")
+        first, last = self.refused.get(name or "", (now, now))
+        timing = self.node.context.timing
+        fresh_ms = max(REFUSAL_FRESH_MS, 3 * timing.interval_ms)
+        if now - first >= timing.restart_grace_ms and now - last <= fresh_ms:
+            return False  # there was no daemon to ask for it all the time
         if heard is None:
             return name is not None and now - self.started_at > self._patience_ms
         return now - heard.at > self._patience_ms and not heard.active

@@ -103,7 +103,13 @@ class Notebook:
 class Stage:
     """A performer with all of its parts, and what became of its effects."""
 
-    def __init__(self, config: model.Config, cloud: Cloud, guest: GuestNetwork | None = None) -> None:
+    def __init__(
+        self,
+        config: model.Config,
+        cloud: Cloud,
+        guest: GuestNetwork | None = None,
+        resources: tuple[Resource, ...] = (ADDRESS,),
+    ) -> None:
         self.posted: list[Event] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.paths = (Notebook("udp"), Notebook("mqtt"))
@@ -115,7 +121,7 @@ class Stage:
         self.parts = Parts(
             me=NODES[0],
             eni_id=FIRST.eni_id,
-            resources=(ADDRESS,),
+            resources=resources,
             paths=self.paths,
             cloud=cloud,
             directory=Directory((FIRST.eni_id, SECOND.eni_id), (FIRST.instance_id, SECOND.instance_id)),

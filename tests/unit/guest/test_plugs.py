@@ -7,6 +7,7 @@ import itertools
 import os
 import select
 import subprocess
+import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -182,6 +183,39 @@ async def test_a_reverse_path_filter_that_is_not_strict_stays(guest: Guest, all_
     sysctl("ipv4/conf/eth2/rp_filter", card)
     await guest.plug(WANTED, deadline_s=SOON_S)
     assert sysctl("ipv4/conf/eth2/rp_filter") == card
+
+
+AS_IN_THE_UNIT = """
+import asyncio
+from pathlib import Path
+from hafailover.guest.interface import Interface
+from hafailover.guest.netlink import Guest
+
+async def main():
+    guest = Guest()
+    await guest.open()
+    await guest.plug(Interface("20:90:6f:00:0a:01", ("10.0.2.5",), 24, "10.0.2.1"), deadline_s=5)
+    await guest.close()
+
+asyncio.run(main())
+try:
+    Path("/proc/sys/net/ipv4/conf/eth2/rp_filter").write_text("1")
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.usefixtures("node")
+def test_needs_no_more_than_the_unit_allows() -> None:
+    attach()
+    sysctl("ipv4/conf/eth2/rp_filter", "1")
+    # ProtectKernelTunables= and AmbientCapabilities=CAP_NET_ADMIN
+    protect = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"'
+    allowed = ("setpriv", "--bounding-set=-all,+net_admin", "--inh-caps=-all,+net_admin", "--no-new-privs")
+    argv = ("unshare", "--mount", "sh", "-c", protect, "sh", *allowed, sys.executable, "-c", AS_IN_THE_UNIT)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Read-only file system\n", "")
+    assert sysctl("ipv4/conf/eth2/rp_filter") == "2"
 
 
 async def test_takes_the_connected_routes_of_others_out_of_the_main_table(guest: Guest) -> None:
