@@ -118,16 +118,18 @@ class Arming:
         """Wait for the link of an ENI, and set it up the moment that it is there.
 
         That begins before the cloud is asked for the ENI, so that nothing is lost once it comes. How long it takes
-        to come is the cloud's: only from when the cloud says that it is attached here does waiting have an end.
+        to come is the cloud's: only from when the cloud says that it is attached here does waiting have an end, and
+        a wait that began before that is followed by a whole one.
         Where it was let go meanwhile, the core takes off what may have got there when it is told.
         """
         guest, eni_id = self._guest(effect.group), effect.resource.id
         while effect.resource in self._armed:
+            was_here = self._is_here(eni_id)
             try:
                 interface = await self._parts.directory.interface(eni_id, self._parts.cloud)
                 await guest.plug(interface, deadline_s=PLUG_DEADLINE_S)
             except (CloudError, GuestError) as error:
-                if self._is_here(eni_id):
+                if was_here and self._is_here(eni_id):
                     raise GuestError(str(error)) from None
                 await asyncio.sleep(PLUG_RETRY_S)
             else:
