@@ -319,10 +319,20 @@ ABLATIONS = (
     ),
     Ablation(
         "nothing is taken from a stranger",
-        ((Context, "is_stranger", _constant(False)), (Universe, "is_stranger", _constant(False))),  # noqa: FBT003 - what it says
-        ("to-stranger", "power-off"),
+        (
+            (Context, "is_stranger", _constant(False)),  # noqa: FBT003 - what it says
+            (Universe, "refuses", _constant(False)),  # noqa: FBT003 - as above
+            (Takeovers, "forbid", _property(False)),  # it protects strangers too, as it does whoever is not heard
+        ),
+        ("to-stranger",),
         ("strangers-keep",),
-        (("enis", 1), ("addresses", 0), ("waves", (Wave("to-stranger", 60_000, 60_000, 5_000, 5_000),))),
+        (
+            ("enis", 1),
+            ("addresses", 0),
+            ("hold_down_ms", 5_000),
+            ("guards", ()),
+            ("waves", (Wave("to-stranger", 60_000, 60_000, 5_000, 5_000),)),
+        ),
     ),
     Ablation(
         "an ENI is not waited for before it is asked for",

@@ -50,9 +50,13 @@ class Keeper:
 
     def see(self, enis: Sequence[Eni]) -> None:
         """Take in one reading of the nodes' ENIs."""
-        if self._book.see(enis):
-            self._process.host.note_eips(self._book.bindings)
+        self._book.see(enis)
+        self._save()
         self._begin()
+
+    def _save(self) -> None:
+        if self._book.bindings != self._process.host.eips:
+            self._process.host.note_eips(self._book.bindings)
 
     @property
     def _mine(self) -> list[Binding]:
@@ -134,6 +138,7 @@ class Keeper:
             self._book.forget(lost.address)
         elif not code:
             self._book.restored(lost)
+        self._save()
         if code in ("", TAKEN):
             self._delay_ms = FIRST_RETRY_MS
         else:

@@ -117,8 +117,8 @@ def _through(universe: Universe, outcome: Outcome) -> None:
 
 
 def _handing_over(universe: Universe) -> bool:
-    """Whether a first pre-emption is still under way, as with a slow hook."""
-    return any(_state(host) is State.RELEASING for host in universe.hosts.values())
+    """Whether a first pre-emption is still under way, as with a slow hook or a slow API."""
+    return any(_state(host) in (State.RELEASING, State.CLAIMING) for host in universe.hosts.values())
 
 
 def _require(wrong: str, name: str) -> None:

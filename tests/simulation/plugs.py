@@ -58,20 +58,21 @@ class Plugs:
 
     def arm(self, process: Process, effect: Arm) -> None:
         """Have a guest answer for an ENI as soon as its link is there; what comes of it is posted."""
-        self._wait(process, effect, self._universe.now)
+        self._wait(process, effect, self._universe.now, self._said_to_be_here(process, effect))
 
-    def _wait(self, process: Process, effect: Arm, since: int) -> None:
-        process.when_running(lambda: self._look(process, effect, since))
+    def _wait(self, process: Process, effect: Arm, since: int, was_here: bool) -> None:  # noqa: FBT001 - given by the queue
+        process.when_running(lambda: self._look(process, effect, since, was_here=was_here))
 
-    def _look(self, process: Process, effect: Arm, since: int) -> None:
+    def _look(self, process: Process, effect: Arm, since: int, *, was_here: bool) -> None:
         universe, eni = self._universe, effect.resource.id
         if eni in process.wanted and not self.there(process.host, eni):
+            is_here = self._said_to_be_here(process, effect)
             if universe.now - since < PLUG_DEADLINE_MS:
-                universe.at(universe.now + LOOK_EVERY_MS, self._wait, process, effect, since)
-            elif self._said_to_be_here(process, effect):
+                universe.at(universe.now + LOOK_EVERY_MS, self._wait, process, effect, since, was_here)
+            elif was_here and is_here:
                 process.post(ev.GuestArmed(effect.group, effect.resource, "no such link"))
             else:
-                universe.at(universe.now + LOOK_EVERY_MS, self._wait, process, effect, universe.now)
+                universe.at(universe.now + LOOK_EVERY_MS, self._wait, process, effect, universe.now, is_here)
             return
         if eni in process.wanted:
             universe.carry(process, effect)

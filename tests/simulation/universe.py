@@ -389,7 +389,7 @@ class Universe:
 
         A stranger is asked for nothing, as in `hafailover.daemon.performer`.
         """
-        if self.is_stranger(effect.expected):
+        if self.refuses(effect):
             refused = MoveResult(Outcome.REFUSED, HELD_BY_STRANGER, Refusal.CONFLICT)
             ended = ev.MoveFinished(effect.group, effect.move_id, effect.resource, refused)
             self.at(self.now, process.when_running, partial(process.post, ended))
@@ -403,6 +403,10 @@ class Universe:
     def remembers_eips(self) -> bool:
         """Whether no disk of this life forgets: what was bound to a released address is written nowhere else."""
         return not any(wave.kind in FORGETFUL for wave in self.options.waves)
+
+    def refuses(self, effect: fx.Move) -> bool:
+        """Whether a performer does not even ask the cloud, for the holder is no node's."""
+        return self.is_stranger(effect.expected)
 
     def is_stranger(self, holder: str | None) -> bool:
         """Whether a holder is no node's."""

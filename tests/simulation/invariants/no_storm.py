@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tests.simulation.invariants.base import Invariant
+from tests.simulation.plugs import PLUG_DEADLINE_MS
 
 if TYPE_CHECKING:
     from hafailover.emulator.values import Change
@@ -53,7 +54,9 @@ class NoStorm(Invariant):
 
     def _noisy(self) -> bool:
         """Whether the conditions themselves change all the time: each lost heartbeat is a fault of its own."""
-        network = self.universe.network
+        universe, network = self.universe, self.universe.network
         if network.loss or network.delay_ms or network.spike:
             return True
+        if universe.plugs.late_ms + universe.options.plug_ms >= PLUG_DEADLINE_MS:
+            return True  # no guest gets its link in time
         return any(wave.kind == "flapping" for wave in self.universe.options.waves)
