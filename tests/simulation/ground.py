@@ -17,9 +17,9 @@ STRANGER = NodeSpec("stranger", "ins-zzzzzzzz", "eni-zzzzzzzz", "10.0.1.250")  #
 
 
 def specs_of(options: Options) -> tuple[NodeSpec, ...]:
-    """Return the hosts of a life."""
+    """Return the hosts of a life: large enough for every ENI that there may be."""
     return tuple(
-        NodeSpec(name, f"ins-{name * 8}", f"eni-{name * 8}", f"10.0.1.{17 + place}")
+        NodeSpec(name, f"ins-{name * 8}", f"eni-{name * 8}", f"10.0.1.{17 + place}", cpu=4, memory_gb=8)
         for place, (name, _) in enumerate(options.priorities)
     )
 
