@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
 def _any_instance(step: Any, self: MoveEni, network: Any) -> object:
     holder = network.holder_of(self.eni)
-    return step(replace(self, source=holder) if self.source and holder not in (None, self.target) else self, network)
+    takes = self.source and holder not in (None, self.target)
+    return step(replace(self, source=holder) if takes else self, network)
 
 
 def _forgets_on_a_gap(see: Any, self: EipBook, address: str, carriers: Any) -> None:
@@ -320,8 +321,8 @@ ABLATIONS = (
     Ablation(
         "nothing is taken from a stranger",
         (
-            (Context, "is_stranger", _constant(False)),  # noqa: FBT003 - what it says
-            (Universe, "refuses", _constant(False)),  # noqa: FBT003 - as above
+            (Context, "is_stranger", _constant(False)),
+            (Universe, "refuses", _constant(False)),
             (Takeovers, "forbid", _property(False)),  # it protects strangers too, as it does whoever is not heard
         ),
         ("to-stranger",),

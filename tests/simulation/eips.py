@@ -1,6 +1,7 @@
-"""The keeper of EIPs beside the simulated core: the real book, and a model of `hafailover.daemon.eipkeeper` around it.
+"""The keeper of EIPs beside the simulated core: the real book, and a model of what is around it.
 
-Each reading of the holders is shown to the book; what it says is lost on this node's own ENI is bound again: looked
+As in `hafailover.daemon.eipkeeper` each reading of the holders is shown to the book; what it says is lost on this
+node's own ENI is bound again: looked
 at, bound, waited for, and tried again after growing waits. What the book has noted is on the host's disk. The other
 tier has the real keeper; this one has the many lives, and the gaps between the calls are where things go wrong.
 """
@@ -33,7 +34,7 @@ AFTER = {"error-after": "ServerNetworkError", "reply-lost": "ClientTimeout"}
 
 
 def eip_bound_ms(options: Options) -> int:
-    """Return how long after its address is in place an EIP may take: a reading, the longest wait, and one attempt."""
+    """Return how long an EIP may take once its address is in place: a reading, the longest wait, one attempt."""
     return options.timing.audit_interval_ms + LAST_RETRY_MS + BIND_DEADLINE_MS + 2 * CALL_TIMEOUT_MS
 
 

@@ -1,4 +1,4 @@
-"""What the simulated cloud has at the beginning of a life: the hosts, a stranger, and all that moves, on the first."""
+"""What the simulated cloud has at the beginning of a life: hosts, a stranger, and all that moves, on the first."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ def eips_of(options: Options) -> dict[str, str]:
     return {f"eip-{place:08}": address for place, address in enumerate(ADDRESSES[: options.eips])}
 
 
+def addresses_of_enis(options: Options) -> dict[str, str]:
+    """Return the primary addresses of the ENIs of a life, each with its ENI."""
+    return {f"10.0.1.{200 + place}": each for place, each in enumerate(ENIS[: options.enis])}
+
+
 def network_of(options: Options) -> Network:
     """Return the network at the beginning of a life."""
     first, *others = specs_of(options)
-    enis = tuple(
-        EniSpec(each, (f"10.0.1.{200 + place}",), first.instance_id)
-        for place, each in enumerate(ENIS[: options.enis])
-    )
+    enis = tuple(EniSpec(eni, (address,), first.instance_id) for address, eni in addresses_of_enis(options).items())
     addresses = ADDRESSES[: options.addresses]
     network = build((first, *others, STRANGER), addresses, ipv6_cidr="2001:db8:1::/64", enis=enis)
     if options.sixes:

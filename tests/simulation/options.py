@@ -143,7 +143,7 @@ def expand(seed: int, kinds: tuple[str, ...]) -> Options:
 
 
 def kinds_of(seed: int, kinds: Iterable[str]) -> tuple[str, ...]:
-    """Return the kinds of faults that a seed has to choose from; those of new resources come on top by themselves."""
+    """Return the kinds of faults that a seed has to choose from; those of new resources come on top."""
     later = (*RESOURCE_KINDS, *ENI_KINDS)
     return tuple(kind for kind in kinds if kind not in later and (seed >= NEW_SEEDS or kind not in NEW_KINDS))
 

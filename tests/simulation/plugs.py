@@ -1,4 +1,4 @@
-"""The links of ENIs on simulated guests: each comes some time after the cloud has attached its ENI, and goes with it.
+"""The links of ENIs on simulated guests: each comes some time after its ENI is attached, and goes with it.
 
 As in `hafailover.daemon.arming`: who is to answer for an ENI waits for its link, and only from when the cloud has
 said that it is attached there has that waiting an end.

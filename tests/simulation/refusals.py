@@ -1,4 +1,4 @@
-"""What the cloud refuses for a while, whoever asks: no room on a target, a task at work, an action that there is not."""
+"""What the cloud refuses for a while: no room on a target, a task at work, an action that there is not."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 CHECK_MS = 1_000  # from a change of the service to the check's word
 FIRST_PASS_MS = 300
-FORGETFUL = frozenset({"kill-disk-lost", "kill-disk-old"})
+FORGETFUL = frozenset({"kill-disk-lost", "kill-disk-old", "disk-full", "disk-hangs"})
 
 
 class Broken(AssertionError):  # noqa: N818 - it names the finding, not an error of this program
@@ -96,7 +96,9 @@ class Universe:
             for place, (name, priority) in enumerate(options.priorities)
         }
         members = [host.member for host in self.hosts.values()]
-        self.holder: dict[str, str | None] = {name: members[0].holder_id(each) for name, each in self.resources.items()}
+        self.holder: dict[str, str | None] = {
+            name: members[0].holder_id(each) for name, each in self.resources.items()
+        }
         self.by_holder = {
             holder: host for host in self.hosts.values() for holder in (host.member.eni_id, host.member.instance_id)
         }

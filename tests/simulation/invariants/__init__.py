@@ -21,8 +21,8 @@ from tests.simulation.invariants.one_reason import OneReason
 from tests.simulation.invariants.one_unresolved_move import OneUnresolvedMove
 from tests.simulation.invariants.persisted_first import PersistedFirst
 from tests.simulation.invariants.preemption_waits import PreemptionWaits
-from tests.simulation.invariants.quota_patience import QuotaPatience
 from tests.simulation.invariants.quorum_kept import QuorumKept
+from tests.simulation.invariants.quota_patience import QuotaPatience
 from tests.simulation.invariants.read_after_unknown import ReadAfterUnknown
 from tests.simulation.invariants.same_tenure import SameTenure
 from tests.simulation.invariants.silence_is_theirs import SilenceIsTheirs
