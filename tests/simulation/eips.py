@@ -1,9 +1,9 @@
 """The keeper of EIPs beside the simulated core: the real book, and a model of what is around it.
 
 As in `hafailover.daemon.eipkeeper` each reading of the holders is shown to the book; what it says is lost on this
-node's own ENI is bound again: looked
-at, bound, waited for, and tried again after growing waits. What the book has noted is on the host's disk. The other
-tier has the real keeper; this one has the many lives, and the gaps between the calls are where things go wrong.
+node's own ENI is bound again: looked at, bound, waited for, and tried again after growing waits. What the book has
+noted is on the host's disk. The other tier has the real keeper; this one has the many lives, and in the gaps
+between the calls things go wrong.
 """
 
 from __future__ import annotations
