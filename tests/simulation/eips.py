@@ -35,7 +35,7 @@ AFTER = {"error-after": "ServerNetworkError", "reply-lost": "ClientTimeout"}
 
 def eip_bound_ms(options: Options) -> int:
     """Return how long an EIP may take once its address is in place: a reading, the longest wait, one attempt."""
-    return options.timing.audit_interval_ms + LAST_RETRY_MS + BIND_DEADLINE_MS + 2 * CALL_TIMEOUT_MS
+    return options.patient.audit_interval_ms + LAST_RETRY_MS + BIND_DEADLINE_MS + 2 * CALL_TIMEOUT_MS
 
 
 class Keeper:

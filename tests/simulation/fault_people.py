@@ -10,6 +10,9 @@ from hafailover.election.values import NodeName
 from tests.simulation.fault_hosts import pick_running
 from tests.simulation.fault_resources import give
 from tests.simulation.options import GROUP
+from tests.simulation.universe import File
+
+OTHER_DIGEST = b"\1" * 8
 
 if TYPE_CHECKING:
     import random
@@ -89,6 +92,35 @@ class Failover:
         wanted = None if target is None else NodeName(target)
         universe.ask(name, lambda request: ev.FailoverAsked(request, GROUP, wanted))
         return f"{name} to {target}", None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator pauses the group on a node, for a while or until told otherwise, and resumes."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        name, for_ms = rng.choice(list(universe.hosts)), rng.choice((None, 20_000, 300_000))
+        universe.ask(name, lambda request: ev.PauseAsked(request, GROUP, for_ms))
+        return f"{name} for {for_ms}", lambda: universe.ask(name, lambda request: ev.ResumeAsked(request, GROUP))
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Somebody changes the intervals in the file, the daemons read it again, each when it is told; and back."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None] | None:
+        before, other = universe.file, universe.options.retimed
+        if other is None:
+            return None
+        spread_ms = rng.choice((10, 5_000, 30_000))
+
+        def read(file: File) -> None:
+            universe.file = file
+            for name in universe.hosts:
+                universe.at(universe.now + rng.randrange(spread_ms), universe.reload, name)
+
+        read(File(other, OTHER_DIGEST))
+        return f"{other}", lambda: read(before)
 
 
 @dataclass(frozen=True, slots=True)

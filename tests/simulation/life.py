@@ -134,12 +134,12 @@ def _require(wrong: str, name: str) -> None:
 
 def settling_ms(options: Options) -> int:
     """Return for how long what happened before the healing may still have its consequences."""
-    return options.timing.dead_interval_ms + options.timing.restart_grace_ms
+    return options.patient.dead_interval_ms + options.patient.restart_grace_ms
 
 
 def recovery_bound_ms(options: Options) -> int:
     """Return within what time after all faults have ended the right node must be master, and everybody know it."""
-    timing = options.timing
+    timing = options.patient
     request_ms = round(options.api_ms * math.exp(3 * options.api_spread))
     patience_ms = max(timing.dead_interval_ms, timing.restart_grace_ms)
     listen_ms = patience_ms + len(options.priorities) * timing.dead_interval_ms

@@ -7,13 +7,13 @@ common where only little is enabled), each with its own lengths of trouble and o
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from hafailover.election.values import GroupName, Handover, Policy, Resource, ResourceKind, Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 GROUP = GroupName("vip")
 CHECK = "web"
@@ -42,9 +42,14 @@ NEW_TIMINGS = (
 
 # From here on a life may have ENIs, IPv6 addresses and EIPs, and what befalls these. They are drawn from random
 # numbers of their own, so that the seeds below stand for the lives that they stood for.
-RESOURCE_SEEDS = 2_000_000
+RESOURCE_SEEDS = 10_000_000
 RESOURCE_KINDS = ("quota", "mutex", "take-refused", "to-stranger")
 ENI_KINDS = ("no-eni-migration", "late-links", "no-links")
+
+# From here on nodes may be paused, and their file be read again with another timing; drawn apart again.
+RELOAD_SEEDS = 10_010_000
+RELOAD_KINDS = ("pause", "reload")
+LATER_KINDS = (*RESOURCE_KINDS, *ENI_KINDS, *RELOAD_KINDS)
 
 # Without one of these nothing would move, and what befalls moves would befall nothing.
 STIRRING = ("power-off", "kill", "host-dark", "isolate-host", "service-down", "failover", "console", "freeze")
@@ -67,7 +72,7 @@ class Options:
 
     seed: int
     priorities: tuple[tuple[str, int], ...]
-    timing: Timing
+    timing: Timing  # of the first version of the file
     preempt: bool = False
     preempt_delay_ms: int = 0
     handover: Handover = Handover.OVERLAP
@@ -78,6 +83,7 @@ class Options:
     sixes: int = 0  # IPv6 addresses, of which there is one
     enis: int = 0
     eips: int = 0  # so many of the addresses have one
+    retimed: Timing | None = None  # of another version of the file
     plug_ms: int = 500  # from an ENI's attachment to its link on the guest
     checked: bool = True
     hold_down_ms: int = 30_000
@@ -102,6 +108,22 @@ class Options:
         addresses = (*ADDRESSES[: self.addresses], *(SIX,) * self.sixes)
         enis = (Resource(ResourceKind.ENI, each) for each in ENIS[: self.enis])
         return (*(Resource(ResourceKind.ADDRESS, each) for each in addresses), *enis)
+
+    @property
+    def hasty(self) -> Timing:
+        """What nobody may undercut, whichever version of the file is in force."""
+        return self._extreme(min)
+
+    @property
+    def patient(self) -> Timing:
+        """What nobody may exceed."""
+        return self._extreme(max)
+
+    def _extreme(self, choose: Callable[[int, int], int]) -> Timing:
+        if self.retimed is None:
+            return self.timing
+        both = zip(astuple(self.timing), astuple(self.retimed), strict=True)
+        return Timing(*(choose(one, other) for one, other in both))
 
     @property
     def policy(self) -> Policy:
@@ -135,6 +157,8 @@ def _plain(value: object) -> object:
 def expand(seed: int, kinds: tuple[str, ...]) -> Options:
     """Return the options of a seed; `kinds` are the faults to choose from."""
     rng = random.Random(f"{seed}:options")  # noqa: S311 - to be repeated, not secret
+    if seed >= RELOAD_SEEDS:
+        return _with_reloads(_with_resources(_newer(rng, seed, kinds)))
     if seed >= RESOURCE_SEEDS:
         return _with_resources(_newer(rng, seed, kinds))
     if seed >= NEW_SEEDS:
@@ -144,8 +168,7 @@ def expand(seed: int, kinds: tuple[str, ...]) -> Options:
 
 def kinds_of(seed: int, kinds: Iterable[str]) -> tuple[str, ...]:
     """Return the kinds of faults that a seed has to choose from; those of new resources come on top."""
-    later = (*RESOURCE_KINDS, *ENI_KINDS)
-    return tuple(kind for kind in kinds if kind not in later and (seed >= NEW_SEEDS or kind not in NEW_KINDS))
+    return tuple(kind for kind in kinds if kind not in LATER_KINDS and (seed >= NEW_SEEDS or kind not in NEW_KINDS))
 
 
 def _newer(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> Options:
@@ -188,6 +211,16 @@ def _with_resources(drawn: Options) -> Options:
         plug_ms=rng.choice((50, 500, 2_000, 6_000)),
         waves=(*drawn.waves, *(_wave(rng, kind) for kind in chosen)),
     )
+
+
+def _with_reloads(drawn: Options) -> Options:
+    """Return the options of a seed in which people may pause nodes, and change the file."""
+    rng = random.Random(f"{drawn.seed}:reloads")  # noqa: S311 - to be repeated, not secret
+    # A life that is short for its short intervals stays so; one with long ones would cost more with shorter.
+    slow = [timing for timing, haste in NEW_TIMINGS if haste == 1]
+    retimed = rng.choice(slow) if rng.random() < 0.2 else None
+    kinds = ("pause",) * (rng.random() < 0.15) + ("reload",) * (retimed is not None)
+    return replace(drawn, retimed=retimed, waves=(*drawn.waves, *(_wave(rng, kind) for kind in kinds)))
 
 
 def _drawn(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> Options:

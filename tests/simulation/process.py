@@ -62,13 +62,13 @@ class Process:
         self.socket: list[Datagram] = []
         self.wanted: set[str] = set()  # what the guest was asked to answer for
         self.keeper = Keeper(self) if options.eips and not host.member.witness else None
-        self.ears = Ears(self.name, boot, options.timing.dead_interval_ms // 2)
+        self.ears = Ears(self.name, boot, options.hasty.dead_interval_ms // 2)
         self.node = Node(
             host.member,
             [each.member for each in universe.hosts.values()],
-            options.timing,
+            universe.file.timing,
             [options.policy],
-            config_digest=DIGEST,
+            config_digest=universe.file.digest,
             memory=host.memory,
             rng=random.Random(f"{options.seed}:{self.name}:{boot}"),  # noqa: S311 - to be repeated, not secret
             now=self.clock,

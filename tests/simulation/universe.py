@@ -10,7 +10,7 @@ import heapq
 import random
 from collections import Counter, deque
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hafailover.daemon.performer import HELD_BY_STRANGER
 from hafailover.election import effects as fx
@@ -35,7 +35,7 @@ from tests.simulation.ground import eips_of, network_of, specs_of
 from tests.simulation.host import Host
 from tests.simulation.options import CHECK, GROUP
 from tests.simulation.plugs import Plugs
-from tests.simulation.process import Process
+from tests.simulation.process import DIGEST, Process
 from tests.simulation.sky import Errand, Sky
 from tests.simulation.trace import Trace
 from tests.simulation.wire import Network
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
+    from hafailover.election.values import Timing
     from hafailover.emulator.values import Change
     from tests.simulation.invariants.base import Invariant
     from tests.simulation.options import Options
@@ -63,6 +64,13 @@ class Broken(AssertionError):  # noqa: N818 - it names the finding, not an error
 
     def __reduce__(self) -> tuple[type[Broken], tuple[str, str]]:
         return Broken, (self.name, self.seen)  # so that another process can tell of it
+
+
+class File(NamedTuple):
+    """What of the file may change while daemons run."""
+
+    timing: Timing
+    digest: bytes
 
 
 class Universe:
@@ -108,6 +116,7 @@ class Universe:
         self.trace = Trace()
         self.counts: Counter[str] = Counter()
         self.invariants: list[Invariant] = []
+        self.file = File(options.timing, DIGEST)
         self.alert = False  # an invariant wants to see every event now, also those that cause nothing
         self.strikes: list[tuple[int, str]] = []
         self.finished: list[tuple[int, fx.FailoverFinished]] = []
@@ -318,6 +327,13 @@ class Universe:
             state = CheckState.UP if process.host.service else CheckState.DOWN
             process.post(ev.CheckChanged(GROUP, CHECK, state))
 
+    def reload(self, name: str) -> None:
+        """Have the daemon of a host read its file again, if it is not in force already."""
+        process, file = self.hosts[name].process, self.file
+        if process is not None and process.node.config_digest != file.digest:
+            members = tuple(host.member for host in self.hosts.values())
+            process.post(ev.Reconfigured(members, file.timing, (self.options.policy,), file.digest))
+
     def ask(self, name: str, make: Callable[[int], Event]) -> None:
         """Have an operator ask the daemon of a host for something."""
         process = self.hosts[name].process
@@ -426,7 +442,7 @@ class Universe:
         verdict = self._verdict(process, effect.guard)
         slow = verdict is GuardVerdict.ALLOW and effect.guard == "vip"
         slow = slow or (verdict is GuardVerdict.DENY and effect.guard == "gateway")
-        limit_ms = self.options.timing.dead_interval_ms // 2
+        limit_ms = self.options.hasty.dead_interval_ms // 2
         delay_ms = limit_ms - 5 if slow else min(limit_ms, 2 * self.options.link_ms)
         if effect.guard == "cloud":
             delay_ms = self.sky.latency_ms()

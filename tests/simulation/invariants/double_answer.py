@@ -22,7 +22,7 @@ RETRY_MS = 5_000  # the cap of the waits between failing reads
 def bound_ms(universe: Universe) -> int:
     """Return X: two audits and a second look, with the time that their answers take."""
     options = universe.options
-    return 2 * options.timing.audit_interval_ms + 10 * options.api_ms + options.timing.dead_interval_ms + RETRY_MS
+    return 2 * options.patient.audit_interval_ms + 10 * options.api_ms + options.patient.dead_interval_ms + RETRY_MS
 
 
 class DoubleAnswer(Invariant):

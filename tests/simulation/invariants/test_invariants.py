@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,6 +295,29 @@ def test_paused_a_holder_may_go_on_and_moves_nothing() -> None:
     admits_and_breaks(stage, asked_for, by_itself)
 
 
+@pytest.mark.parametrize("for_ms", [None, 60_000])
+def test_paused_and_resumed_during_a_life(for_ms: int | None) -> None:
+    stage = Stage("fit-to-claim")
+    stage.event("b", ev.CheckChanged(GROUP, CHECK, CheckState.UP))
+
+    def pause() -> None:
+        stage.event("b", ev.PauseAsked(1, GROUP, for_ms))
+
+    def over() -> None:
+        pause()
+        if for_ms is None:
+            stage.event("b", ev.ResumeAsked(2, GROUP))
+        else:
+            stage.universe.now += for_ms
+        stage.effect("b", CLAIM)
+
+    def not_over() -> None:
+        pause()
+        stage.effect("b", CLAIM)
+
+    admits_and_breaks(stage, over, not_over)
+
+
 def test_double_answer() -> None:
     stage = Stage("double-answer")
 
@@ -393,6 +417,27 @@ def test_silence_is_theirs() -> None:
         stage.effect("b", CLAIM)
 
     admits_and_breaks(stage, lambda: after(dead_ms), lambda: after(dead_ms - 1))
+
+
+def test_silence_is_theirs_by_the_longer_time_of_two_files() -> None:
+    longer = replace(expand(1, ()).timing, dead_interval_ms=60_000)
+    stage = Stage("silence-is-theirs", retimed=longer)
+    dead_ms = stage.universe.options.timing.dead_interval_ms
+
+    def after(silence_ms: int) -> None:
+        stage.event("b", advert(A, State.MASTER))
+        stage.universe.now += silence_ms
+        stage.effect("b", CLAIM)
+
+    def read_again() -> None:
+        b = stage.process("b")
+        b.node.config_digest = b"another."
+        members, policy = (b.host.member,), stage.universe.options.policy
+        stage.event("b", ev.Reconfigured(members, longer, (policy,), b.node.config_digest))
+
+    after(dead_ms)
+    read_again()
+    admits_and_breaks(stage, lambda: after(60_000), lambda: after(59_999))
 
 
 def test_silent_before_word() -> None:
