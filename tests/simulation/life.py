@@ -117,9 +117,8 @@ def _through(universe: Universe, outcome: Outcome) -> None:
 
 
 def _moves(universe: Universe) -> int:
-    """Return what has moved so far; what a disk has forgotten of EIPs may be remembered at any time."""
-    seen = universe.cloud.history
-    return len(seen) if universe.remembers_eips else sum(change.resource in universe.holder for change in seen)
+    """Return what has moved so far, EIPs that were lost with it; one may be remembered at any time."""
+    return sum(change.resource in universe.holder or change.after is None for change in universe.cloud.history)
 
 
 def _handing_over(universe: Universe) -> bool:
@@ -208,8 +207,7 @@ def _guests(universe: Universe, master: Host) -> str:
 
 
 def _eips(universe: Universe, _master: Host) -> str:
-    loose = {eip: address for eip, address in universe.bound.items() if address is None}
-    return f"not bound: {sorted(loose)}" if loose and universe.remembers_eips else ""
+    return f"not bound: {universe.loose_eips}" if universe.loose_eips else ""
 
 
 def _agreement(universe: Universe, master: Host) -> str:

@@ -28,7 +28,7 @@ from hafailover.election.values import (
     Resource,
     ResourceKind,
 )
-from hafailover.emulator.model import Model, Rules
+from hafailover.emulator.model import BY_HAND, Model, Rules
 from hafailover.emulator.network import InstanceState
 from hafailover.errors import InvariantError
 from tests.simulation.ground import eips_of, network_of, specs_of
@@ -87,6 +87,7 @@ class Universe:
         self.cloud.listeners.append(self._changed)
         self.resources = {each.id: each for each in options.resources}
         self.bound: dict[str, str | None] = dict(eips_of(options))  # each EIP with the address that it is bound to
+        self.taken_off: set[str] = set()  # EIPs that somebody has taken off by hand, with their address perhaps
         clocks = _stream(seed, "clocks")
         self.hosts = {
             name: Host(
@@ -220,6 +221,8 @@ class Universe:
         self.trace.note(self.now, f"cloud {change.resource} {change.before} -> {change.after} by {change.caller}")
         if change.resource in self.bound:
             self.bound[change.resource] = change.after
+            by_hand = change.after is None and change.caller == BY_HAND
+            (self.taken_off.add if by_hand else self.taken_off.discard)(change.resource)
             for each in self.invariants:
                 each.on_eip(change)
             return
@@ -418,9 +421,15 @@ class Universe:
             waiting[0].begin()
 
     @property
-    def remembers_eips(self) -> bool:
-        """Whether no disk of this life forgets: what was bound to a released address is written nowhere else."""
-        return not any(wave.kind in FORGETFUL for wave in self.options.waves)
+    def loose_eips(self) -> list[str]:
+        """The EIPs that are bound to nothing and should be.
+
+        Nothing is asked where a disk of this life forgets, for what was bound to a released address is written
+        nowhere else; nor of what was taken off by hand, for nobody can tell that its address has not stayed.
+        """
+        if any(wave.kind in FORGETFUL for wave in self.options.waves):
+            return []
+        return [eip for eip, address in self.bound.items() if address is None and eip not in self.taken_off]
 
     def refuses(self, effect: fx.Move) -> bool:
         """Whether a performer does not even ask the cloud, for the holder is no node's."""

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 class EipKept(Invariant):
     """An EIP is bound to the address that it belongs to and to no other, in the end too, however that has moved.
 
-    When it must be bound again after the faults have healed is part of what "recovers" says. In the end nothing is
-    asked where a disk has forgotten: what had been bound to a released address is written nowhere else.
+    When it must be bound again after the faults have healed is part of what "recovers" says.
     """
 
     name = "eip-kept"
@@ -32,6 +31,5 @@ class EipKept(Invariant):
 
     def at_end(self) -> None:
         universe = self.universe
-        loose = [eip for eip, address in universe.bound.items() if address is None]
-        if loose and universe.remembers_eips and not universe.options.paused:
-            self.broken(f"{loose} are bound to nothing")
+        if universe.loose_eips and not universe.options.paused:
+            self.broken(f"{universe.loose_eips} are bound to nothing")
