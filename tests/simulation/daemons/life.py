@@ -50,6 +50,7 @@ def options_of(seed: int) -> Options:
         guards=guards,
         witnesses=tuple(name for name in options.witnesses if name in names),
         fence=False,
+        retimed=None,
     )
 
 

@@ -179,6 +179,9 @@ class Town(Universe):
     def check(self, process: Process) -> None:
         """Leave it to the daemon's own check to notice."""
 
+    def reload(self, name: str) -> None:
+        """Change no file: a daemon of this tier has read the only one that there is."""
+
     def ask(self, name: str, make: Callable[[int], Event]) -> None:
         """Have an operator ask the daemon of a host for something, over its control socket."""
         self.clients.ask(name, make(0))
