@@ -24,7 +24,7 @@ from hafailover.election.node import Node
 from hafailover.election.peers import Peer
 from hafailover.election.returns import Returns
 from hafailover.election.takeover import Takeovers
-from hafailover.election.values import Handover
+from hafailover.election.values import Handover, Timing
 from hafailover.election.values import Outcome as Ending
 from hafailover.emulator.eni_moves import MoveEni
 from hafailover.emulator.writes import MigrateIp
@@ -53,6 +53,11 @@ def _forgets_on_a_gap(see: Any, self: EipBook, address: str, carriers: Any) -> N
     if len(carriers) != 1:
         self.forget(address)
     see(self, address, carriers)
+
+
+def _by_the_new_file_at_once(reconfigure: Any, self: Node, event: Any) -> None:
+    reconfigure(self, event)
+    self.context.retime(event.timing)
 
 
 def _constant(value: object) -> Callable[..., object]:
@@ -362,6 +367,24 @@ ABLATIONS = (
         ("failover", "kill", "kill-interrupted", "power-off"),
         ("recovers", "eip-kept"),
         (("eips", 1), ("strategy", "reassign"), ("addresses", 1)),
+    ),
+    Ablation(
+        "a paused group claims nothing by itself",
+        (_situation(paused=False),),
+        ("pause", "power-off"),
+        ("fit-to-claim",),
+        (("waves", (Wave("pause", 60_000, 60_000, 1_000, 1_000), Wave("power-off", 20_000, 5_000, 5_000, 5_000))),),
+    ),
+    Ablation(
+        "who has read its file again gives who has not the longer time",
+        (_wrapped(Node, "_reconfigure", _by_the_new_file_at_once),),
+        ("reload", "cut", "loss"),
+        ("silence-is-theirs", "no-needless-move"),
+        (
+            ("guards", ()),
+            ("timing", Timing(1_000, 4_000, 4_000, 30_000)),
+            ("retimed", Timing(200, 1_000, 3_000, 30_000)),
+        ),
     ),
     Ablation(
         "a late arming is taken back",
