@@ -12,7 +12,6 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hafailover.cloud import mover
 from hafailover.control.server import ControlServer
 from hafailover.daemon import clock
 from hafailover.daemon.eipkeeper import EipKeeper
@@ -113,13 +112,6 @@ ABLATIONS = (
         ("failover", "power-off", "kill"),
         ("recovers", "eip-kept"),
         (("addresses", 1), ("eips", 1), ("strategy", "reassign")),
-    ),
-    Ablation(
-        "an ENI is detached where it cannot be migrated",
-        ((mover, "UNSUPPORTED", ()),),
-        ("no-eni-migration", "power-off"),
-        ("recovers", "quiet"),
-        (("addresses", 0), ("enis", 1), ("strategy", "migrate")),
     ),
     Ablation(
         "a damaged datagram is dropped",
