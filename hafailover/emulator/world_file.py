@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from hafailover.cloud.quota import Quota
 from hafailover.config import loader, reader
 from hafailover.config.findings import Findings
 from hafailover.emulator.faults import Kind
 from hafailover.emulator.model import MAX_STALE_MS
 from hafailover.emulator.network import Eip, Eni, HaVip, Instance, Network, PrivateIp, SecurityGroup, Subnet, Vpc
-from hafailover.emulator.quota import Quota
 from hafailover.emulator.world import GROUP_ID, SUBNET_ID, VPC_ID, ZONE, mac_of
 from hafailover.emulator.world_schema import ROOT, GroupSpec, SubnetSpec, VpcSpec, WorldSpec
 

@@ -1,6 +1,6 @@
 """The tables and keys of a world file: what the emulated cloud is when it starts.
 
-A default is that of the field that a key fills; docs/emulator.md shows them all.
+A default is that of the field that a key fills; docs/emulator.md has an example with every table.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ class Plugs:
     def __init__(self, universe: Universe) -> None:
         self._universe = universe
         self._there_from: dict[str, int] = {}
+        self._turns: Counter[tuple[int, str]] = Counter()  # how many times a run has asked for an ENI
         self.late_ms = 0
         self.without: Counter[str] = Counter()
 
@@ -58,27 +59,37 @@ class Plugs:
 
     def arm(self, process: Process, effect: Arm) -> None:
         """Have a guest answer for an ENI as soon as its link is there; what comes of it is posted."""
-        self._wait(process, effect, self._universe.now, self._said_to_be_here(process, effect))
+        self._turns[process.boot, effect.resource.id] += 1
+        turn = self._turns[process.boot, effect.resource.id]
+        self._wait(process, effect, turn, self._universe.now, self._was_here(process, effect))
 
-    def _wait(self, process: Process, effect: Arm, since: int, was_here: bool) -> None:  # noqa: FBT001 - given by the queue
-        process.when_running(lambda: self._look(process, effect, since, was_here=was_here))
+    def _wait(self, process: Process, effect: Arm, turn: int, since: int, was_here: bool) -> None:  # noqa: FBT001 - given by the queue
+        process.when_running(lambda: self._look(process, effect, turn, since, was_here=was_here))
 
-    def _look(self, process: Process, effect: Arm, since: int, *, was_here: bool) -> None:
+    def _look(self, process: Process, effect: Arm, turn: int, since: int, *, was_here: bool) -> None:
         universe, eni = self._universe, effect.resource.id
+        if turn != self._turns[process.boot, eni]:
+            return  # it was asked for anew, and what comes of that is told
         if eni in process.wanted and not self.there(process.host, eni):
-            is_here = self._said_to_be_here(process, effect)
             if universe.now - since < PLUG_DEADLINE_MS:
-                universe.at(universe.now + LOOK_EVERY_MS, self._wait, process, effect, since, was_here)
-            elif was_here and is_here:
+                universe.at(universe.now + LOOK_EVERY_MS, self._wait, process, effect, turn, since, was_here)
+            elif was_here and self._is_here(process, eni):
                 process.post(ev.GuestArmed(effect.group, effect.resource, "no such link"))
             else:
-                universe.at(universe.now + LOOK_EVERY_MS, self._wait, process, effect, universe.now, is_here)
+                here = self._was_here(process, effect)
+                universe.at(universe.now + LOOK_EVERY_MS, self._wait, process, effect, turn, universe.now, here)
             return
         if eni in process.wanted:
             universe.carry(process, effect)
         process.post(ev.GuestArmed(effect.group, effect.resource))
 
     @staticmethod
-    def _said_to_be_here(process: Process, effect: Arm) -> bool:
+    def _was_here(process: Process, effect: Arm) -> bool:
+        """Whether the last reading says so."""
         sighting = process.node.context.holders.sighting(effect.resource)
         return sighting is not None and sighting.holder == process.host.member.instance_id
+
+    def _is_here(self, process: Process, eni: str) -> bool:
+        """Whether the cloud says so when it is asked."""
+        reached = not self._universe.sky.outages[process.name]
+        return reached and self._universe.holder[eni] == process.host.member.instance_id

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from hafailover.cloud.quota import Quota
 from hafailover.emulator.faults import Kind
 from hafailover.emulator.model import Model
 from hafailover.emulator.network import EipState, InstanceState
-from hafailover.emulator.quota import Quota
 from hafailover.emulator.world_file import parse
 from hafailover.errors import ConfigError
 from tests.unit.emulator.sdk import emulated

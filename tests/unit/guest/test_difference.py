@@ -13,8 +13,8 @@ SUBNET = Route("10.0.2.0/24", "", 3, T)
 WAY, WAY6 = Route("0.0.0.0/0", "10.0.2.1", 3, T), Route("::/0", GATEWAY6, 3, T)
 RULES = tuple(Rule(address, T) for address in ("10.0.2.5", "10.0.2.6", "2001:db8::5"))
 ADDRESSES = frozenset(rule.source for rule in RULES)
-WHOLE = Seen(3, True, (0, 0), ADDRESSES, frozenset(RULES), frozenset({SUBNET, WAY, WAY6}))
-BARE = Seen(3, False, (1, 0), frozenset(), frozenset(), frozenset())
+WHOLE = Seen(3, True, True, (0, 0), ADDRESSES, frozenset(RULES), frozenset({SUBNET, WAY, WAY6}))
+BARE = Seen(3, False, True, (1, 0), frozenset(), frozenset(), frozenset())
 
 
 def test_nothing_is_to_be_done_where_all_is_so() -> None:
@@ -45,6 +45,15 @@ def test_only_the_families_that_the_eni_has_get_routes() -> None:
     assert difference(only4, BARE).lacking_routes == (SUBNET, WAY)
     only6 = replace(ENI, addresses=("2001:db8::5",))
     assert difference(only6, BARE).lacking_routes == (WAY6,)
+
+
+def test_where_ipv6_is_off_only_the_ipv4_addresses_are_wanted() -> None:
+    todo = difference(ENI, replace(BARE, ipv6=False))
+    assert todo.lacking_routes == (SUBNET, WAY)
+    assert todo.lacking_rules == RULES[:2]
+    assert todo.lacking_addresses == ("10.0.2.5", "10.0.2.6")
+    left = difference(ENI, replace(WHOLE, ipv6=False, addresses=ADDRESSES - {"2001:db8::5"}))
+    assert (left.surplus_routes, left.surplus_rules) == ((WAY6,), (RULES[2],))
 
 
 def test_another_gateway_takes_the_place_of_the_one_that_is_there() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 ENI = "20:90:6f:00:0a:01"
 PORT = 8000
+# in a subnet of its own, and in that of the first card, where a strict filter drops most easily
+ENIS = (
+    Interface(ENI, ("10.0.2.5", "2001:db8:2::5"), 24, "10.0.2.1"),
+    Interface(ENI, ("10.0.1.50", "2001:db8:1::50"), 24, "10.0.1.1"),
+)
 RESET, STALE = "ConnectionResetError", "TimeoutError"
 
 pytestmark = [
@@ -105,19 +111,38 @@ async def test_a_client_of_a_disarmed_address_sees_a_reset(
         service.accepted[0].recv(1)
 
 
+async def test_what_is_asked_for_later_comes_later(guest: Guest, vpc: Vpc, service: Service) -> None:
+    link = await guest.find_link(name="eth0")
+    await guest.arm(VIP, link)
+    await guest.plug(ENIS[0], deadline_s=5)
+    client = connect(vpc, service, VIP)
+    leaving = [asyncio.create_task(guest.disarm(VIP)), asyncio.create_task(guest.unplug(ENI))]
+    await asyncio.sleep(0)
+    await guest.plug(ENIS[0], deadline_s=5)
+    await guest.arm(VIP, link)
+    await asyncio.gather(*leaving)
+    assert end_of(client) == RESET
+    assert await guest.present([VIP]) == {VIP}
+    assert await guest.plugged([ENI]) == {ENI}
+
+
+async def test_an_address_that_may_not_leave_keeps_its_connections(
+    guest: Guest, vpc: Vpc, service: Service
+) -> None:
+    ip("addr", "add", "10.0.1.18/24", "dev", "eth0")  # hangs on the node's first
+    client = connect(vpc, service, "10.0.1.17")
+    with pytest.raises(GuestError, match=r"would remove 10\.0\.1\.18 too"):
+        await guest.disarm("10.0.1.17")
+    service.close()
+    assert end_of(client) == "closed"
+
+
 async def test_no_reset_leaves_after_an_address_is_off(guest: Guest, vpc: Vpc, service: Service) -> None:
     await guest.arm(VIP, await guest.find_link(name="eth0"))
     client = connect(vpc, service, VIP)
     ip("addr", "del", f"{VIP}/32", "dev", "eth0")
     assert await close_flows(VIP) == 1
     assert end_of(client) == STALE
-
-
-# in a subnet of its own, and in that of the first card, where a strict filter drops most easily
-ENIS = (
-    Interface(ENI, ("10.0.2.5", "2001:db8:2::5"), 24, "10.0.2.1"),
-    Interface(ENI, ("10.0.1.50", "2001:db8:1::50"), 24, "10.0.1.1"),
-)
 
 
 @pytest.mark.parametrize("interface", ENIS, ids=["own-subnet", "same-subnet"])
@@ -195,14 +220,25 @@ async def test_many_connections_are_ended_in_time(guest: Guest) -> None:
             client.close()
 
 
-async def test_a_kernel_that_cannot_is_said_once_and_the_address_comes_off(
-    guest: Guest, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (errno.EOPNOTSUPP, "the kernel cannot do that (CONFIG_INET_DIAG_DESTROY"),
+        (errno.EPERM, "CAP_NET_ADMIN is missing"),
+        (errno.EINVAL, "Invalid argument"),
+    ],
+)
+async def test_a_kernel_that_refuses_is_said_once_and_the_address_comes_off(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch, number: int, text: str
 ) -> None:
+    async def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
     link = await guest.find_link(name="eth0")
     await guest.arm(VIP, link)
     with socket.create_server((VIP, PORT)), socket.create_connection((VIP, PORT), 3), capture_logs() as logs:
-        monkeypatch.setattr(Conversation, "order", _refuse)
-        with pytest.raises(GuestError, match=r"cannot end connections: .*CONFIG_INET_DIAG_DESTROY"):
+        monkeypatch.setattr(Conversation, "order", refuse)
+        with pytest.raises(GuestError, match=re.escape(f"cannot end connections: {text}")):
             await close_flows(VIP)
         for _ in range(2):
             await guest.disarm(VIP)
@@ -210,10 +246,6 @@ async def test_a_kernel_that_cannot_is_said_once_and_the_address_comes_off(
             await guest.arm(VIP, link)
     said = [entry for entry in logs if entry["event"] == "connections_not_ended"]
     assert [(entry["address"], entry["log_level"]) for entry in said] == [(VIP, "warning")]
-
-
-async def _refuse(*_: object) -> None:
-    raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
 
 async def test_ends_in_time_where_the_kernel_does_not_answer(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,5 +257,5 @@ async def test_ends_in_time_where_the_kernel_does_not_answer(guest: Guest, monke
 
 
 async def test_what_is_no_address_is_refused() -> None:
-    with pytest.raises(OSError, match="illegal IP address"):
+    with pytest.raises(ValueError, match="'vip' does not appear to be an IPv4 or IPv6 address"):
         await close_flows("vip")
