@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import events as ev
 from hafailover.election.values import Memory
-from tests.simulation.options import GROUP
 
 if TYPE_CHECKING:
     import random
@@ -192,5 +191,5 @@ class Vanish:
         host.guest.discard(address)
         universe.truth_changed()
         assert host.process is not None
-        host.process.post(ev.AddressVanished(GROUP, universe.resources[address]))
+        host.process.post(ev.AddressVanished(universe.group_of[address], universe.resources[address]))
         return f"{address} {host.member.name}", None

@@ -9,7 +9,6 @@ from hafailover.election import events as ev
 from hafailover.election.values import NodeName
 from tests.simulation.fault_hosts import pick_running
 from tests.simulation.fault_resources import give
-from tests.simulation.options import GROUP
 from tests.simulation.universe import File
 
 OTHER_DIGEST = b"\1" * 8
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
+    from hafailover.election.values import GroupName
     from tests.simulation.universe import Universe
 
     End = Callable[[], None]
@@ -83,6 +83,11 @@ class Console:
         return f"{resource.id} to {to}", None
 
 
+def _pick_group(universe: Universe, rng: random.Random) -> GroupName:
+    groups = [policy.group for policy in universe.options.policies]
+    return groups[0] if len(groups) == 1 else rng.choice(groups)
+
+
 @dataclass(frozen=True, slots=True)
 class Failover:
     """An operator asks for a planned hand-over."""
@@ -90,7 +95,8 @@ class Failover:
     def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
         name, target = rng.choice(list(universe.hosts)), rng.choice([None, *universe.hosts])
         wanted = None if target is None else NodeName(target)
-        universe.ask(name, lambda request: ev.FailoverAsked(request, GROUP, wanted))
+        group = _pick_group(universe, rng)
+        universe.ask(name, lambda request: ev.FailoverAsked(request, group, wanted))
         return f"{name} to {target}", None
 
 
@@ -100,8 +106,9 @@ class Pause:
 
     def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
         name, for_ms = rng.choice(list(universe.hosts)), rng.choice((None, 20_000, 300_000))
-        universe.ask(name, lambda request: ev.PauseAsked(request, GROUP, for_ms))
-        return f"{name} for {for_ms}", lambda: universe.ask(name, lambda request: ev.ResumeAsked(request, GROUP))
+        group = _pick_group(universe, rng)
+        universe.ask(name, lambda request: ev.PauseAsked(request, group, for_ms))
+        return f"{name} for {for_ms}", lambda: universe.ask(name, lambda request: ev.ResumeAsked(request, group))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ from tests.simulation.fault_people import (
     Writes,
 )
 from tests.simulation.fault_resources import LateLinks, Mutex, NoLinks, NoMigration, Quota, TakeRefused, ToStranger
-from tests.simulation.options import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,13 +156,13 @@ class Storm:
             if host.process is not None and host.process.node.context.drained:
                 universe.ask(name, lambda request: ev.DrainAsked(request, drained=False))
             if host.process is not None and not universe.options.paused and _is_paused(host.process):
-                universe.ask(name, lambda request: ev.ResumeAsked(request, GROUP))
+                universe.ask(name, lambda request: ev.ResumeAsked(request, None))
             universe.reload(name)
         universe.struck("heal", "", over=True)
 
 
 def _is_paused(process: Process) -> bool:
-    return process.node.groups[GROUP].pause.holds(process.clock)
+    return any(group.pause.holds(process.clock) for group in process.node.groups.values())
 
 
 def _length(rng: random.Random, least_ms: int, mean_ms: int) -> int:

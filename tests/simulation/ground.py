@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.emulator.network import Eip, PrivateIp
 from hafailover.emulator.world import VPC_ID, EniSpec, NodeSpec, build
-from tests.simulation.options import ADDRESSES, ENIS, SIX
+from tests.simulation.options import ADDRESSES, ENIS, OTHER_ADDRESS, SIX
 
 if TYPE_CHECKING:
     from hafailover.emulator.network import Network
@@ -38,7 +38,7 @@ def network_of(options: Options) -> Network:
     """Return the network at the beginning of a life."""
     first, *others = specs_of(options)
     enis = tuple(EniSpec(eni, (address,), first.instance_id) for address, eni in addresses_of_enis(options).items())
-    addresses = ADDRESSES[: options.addresses]
+    addresses = (*ADDRESSES[: options.addresses], *(OTHER_ADDRESS,) * (options.groups - 1))
     network = build((first, *others, STRANGER), addresses, ipv6_cidr="2001:db8:1::/64", enis=enis)
     if options.sixes:
         network = network.with_enis(network.enis[first.eni_id].with_ips(PrivateIp(SIX)))

@@ -9,7 +9,7 @@ from hafailover.election.values import Memory
 
 if TYPE_CHECKING:
     from hafailover.cloud.eips import Binding
-    from hafailover.election.values import Member
+    from hafailover.election.values import GroupName, Member
     from tests.simulation.process import Process
 
 
@@ -36,7 +36,8 @@ class Host:
     slowness: int = 1  # how many times longer than it should a hook takes
     dark: int = 0  # how many faults keep its network card from everything, the gateway included
     on_since: int = -1  # when it was last powered on
-    hook_until: int = 0  # when the latest hook that something waits for will have ended
+    # When the latest hook of each group that something waits for will have ended.
+    hooks_until: dict[GroupName, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.older_memory = self.memory

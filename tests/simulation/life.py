@@ -16,7 +16,7 @@ from tests.simulation.faults import Storm
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.double_answer import DoubleAnswer
 from tests.simulation.invariants.model_allows import ModelAllows
-from tests.simulation.options import GROUP
+from tests.simulation.parts import OfPart, judges
 from tests.simulation.plugs import PLUG_DEADLINE_MS
 from tests.simulation.sky import CALL_TIMEOUT_MS, FENCE_MS, LIFE_MS, MOVE_DEADLINE_MS
 from tests.simulation.survey import Survey
@@ -72,7 +72,7 @@ def live(options: Options, kinds: Iterable[type[Invariant]] = ALL) -> Outcome:
     """Live one life, watched by these invariants; what breaks is in the outcome."""
     began = time.process_time()
     universe = Universe(options)
-    invariants = [kind(universe) for kind in kinds]
+    invariants = judges(universe, kinds)
     universe.watch(invariants)
     outcome = Outcome(options)
     try:
@@ -123,7 +123,13 @@ def _moves(universe: Universe) -> int:
 
 def _handing_over(universe: Universe) -> bool:
     """Whether a first pre-emption is still under way, as with a slow hook or a slow API."""
-    return any(_state(host) in (State.RELEASING, State.CLAIMING) for host in universe.hosts.values())
+    busy = (State.RELEASING, State.CLAIMING)
+    return any(_state(host) in busy for part in _parts(universe) for host in part.hosts.values())
+
+
+def _parts(universe: Universe) -> list[Universe]:
+    """Return each group as if it were alone."""
+    return universe.parts or [universe]
 
 
 def _require(wrong: str, name: str) -> None:
@@ -143,7 +149,8 @@ def recovery_bound_ms(options: Options) -> int:
     patience_ms = max(timing.dead_interval_ms, timing.restart_grace_ms)
     listen_ms = patience_ms + len(options.priorities) * timing.dead_interval_ms
     # An ENI that cannot be migrated is detached and attached after that was refused.
-    calls = options.addresses * (2 if options.strategy == "reassign" else 1) + 2 * options.sixes + 3 * options.enis
+    addresses = options.addresses + options.groups - 1
+    calls = addresses * (2 if options.strategy == "reassign" else 1) + 2 * options.sixes + 3 * options.enis
     move_ms = calls * (3 * request_ms + options.task_ms + 1_000) + 2 * request_ms
     straggler_ms = LIFE_MS + max(options.task_ms, 12_000) + 2 * timing.audit_interval_ms
     waits_ms = MOVE_DEADLINE_MS + RELEASE_MS + RETRY_MS + 2 * BACKOFF_MS + options.preempt_delay_ms
@@ -163,7 +170,8 @@ def held_down_ms(universe: Universe) -> int:
 
     What it has lost by now, or finds that it has lost once it runs or reads again.
     """
-    groups = [(group, host) for host in universe.hosts.values() if (group := _group(host)) is not None]
+    hosts = [host for part in _parts(universe) for host in part.hosts.values()]
+    groups = [(group, host) for host in hosts if (group := _group(host)) is not None]
     waits = [group.hold_down.until - host.process.clock for group, host in groups if host.process is not None]
     first_ms = universe.options.hold_down_ms
     waits.extend(min(first_ms << min(group.hold_down.losses, 10), CAP_MS) for group, _ in groups)
@@ -172,6 +180,10 @@ def held_down_ms(universe: Universe) -> int:
 
 def astray(universe: Universe) -> str:
     """Return what is not as it should be when all is well, empty where nothing is."""
+    return next((wrong for part in _parts(universe) if (wrong := _astray(part))), "")
+
+
+def _astray(universe: Universe) -> str:
     masters = [host for host in universe.hosts.values() if _state(host) is State.MASTER]
     if len(masters) != 1:
         return f"masters: {[host.member.name for host in masters]}"
@@ -181,7 +193,7 @@ def astray(universe: Universe) -> str:
 
 
 def _group(host: Host) -> Group | None:
-    return None if host.process is None else host.process.node.groups[GROUP]
+    return None if host.process is None else next(iter(host.process.node.groups.values()))
 
 
 def _state(host: Host) -> State | None:
@@ -256,7 +268,7 @@ def _account(universe: Universe, outcome: Outcome) -> None:
         before = [kind for at, kind in universe.strikes if at <= began]
         outcome.dark.append((ended - began, before[-1] if before else "start"))
     for each in universe.invariants:
-        _take(outcome, each)
+        _take(outcome, each.inner if isinstance(each, OfPart) else each)
     if outcome.healed_at is not None:
         bound_ms = outcome.recovery[1]
         outcome.unanswered = (_longest(universe.dark, outcome.healed_at), bound_ms)
@@ -265,7 +277,8 @@ def _account(universe: Universe, outcome: Outcome) -> None:
 def _take(outcome: Outcome, seen: Invariant) -> None:
     """Take over what one of those who looked on has to tell."""
     if isinstance(seen, DoubleAnswer):
-        outcome.double_ms, outcome.double = seen.longest_ms, (seen.longest_ms, seen.bound_ms)
+        outcome.double = max(outcome.double, (seen.longest_ms, seen.bound_ms))
+        outcome.double_ms = outcome.double[0]
     elif isinstance(seen, ModelAllows):
         outcome.steps = seen.bridge.steps
     elif isinstance(seen, Survey):

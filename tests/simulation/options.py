@@ -15,9 +15,10 @@ from hafailover.election.values import GroupName, Handover, Policy, Resource, Re
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-GROUP = GroupName("vip")
+GROUP, OTHER_GROUP = GroupName("vip"), GroupName("other")
 CHECK = "web"
 ADDRESSES = ("10.0.1.100", "10.0.1.101")
+OTHER_ADDRESS = "10.0.1.110"  # of the other group, which has nothing else
 SIX = "2001:db8:1::100"
 ENIS = ("eni-11111111", "eni-22222222")  # each with an address of its own
 CALM_MS = 120_000
@@ -79,6 +80,7 @@ class Options:
     demote: bool = False
     guards: tuple[str, ...] = ()
     strategy: str = "migrate"
+    groups: int = 1
     addresses: int = 1
     sixes: int = 0  # IPv6 addresses, of which there is one
     enis: int = 0
@@ -104,7 +106,18 @@ class Options:
 
     @property
     def resources(self) -> tuple[Resource, ...]:
-        """What the group has."""
+        """What all groups have."""
+        return tuple(each for policy in self.policies for each in policy.resources)
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """All groups; the second is treated as the first."""
+        other = (Resource(ResourceKind.ADDRESS, OTHER_ADDRESS),)
+        second = replace(self.policy, group=OTHER_GROUP, resources=other)
+        return (self.policy, second)[: self.groups]
+
+    @property
+    def _first_resources(self) -> tuple[Resource, ...]:
         addresses = (*ADDRESSES[: self.addresses], *(SIX,) * self.sixes)
         enis = (Resource(ResourceKind.ENI, each) for each in ENIS[: self.enis])
         return (*(Resource(ResourceKind.ADDRESS, each) for each in addresses), *enis)
@@ -127,10 +140,10 @@ class Options:
 
     @property
     def policy(self) -> Policy:
-        """The group as its configuration would have it."""
+        """The first group as its configuration would have it."""
         return Policy(
             group=GROUP,
-            resources=self.resources,
+            resources=self._first_resources,
             preempt=self.preempt,
             preempt_delay_ms=self.preempt_delay_ms,
             handover=self.handover,
@@ -214,13 +227,16 @@ def _with_resources(drawn: Options) -> Options:
 
 
 def _with_reloads(drawn: Options) -> Options:
-    """Return the options of a seed in which people may pause nodes, and change the file."""
+    """Return the options of a seed with two groups perhaps, whose people may pause nodes and change the file."""
     rng = random.Random(f"{drawn.seed}:reloads")  # noqa: S311 - to be repeated, not secret
     # A life that is short for its short intervals stays so; one with long ones would cost more with shorter.
     slow = [timing for timing, haste in NEW_TIMINGS if haste == 1]
     retimed = rng.choice(slow) if rng.random() < 0.2 else None
     kinds = ("pause",) * (rng.random() < 0.15) + ("reload",) * (retimed is not None)
-    return replace(drawn, retimed=retimed, waves=(*drawn.waves, *(_wave(rng, kind) for kind in kinds)))
+    groups = 2 if rng.random() < 0.08 and not drawn.fence else 1
+    return replace(
+        drawn, groups=groups, retimed=retimed, waves=(*drawn.waves, *(_wave(rng, kind) for kind in kinds))
+    )
 
 
 def _drawn(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> Options:

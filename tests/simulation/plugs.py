@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from hafailover.daemon.arming import PLUG_DEADLINE_S
 from hafailover.election import events as ev
 from hafailover.election.values import ResourceKind
-from tests.simulation.options import GROUP
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Arm
@@ -55,7 +54,9 @@ class Plugs:
         left.guest.discard(resource.id)
         left.late.discard(resource.id)
         if left.process is not None and resource.id in left.process.wanted:
-            universe.at(universe.now, left.process.post, ev.AddressVanished(GROUP, resource))
+            universe.at(
+                universe.now, left.process.post, ev.AddressVanished(universe.group_of[resource.id], resource)
+            )
 
     def arm(self, process: Process, effect: Arm) -> None:
         """Have a guest answer for an ENI as soon as its link is there; what comes of it is posted."""

@@ -67,7 +67,7 @@ class Process:
             host.member,
             [each.member for each in universe.hosts.values()],
             universe.file.timing,
-            [options.policy],
+            options.policies,
             config_digest=universe.file.digest,
             memory=host.memory,
             rng=random.Random(f"{options.seed}:{self.name}:{boot}"),  # noqa: S311 - to be repeated, not secret

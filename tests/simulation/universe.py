@@ -33,7 +33,7 @@ from hafailover.emulator.network import InstanceState
 from hafailover.errors import InvariantError
 from tests.simulation.ground import eips_of, network_of, specs_of
 from tests.simulation.host import Host
-from tests.simulation.options import CHECK, GROUP
+from tests.simulation.options import CHECK
 from tests.simulation.plugs import Plugs
 from tests.simulation.process import DIGEST, Process
 from tests.simulation.sky import Errand, Sky
@@ -88,6 +88,8 @@ class Universe:
         self.resources = {each.id: each for each in options.resources}
         self.bound: dict[str, str | None] = dict(eips_of(options))  # each EIP with the address that it is bound to
         self.taken_off: set[str] = set()  # EIPs that somebody has taken off by hand, with their address perhaps
+        self.group_of = {each.id: policy.group for policy in options.policies for each in policy.resources}
+        memory = Memory(groups=tuple(GroupMemory(policy.group, paused=True) for policy in options.policies))
         clocks = _stream(seed, "clocks")
         self.hosts = {
             name: Host(
@@ -100,7 +102,7 @@ class Universe:
                     witness=name in options.witnesses,
                 ),
                 clocks.randrange(10**9),
-                Memory(groups=(GroupMemory(GROUP, paused=True),)) if options.paused else Memory(),
+                memory if options.paused else Memory(),
             )
             for place, (name, priority) in enumerate(options.priorities)
         }
@@ -118,6 +120,7 @@ class Universe:
         self.counts: Counter[str] = Counter()
         self.invariants: list[Invariant] = []
         self.file = File(options.timing, DIGEST)
+        self.parts: list[Any] = []  # each group as if it were alone, where there are several
         self.alert = False  # an invariant wants to see every event now, also those that cause nothing
         self.strikes: list[tuple[int, str]] = []
         self.finished: list[tuple[int, fx.FailoverFinished]] = []
@@ -328,14 +331,15 @@ class Universe:
         """Tell a daemon how its service is."""
         if self.options.checked:
             state = CheckState.UP if process.host.service else CheckState.DOWN
-            process.post(ev.CheckChanged(GROUP, CHECK, state))
+            for policy in self.options.policies:
+                process.post(ev.CheckChanged(policy.group, CHECK, state))
 
     def reload(self, name: str) -> None:
         """Have the daemon of a host read its file again, if it is not in force already."""
         process, file = self.hosts[name].process, self.file
         if process is not None and process.node.config_digest != file.digest:
             members = tuple(host.member for host in self.hosts.values())
-            process.post(ev.Reconfigured(members, file.timing, (self.options.policy,), file.digest))
+            process.post(ev.Reconfigured(members, file.timing, self.options.policies, file.digest))
 
     def ask(self, name: str, make: Callable[[int], Event]) -> None:
         """Have an operator ask the daemon of a host for something."""
@@ -401,9 +405,9 @@ class Universe:
         if effect.run_id is None:
             return
         takes_ms = min(self.options.hook_ms * process.host.slowness, self.options.hook_timeout_ms)
-        process.host.hook_until = self.now + takes_ms
+        until = process.host.hooks_until[effect.group] = self.now + takes_ms
         ended = ev.HookFinished(effect.group, effect.run_id)
-        self.at(process.host.hook_until, process.when_running, partial(process.post, ended))
+        self.at(until, process.when_running, partial(process.post, ended))
 
     def _move(self, process: Process, effect: fx.Move) -> None:
         """Moves that work on the same ENI wait for each other, as in a narrow lane of `hafailover.cloud.lanes`.
@@ -448,7 +452,7 @@ class Universe:
                 waiting[0].begin()
 
     def _guard(self, process: Process, effect: fx.AskGuard) -> None:
-        verdict = self._verdict(process, effect.guard)
+        verdict = self._verdict(process, effect)
         slow = verdict is GuardVerdict.ALLOW and effect.guard == "vip"
         slow = slow or (verdict is GuardVerdict.DENY and effect.guard == "gateway")
         limit_ms = self.options.hasty.dead_interval_ms // 2
@@ -460,28 +464,29 @@ class Universe:
         answer = ev.GuardAnswered(effect.group, effect.guard, effect.round_id, verdict)
         self.at(self.now + delay_ms, process.post, answer)
 
-    def _verdict(self, process: Process, guard: str) -> GuardVerdict:
-        if guard == "gateway":
+    def _verdict(self, process: Process, asked: fx.AskGuard) -> GuardVerdict:
+        if asked.guard == "gateway":
             return GuardVerdict.DENY if process.host.dark else GuardVerdict.PASS
-        return self._vip(process) if guard == "vip" else self._instance()
+        holder = {name: each for name, each in self.holder.items() if self.group_of[name] == asked.group}
+        return self._vip(process, holder) if asked.guard == "vip" else self._instance(holder)
 
-    def _vip(self, process: Process) -> GuardVerdict:
+    def _vip(self, process: Process, holder: dict[str, str | None]) -> GuardVerdict:
         """Whether the service answers on any address, as seen from this host."""
-        for address, eni in self.holder.items():
+        for address, eni in holder.items():
             host = self.by_holder.get(eni or "")
             walled = host is not None and (process.name, host.member.name) in self.network.walls
             if host is not process.host and not walled and self.serves(host, address):
                 return GuardVerdict.DENY
         return GuardVerdict.ALLOW
 
-    def _instance(self) -> GuardVerdict:
-        host = self.by_holder.get(next(iter(self.holder.values())) or "")
+    def _instance(self, holder: dict[str, str | None]) -> GuardVerdict:
+        host = self.by_holder.get(next(iter(holder.values())) or "")
         return GuardVerdict.UNKNOWN if host is None or host.powered else GuardVerdict.ALLOW
 
 
 def overrides(invariant: Invariant, method: str) -> bool:
     """Whether an invariant wants to see this at all: most events are routine, and most look elsewhere."""
-    return method in vars(type(invariant))
+    return method in vars(type(getattr(invariant, "inner", invariant)))
 
 
 def _lane(resource: Resource) -> str:

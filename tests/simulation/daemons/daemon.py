@@ -36,7 +36,7 @@ def _unborn(town: Town, host: Host) -> Node:
         host.member,
         members,
         options.timing,
-        [options.policy],
+        options.policies,
         config_digest=DIGEST,
         memory=host.memory,
         rng=random.Random(0),  # noqa: S311 - never used

@@ -51,6 +51,7 @@ def options_of(seed: int) -> Options:
         witnesses=tuple(name for name in options.witnesses if name in names),
         fence=False,
         retimed=None,
+        groups=1,
     )
 
 

@@ -527,7 +527,7 @@ def test_strict_apart() -> None:
         stage.effect("b", role(State.CLAIMING, Reason.HANDED_OVER))
 
     admits_and_breaks(stage, lambda: handed_over(carried=False), lambda: handed_over(carried=True))
-    stage.universe.hosts["a"].hook_until = stage.universe.now + 1
+    stage.universe.hosts["a"].hooks_until[GROUP] = stage.universe.now + 1
     with pytest.raises(Broken, match="hook"):
         handed_over(carried=False)
     stage.event("b", advert(A, State.RELEASING, successor=A))
