@@ -12,7 +12,7 @@ from hafailover.election.values import ResourceKind
 from hafailover.errors import CloudError, GuestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from hafailover.config.model import Group
     from hafailover.daemon.parts import Parts
@@ -44,17 +44,25 @@ class Arming:
         self._spawn = spawn
         self._armed: set[Resource] = set()
         self._link: Link | None = None
+        self._swept = False
 
     async def stop_answering(self, effect: fx.StopAnswering) -> None:
         """Have the guest answer for a resource no longer: a barrier. Tried again later where it fails."""
         self._armed.discard(effect.resource)
         guest, name = self._guest(effect.group), effect.resource.id
+        if not self._is_known(effect.resource):
+            self._spawn(self._disarm_later(guest, effect.resource))  # what an earlier run of the daemon has left
+            return
         try:
             await self._disarm(guest, effect.resource)
         except GuestError as error:
             self._parts.metrics.guest_failed(effect.group, "disarm")
             log.error("disarm_failed", group=effect.group, resource=name, error=str(error))  # noqa: TRY400 - as above
             self._spawn(self._disarm_later(guest, effect.resource))
+
+    def _is_known(self, resource: Resource) -> bool:
+        """Whether the guest can be told what is meant: an ENI's MAC address is the cloud's to say."""
+        return resource.kind is ResourceKind.ADDRESS or self._parts.directory.mac(resource.id) is not None
 
     async def _disarm(self, guest: GuestNetwork, resource: Resource) -> None:
         if resource.kind is ResourceKind.ADDRESS:
@@ -68,6 +76,8 @@ class Arming:
             await asyncio.sleep(DISARM_RETRY_S)
             if resource in self._armed:
                 return
+            if not self._is_known(resource):
+                continue
             try:
                 await self._disarm(guest, resource)
             except GuestError:
@@ -76,13 +86,31 @@ class Arming:
             return
 
     async def prepare(self) -> None:
-        """Find the interface before it is needed, which saves a claim time and tells early if it is missing."""
+        """Learn what is needed before it is, which saves a claim time and tells early if anything is missing."""
+        enis = [resource.id for resource in self._parts.resources if resource.kind is ResourceKind.ENI]
+        if enis:
+            await self._prepare_enis(enis)
         if self._link is not None:
             return
         try:
             await self._find_link(self._parts.guest)
         except GuestError as error:
             log.warning("interface_unknown", error=str(error))
+
+    async def _prepare_enis(self, enis: Sequence[str]) -> None:
+        """Learn the ENIs' subnets, and once take off the guest what is of none of them: an earlier file's."""
+        try:
+            await self._parts.directory.learn_subnets(self._parts.cloud)
+        except CloudError as error:
+            log.warning("subnets_unknown", code=error.code, detail=error.detail)
+        macs = [mac for eni_id in enis if (mac := self._parts.directory.mac(eni_id))]
+        if self._swept or len(macs) < len(enis):
+            return
+        self._swept = True
+        try:
+            await self._parts.guest.unplug_others(macs)
+        except GuestError as error:
+            log.warning("leftovers_not_released", error=str(error))
 
     def _guest(self, group: GroupName) -> GuestNetwork:
         return self._parts.guest_of(self._groups[group])

@@ -25,7 +25,7 @@ from hafailover.observe.history import History
 from hafailover.observe.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
     from hafailover.election.events import Event
@@ -100,6 +100,12 @@ class Notebook:
         """Do nothing."""
 
 
+def _resources(config: model.Config) -> Iterator[Resource]:
+    for group in config.groups:
+        yield from (Resource(ResourceKind.ADDRESS, address) for address in group.addresses)
+        yield from (Resource(ResourceKind.ENI, eni) for eni in group.enis)
+
+
 class Stage:
     """A performer with all of its parts, and what became of its effects."""
 
@@ -108,7 +114,6 @@ class Stage:
         config: model.Config,
         cloud: Cloud,
         guest: GuestNetwork | None = None,
-        resources: tuple[Resource, ...] = (ADDRESS,),
     ) -> None:
         self.config = config
         self.posted: list[Event] = []
@@ -122,7 +127,7 @@ class Stage:
         self.parts = Parts(
             me=NODES[0],
             eni_id=FIRST.eni_id,
-            resources=resources,
+            resources=tuple(_resources(config)),
             paths=self.paths,
             cloud=cloud,
             directory=Directory((FIRST.eni_id, SECOND.eni_id), (FIRST.instance_id, SECOND.instance_id)),
