@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hafailover.election.values import Memory
+    from hafailover.guest.interface import Interface
     from tests.simulation.daemons.daemon import Incarnation
 
 ENCODE, DECODE = statefile.encode, statefile.decode
@@ -59,7 +60,7 @@ class SimulatedGuest:
             raise GuestError("there is no such interface")
         return Link(2, name or "eth0", mac or "")
 
-    async def arm(self, address: str, link: Link) -> None:  # noqa: ARG002 - there is one interface
+    async def arm(self, address: str, link: Link, eni: Interface | None = None) -> None:  # noqa: ARG002 - there is one interface
         """Answer for an address. Raises GuestError."""
         async with self._lock:
             await self._take_time()
