@@ -70,7 +70,7 @@ class Check:
     """`[[group.check]]`: which of the fields after `weight` say something depends on `type`.
 
     script: command; tcp: address; http: url and status; process: pidfile, else the process called `name`;
-    systemd: unit; file: path; interface: interface.
+    systemd: unit; file: path; interface: interface. `reverse`: it passes where it else says no.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Check:
     rise: int = 2
     fall: int = 2
     weight: int = 0
+    reverse: bool = False
     command: tuple[str, ...] = ()
     address: tuple[str, int] | None = None
     url: str = ""

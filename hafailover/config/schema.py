@@ -115,6 +115,7 @@ CHECK = Table(
         Key("rise", integer(1, 100)),
         Key("fall", integer(1, 100)),
         Key("weight", integer(-253, 253)),
+        Key("reverse", kinds.FLAG),
         Key("command", kinds.COMMAND),
         Key("address", kinds.TARGET),
         Key("url", kinds.URL),

@@ -207,8 +207,8 @@ def test_a_bad_hook_is_told(told: Told) -> None:
             [
                 (
                     'group "vip".check "c".time_out: unknown key (did you mean "timeout"?); allowed:'
-                    " address, command, fall, interface, interval, name, path, pidfile, rise, status, timeout,"
-                    " type, unit, url, weight"
+                    " address, command, fall, interface, interval, name, path, pidfile, reverse, rise, status,"
+                    " timeout, type, unit, url, weight"
                 )
             ],
         ),
