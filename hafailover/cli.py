@@ -28,6 +28,7 @@ class Command:
 COMMANDS = (
     Command("run", "hafailover.daemon.commands", "add_run_arguments", "run", "the daemon, in the foreground"),
     Command("check", "hafailover.config.commands", "add_check_arguments", "run_check", "validate a configuration"),
+    Command("doctor", "hafailover.doctor.command", "add_arguments", "run", "prove that a failover would work"),
     Command(
         "status", "hafailover.control.commands", "add_status_arguments", "run_status", "who is master, and why"
     ),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from hafailover.config.model import Config, Node
 
+# Reads with which a node sees beforehand whether a failover to it would work: doctor's, and the first the daemon's.
+FORESIGHT = ("vpc:DescribeNetworkInterfaceLimit", "vpc:DescribeSubnets", "vpc:DescribeHaVips")
 WRITES = {"migrate": (Verb.MIGRATE, Verb.TAKE), "reassign": (Verb.RELEASE, Verb.TAKE)}
 EIP_READS = ("vpc:DescribeAddresses", "vpc:DescribeTaskResult")
 EIP_WRITES = ("vpc:AssociateAddress",)
@@ -114,7 +116,7 @@ def _reads(config: Config) -> list[str]:
     return [
         "vpc:DescribeNetworkInterfaces",
         "vpc:DescribeVpcTaskResult",
-        *(("vpc:DescribeSubnets",) if _enis(config) else ()),
+        *FORESIGHT,
         *(EIP_READS if _releases_eips(config) else ()),
         *(("cvm:DescribeInstancesStatus",) if states else ()),
     ]

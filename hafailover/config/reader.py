@@ -149,7 +149,7 @@ def _read_tables(section: Section, child: Child, value: object, findings: Findin
 
 def _label(path: str, table: Table, place: int, raw: dict[str, Any], names: set[object]) -> str:
     """Return the path of one of several tables: by its name if that is good and its own, else by place."""
-    kind = next(key.kind for key in table.keys if key.name == "name")
+    kind = next((key.kind for key in table.keys if key.name == "name"), None)
     name = raw.get("name")
     if isinstance(kind, Kind) and isinstance(name, str) and name not in names:
         names.add(name)

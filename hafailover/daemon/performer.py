@@ -240,6 +240,7 @@ class Performer:
             reason=(effect.reason or role.reason).label,
             term=role.term,
             addresses=group.addresses,
+            enis=group.enis,
         )
         queue = self._hooks[effect.group]
         queue.submit(effect.hook, argv, context.environment(), group.notify.timeout_ms / 1000, ended)

@@ -187,6 +187,7 @@ class Daemon:
         performer = Performer(config, parts, inbox.post, self._spawn)
         runner = Runner(node, inbox, performer, partial(self._turned, node, observer))
         observer.attach(node, runner, parts.paths)
+        self._spawn(observer.look_ahead(parts))
         checkers = Checkers(self._spawn, inbox.post, observer.checked)
 
         def apply(new: model.Config) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PREFIX = "/_emulator/"
 MAX_MS = 600_000
 MAX_LIFETIME_S = 86_400
+MIGRATING = ("DETACHING", "AVAILABLE")
 MAX_RATE = 1_000_000
 ALL_ACTIONS = frozenset().union(*SERVICES.values())
 
@@ -135,6 +136,7 @@ class Admin:
             "metadata_latency_ms": milliseconds(service.settings),
             "metadata_down": switch(service.settings),
             "strict_ids": switch(service.model.rules),
+            "migrating_eni": lambda key: setattr(service.model.rules, key, _choice(body, key, MIGRATING)),
             "rate_limits": switch(service.model.rules),
             "rate_code": lambda key: setattr(service.model.rules, key, _choice(body, key, RATE_CODES)),
             "rates": lambda key: service.model.rules.rates.update(_rates(body, key)),

@@ -44,14 +44,16 @@ class Rules:
 
     `task_ms` >= 0: from accepting a write to its effect; `power_ms` is that of the writes that switch instances.
     `serialise`: "eni" lets one write at a time work on an ENI, "ip" one on an address. `strict_ids`: an unknown
-    ENI id in a Describe is ResourceNotFound, not nothing. `rate_limits`: the requests per second of one caller, by
-    action, that are in `rates` hold; what is more is refused with `rate_code`, the gateway's or the product's.
+    ENI id in a Describe is ResourceNotFound, not nothing. `migrating_eni`: the State of an ENI that migrates,
+    DETACHING or AVAILABLE, on its old instance in any case. `rate_limits`: the requests per second of one caller,
+    by action, that are in `rates` hold; what is more is refused with `rate_code`, the gateway's or the product's.
     """
 
     task_ms: int = 500
     power_ms: int = 5000
     serialise: str = "eni"
     strict_ids: bool = True
+    migrating_eni: str = "DETACHING"
     rate_limits: bool = False
     rate_code: str = RATE_CODES[0]
     rates: dict[str, int] = field(default_factory=RATES.copy)
@@ -138,8 +140,8 @@ class Model:
             return TASK_READS[call.action](self.tasks, call.params)
         seen = self.network_at(call.now - call.handling.stale_ms)
         if call.action == ENIS:
-            strict = self.rules.strict_ids
-            return reads.describe_network_interfaces(seen, call.params, strict_ids=strict)
+            strict, migrating = self.rules.strict_ids, self.rules.migrating_eni
+            return reads.describe_network_interfaces(seen, call.params, strict_ids=strict, migrating=migrating)
         if call.action in READS:
             return READS[call.action](seen, call.params)
         raise ApiError("InvalidAction", f"The action `{call.action}` does not exist here.")

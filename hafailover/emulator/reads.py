@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from hafailover.emulator import eni_filters
 from hafailover.emulator.network import EniState
 from hafailover.emulator.params import MAX_IDS, Filters, Params
-from hafailover.emulator.quota import UNATTACHED
+from hafailover.emulator.quota import UNATTACHED, Quota
 from hafailover.emulator.values import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from hafailover.cloud.quota import Quota
     from hafailover.emulator.network import Eni, Instance, Network, PrivateIp
 
 Content = dict[str, Any]
@@ -39,8 +38,13 @@ INSTANCE_FILTERS: Mapping[str, Callable[[Network, Instance], Iterable[str]]] = {
 }
 
 
-def describe_network_interfaces(network: Network, raw: Mapping[str, Any], *, strict_ids: bool) -> Content:
-    """DescribeNetworkInterfaces: by ids or by filters; an unknown id is an error where `strict_ids`."""
+def describe_network_interfaces(
+    network: Network, raw: Mapping[str, Any], *, strict_ids: bool, migrating: str = EniState.DETACHING.value
+) -> Content:
+    """DescribeNetworkInterfaces: by ids or by filters; an unknown id is an error where `strict_ids`.
+
+    `migrating` is the State of an ENI that migrates, as long as it is on its old instance.
+    """
     params = Params(raw, ("NetworkInterfaceIds", "Filters", "Offset", "Limit"))
     ids = params.ids("NetworkInterfaceIds", "eni")
     if ids and params.has("Filters"):
@@ -52,8 +56,13 @@ def describe_network_interfaces(network: Network, raw: Mapping[str, Any], *, str
     enis = [eni for eni in named if eni_filters.fits(network, eni, filters)]
     return {
         "TotalCount": len(enis),
-        "NetworkInterfaceSet": [render_eni(network, eni) for eni in enis[params.page()]],
+        "NetworkInterfaceSet": [render_eni(network, _as_seen(eni, migrating)) for eni in enis[params.page()]],
     }
+
+
+def _as_seen(eni: Eni, migrating: str) -> Eni:
+    on_its_way = eni.state is EniState.DETACHING and eni.bound_for is not None
+    return replace(eni, state=EniState(migrating)) if on_its_way else eni
 
 
 def render_eni(network: Network, eni: Eni) -> Content:

@@ -55,6 +55,7 @@ class HookContext:
     reason: str
     term: int
     addresses: tuple[str, ...]
+    enis: tuple[str, ...] = ()
 
     def environment(self) -> dict[str, str]:
         """Return the variables for the hook; PATH is added where it is run."""
@@ -65,6 +66,7 @@ class HookContext:
             "HAFAILOVER_REASON": self.reason,
             "HAFAILOVER_TERM": str(self.term),
             "HAFAILOVER_ADDRESSES": " ".join(self.addresses),
+            "HAFAILOVER_ENIS": " ".join(self.enis),
             "HAFAILOVER_NODE": self.node,
         }
 

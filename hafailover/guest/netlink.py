@@ -60,12 +60,12 @@ class Guest:
         self._armed: set[str] = set()
         self._said: set[str] = set()
 
-    async def open(self) -> None:
+    async def open(self, *, to_change: bool = True) -> None:
         """Import the library and see that the kernel answers.
 
-        Raises GuestError, also where CAP_NET_ADMIN is missing.
+        Raises GuestError, also where CAP_NET_ADMIN is missing and something is to be changed.
         """
-        await self._kernel.open()
+        await self._kernel.open(to_change=to_change)
         await self.present(())
 
     async def close(self) -> None:
@@ -100,13 +100,14 @@ class Guest:
         GuestError, also where removing it would take this node's other addresses with it.
         """
         self._armed.discard(address)
-        await self._end_flows((address,))  # while their resets can still leave, see `flows`
         async with self._kernel.lend(f"remove {address}") as route:
             entries = await seen.entries(route)
-            for entry in entries:
-                if entry.address == canonical(address):
-                    _refuse_to_take_others(entry, entries)
-                    await Changes(self._kernel, route).remove_address(entry)
+            leaving = [entry for entry in entries if entry.address == canonical(address)]
+            for entry in leaving:
+                _refuse_to_take_others(entry, entries)
+            await self._end_flows((address,))  # while their resets can still leave, see `flows`
+            for entry in leaving:
+                await Changes(self._kernel, route).remove_address(entry)
         await self._end_flows((address,))
 
     async def present(self, addresses: Iterable[str]) -> frozenset[str]:
@@ -153,7 +154,8 @@ class Guest:
         clients and people do that, and so does a detached ENI. The callback repeats with every further change
         for as long as it is so. Raises GuestError where the kernel tells of no changes.
         """
-        with notices.subscribe(notices.LINKS | notices.ADDRESSES | notices.RULES) as sock:
+        told = notices.LINKS | notices.ADDRESSES | notices.RULES | notices.FILTERS
+        with notices.subscribe(told) as sock:
             while True:
                 await self._tell_missing(on_change)
                 await notices.wait(sock, _CHECKED_AGAIN_S)

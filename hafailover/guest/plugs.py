@@ -5,6 +5,9 @@ what differs is changed, whoever made it so; all may be done any number of times
 is found by the number of its table, so that a restarted daemon, or one with another configuration, takes off what
 a dead one has left, also when the ENI has been gone for long: the kernel removes addresses and routes with an
 interface, but not the rules.
+
+An interface is found by its MAC address and brought up as soon as it is there. Its name plays no part: on a kernel
+before 6.2 udev can no longer give it another one then.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import errno
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+
+import structlog
 
 from hafailover.errors import GuestError
 from hafailover.guest import notices, seen
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from hafailover.guest.kernel import Kernel
+
+log = structlog.get_logger()
 
 _ROUNDS: Final = 4  # a change may bring others: an interface that comes up brings its connected routes
 _LOOKED_AGAIN_S: Final = 5.0  # for a link whose notification was lost
@@ -91,8 +98,8 @@ class Plugs:
                 raise GuestError(f"cannot set up {interface.mac}: it was to be taken off, or set up otherwise")
             try:
                 there = await self._make_so(route, interface)
-            except self._kernel.refusal as error:
-                if error.code != errno.ENODEV:
+            except (self._kernel.refusal, OSError) as error:
+                if errno.ENODEV not in (getattr(error, "code", None), getattr(error, "errno", None)):
                     raise
                 return False
             if there:
@@ -106,10 +113,17 @@ class Plugs:
                 return False
             todo = difference(interface, state)
             if not todo:
+                self._say_what_is_left_out(interface, state)
                 return True
             present = [entry for entry in await seen.entries(route) if entry.index == state.index]
             await Changes(self._kernel, route).carry_out(state.index, todo, present)
         raise GuestError(f"cannot set up {interface.mac}: it does not stay so, somebody else changes it")
+
+    @staticmethod
+    def _say_what_is_left_out(interface: Interface, state: Seen) -> None:
+        left_out = [address for address in interface.addresses if ":" in address and not state.ipv6]
+        if left_out:
+            log.warning("ipv6_is_off", mac=interface.mac, not_set_up=left_out)
 
     async def unplug(self, mac: str) -> None:
         """Take off everything that the ENI has, and its interface down where that is still there.
@@ -135,11 +149,10 @@ class Plugs:
                 del known[mac]
 
     async def _take_off(self, what: str, look: Callable[[Any], Awaitable[_Remains]]) -> None:
-        async with self._kernel.lend(f"read what {what} has") as route:
+        async with self._kernel.lend(f"take off {what}") as route:  # all at once: a later `plug` comes after it
             remains = await look(route)
-        await self._end_flows(remains.addresses)  # while their resets can still leave
-        async with self._kernel.lend(f"take off {what}") as route:
-            await self._remove(Changes(self._kernel, route), await look(route))
+            await self._end_flows(remains.addresses)  # while their resets can still leave
+            await self._remove(Changes(self._kernel, route), remains)
         await self._end_flows(remains.addresses)
 
     @staticmethod

@@ -52,6 +52,9 @@ def _node(status: Part) -> Iterator[Note]:
     if cloud.get("error"):
         last = ago(cloud.get("read_age_s"))
         yield Note(Level.FAULT, f"the cloud's API fails: {cloud['error']}; holders were last read {last}")
+    for finding in parts(status.get("readiness") or {}, "findings"):
+        level = Level.WARNING if finding.get("level") == "failure" else Level.NOTE
+        yield Note(level, f"{finding.get('name')}: {finding.get('about')}: {finding.get('what')}")
     if status.get("drained"):
         yield Note(Level.WARNING, "this node is drained: it stays out until `hafailover undrain`")
     if status.get("leaving") not in (None, "no"):

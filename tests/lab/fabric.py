@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SUBNET_BITS = 24
 GATEWAY = "10.0.1.1"
+GATEWAY6 = "fe80::feee:ffff:feff:ffff"
 API = "10.0.255.10"
 METADATA = "169.254.0.23"
 HEARTBEAT_PORT = 7694
@@ -72,6 +73,11 @@ class Port:
     name: str
     address: str
     mac: str
+
+    @property
+    def address6(self) -> str:
+        """The IPv6 address that it has after `Fabric.add_ipv6`."""
+        return f"2001:db8:1::{self.address.rpartition('.')[2]}"
 
 
 def why_not() -> str:
@@ -200,6 +206,24 @@ class Fabric:
     @staticmethod
     def _sysctl(namespace: str, settings: Iterator[str]) -> None:
         _run(["ip", "netns", "exec", namespace, "sysctl", "-q", "-w", *settings])
+
+    def add_ipv6(self) -> None:
+        """Give every port an IPv6 address beside its own. As in a VPC all IPv6 traffic goes through the gateway."""
+        self._sysctl(self.router, iter(["net.ipv6.conf.all.forwarding=1"]))
+        for name, port in self.ports.items():
+            link = self.link(name)
+            _batch(
+                ["-n", self.router],
+                [f"addr add {GATEWAY6}/64 dev {link} nodad", f"route add {port.address6}/128 dev {link}"],
+            )
+            self._sysctl(self.namespace(name), iter(["net.ipv6.conf.all.disable_ipv6=0"]))
+            _batch(
+                ["-n", self.namespace(name)],
+                [
+                    f"addr add {port.address6}/128 dev eth0 nodad",
+                    f"route add ::/0 via {GATEWAY6} dev eth0",
+                ],
+            )
 
     # Faults. Each has its undoing.
 

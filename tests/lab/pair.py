@@ -95,7 +95,8 @@ class PairSettings:
     """What differs between scenarios; the rest is the lab's: heartbeats every 100 ms, dead after 300 ms.
 
     `more_group` are lines of the group's table, `more` are tables of their own. `hooks` are those that leave a line
-    in HOOKS_FILE after so many seconds. `witnesses` are hosts that only vote.
+    in HOOKS_FILE after so many seconds. `witnesses` are hosts that only vote. With `ipv6` the daemons talk over
+    that, for which the fabric must have it (`Fabric.add_ipv6`).
     """
 
     guards: tuple[str, ...] = ("vip", "cloud")
@@ -110,6 +111,7 @@ class PairSettings:
     hooks: dict[str, float] = field(default_factory=dict)
     witnesses: tuple[str, ...] = ()
     metrics_host: str = "127.0.0.1"
+    ipv6: bool = False
 
 
 class Pair:
@@ -153,7 +155,8 @@ class Pair:
         )
 
     def _node(self, order: int, name: str) -> str:
-        address = self.lab.hosts[name].port.address
+        port = self.lab.hosts[name].port
+        address = f"[{port.address6}]" if self.settings.ipv6 else port.address
         text = _NODE.format(name=name, address=address, port=HEARTBEAT_PORT, priority=100 - 10 * order)
         if name in self.settings.witnesses:
             return text + _WITNESS

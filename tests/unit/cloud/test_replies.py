@@ -12,9 +12,17 @@ from tencentcloud.vpc.v20170312 import models as vpc
 from hafailover.cloud.replies import (
     Address,
     Eni,
+    HaVip,
+    Limits,
+    Size,
+    Subnet,
     TaskStatus,
     parse_enis,
+    parse_havips,
     parse_instance_state,
+    parse_limits,
+    parse_sizes,
+    parse_subnets,
     parse_task,
 )
 from hafailover.errors import CloudError
@@ -35,6 +43,21 @@ ENI: dict[str, Any] = {
     "SomethingNew": {"of": ["any", "shape"]},
 }
 REPLY: dict[str, Any] = {"TotalCount": 1, "NetworkInterfaceSet": [ENI], "RequestId": "r"}
+
+
+SURROUNDINGS: dict[str, Any] = {
+    "SubnetSet": [
+        {"SubnetId": "subnet-a", "VpcId": "vpc-a", "Zone": "zone-3", "CidrBlock": "10.0.1.0/24", "IsDefault": False}
+    ],
+    "EniQuantity": 4,
+    "EniPrivateIpAddressQuantity": 10,
+    "HaVipSet": [
+        {"HaVipId": "havip-a", "Vip": "10.0.1.9", "HaVipAssociationSet": [{"InstanceId": "ins-a"}]},
+        {"HaVipId": "havip-b", "Vip": "", "HaVipAssociationSet": None},
+    ],
+    "InstanceSet": [{"InstanceId": "ins-a", "CPU": 2, "Memory": 4, "InstanceName": "web"}],
+    "RequestId": "r",
+}
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -132,6 +155,36 @@ def test_the_fields_that_are_read_exist_in_the_sdks_models() -> None:
     assert hasattr(cvm.InstanceStatus(), "InstanceState")
 
 
+def test_the_surroundings_as_documented() -> None:
+    assert parse_subnets(SURROUNDINGS) == (Subnet("subnet-a", "vpc-a", "zone-3", "10.0.1.0/24"),)
+    assert parse_limits(SURROUNDINGS) == Limits(enis=4, private_ips=10)
+    assert parse_havips(SURROUNDINGS) == (HaVip("havip-a", "10.0.1.9", ("ins-a",)), HaVip("havip-b", "", ()))
+    assert parse_sizes(SURROUNDINGS) == (Size("ins-a", cpu=2, memory_gb=4),)
+
+
+@pytest.mark.parametrize("value", [None, -1, 2.0, True, "4"])
+def test_a_number_that_is_none_cannot_be_believed(value: Any) -> None:
+    with pytest.raises(CloudError, match="EniQuantity is not a number of 0 or more"):
+        parse_limits({**SURROUNDINGS, "EniQuantity": value})
+
+
+def test_the_fields_of_the_surroundings_exist_in_the_sdks_models() -> None:
+    for key, response in (
+        ("SubnetSet", vpc.DescribeSubnetsResponse()),
+        ("EniQuantity", vpc.DescribeNetworkInterfaceLimitResponse()),
+        ("EniPrivateIpAddressQuantity", vpc.DescribeNetworkInterfaceLimitResponse()),
+        ("HaVipSet", vpc.DescribeHaVipsResponse()),
+        ("InstanceSet", cvm.DescribeInstancesResponse()),
+    ):
+        assert hasattr(response, key)
+    for made, part in (
+        (vpc.Subnet(), SURROUNDINGS["SubnetSet"][0]),
+        (vpc.HaVip(), SURROUNDINGS["HaVipSet"][0]),
+        (cvm.Instance(), SURROUNDINGS["InstanceSet"][0]),
+    ):
+        made._deserialize(part)  # warns, which is an error here, about fields that it does not know
+
+
 def test_instance_states() -> None:
     reply = {"InstanceStatusSet": [{"InstanceId": "ins-a", "InstanceState": "STOPPED"}]}
     assert parse_instance_state(reply, "ins-a") == "STOPPED"
@@ -147,12 +200,20 @@ def test_task_states() -> None:
             parse_task({"Status": status})
 
 
+SUBNET = SURROUNDINGS["SubnetSet"][0]
+KEYS = [*ENI, *REPLY, *SURROUNDINGS, *SUBNET, "PrivateIpAddress", "InstanceId", "Status", "CPU", "x"]
+PARSERS = (
+    parse_enis,
+    parse_task,
+    parse_subnets,
+    parse_limits,
+    parse_havips,
+    parse_sizes,
+    lambda value: parse_instance_state(value, "ins-a"),
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from([*ENI, *REPLY, "PrivateIpAddress", "InstanceId", "Status", "x"]), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
     max_leaves=12,
 )
 PATHS = ["TotalCount", "NetworkInterfaceSet", *(f"NetworkInterfaceSet.0.{key}" for key in ENI)]
@@ -160,10 +221,10 @@ PATHS = ["TotalCount", "NetworkInterfaceSet", *(f"NetworkInterfaceSet.0.{key}" f
 
 @given(JSON | st.builds(changed, st.sampled_from(PATHS), JSON))
 def test_any_json_is_a_value_or_a_cloud_error(reply: Any) -> None:
-    for parse in (parse_enis, parse_task, lambda value: parse_instance_state(value, "ins-a")):
+    for parse in PARSERS:
         try:
             parsed = parse(reply)
         except CloudError as error:
             assert error.code in ("ClientBadReply", "ResourceNotFound")  # noqa: PT017 - either way is fine
         else:
-            assert isinstance(parsed, tuple | TaskStatus | str)
+            assert isinstance(parsed, tuple | TaskStatus | Limits | str)

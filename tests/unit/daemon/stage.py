@@ -110,6 +110,7 @@ class Stage:
         guest: GuestNetwork | None = None,
         resources: tuple[Resource, ...] = (ADDRESS,),
     ) -> None:
+        self.config = config
         self.posted: list[Event] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.paths = (Notebook("udp"), Notebook("mqtt"))

@@ -100,6 +100,17 @@ def test_an_eni_that_migrates_takes_all_that_it_has_along() -> None:
     assert [(change.resource, change.before, change.after) for change in model.history] == [(HELD, A, B)]
 
 
+def test_an_eni_that_migrates_may_look_as_if_it_did_not() -> None:
+    model = cloud(migrating_eni="AVAILABLE")
+    migrate(model, 0)
+    assert shown(model, TASK_MS - 1, HELD) == ("AVAILABLE", "INUSE", A)
+    with refused(MUTEX):
+        migrate(model, TASK_MS - 1)
+    assert shown(model, TASK_MS, HELD) == ("AVAILABLE", "INUSE", B)
+    detach(model, TASK_MS, source=B)
+    assert shown(model, TASK_MS + 1, HELD) == ("DETACHING", "DETACHING", B)
+
+
 def test_the_platform_chooses_the_first_free_place() -> None:
     larger = tuple(replace(node, cpu=4, memory_gb=8) for node in PAIR)
     model = cloud(build(larger, enis=ENIS), task_ms=0)

@@ -188,6 +188,7 @@ async def test_settings_are_shown_and_changed() -> None:
         "metadata_latency_ms": 3,
         "metadata_down": True,
         "strict_ids": False,
+        "migrating_eni": "AVAILABLE",
         "rate_limits": True,
         "rate_code": "LimitExceeded.ActionLimited",
         "serialise": "ip",

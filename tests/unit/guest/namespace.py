@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,3 +51,62 @@ def sysctl(name: str, value: str | None = None) -> str:
     if value is not None:
         path.write_text(value)
     return path.read_text().strip()
+
+
+class Vpc:
+    """The other end of a node's cards, where clients are: what has the source of another card is dropped there."""
+
+    GATEWAY6 = "fe80::feee:ffff:feff:ffff"
+    CLIENT, CLIENT6 = "203.0.113.5", "2001:db8:ffff::5"
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def ip(self, *args: str) -> str:
+        """Run ip(8) there."""
+        return ip("-n", self._name, *args)
+
+    def bind(self, card: str, *bound: str) -> None:
+        """Connect a card of the node, and let these addresses be its own."""
+        wire = f"wire-{card}"
+        ip("link", "set", wire, "netns", self._name)
+        argv = ("ip", "netns", "exec", self._name, "sysctl", "-qw", f"net.ipv4.conf.{wire}.rp_filter=1")
+        subprocess.run(argv, check=True, timeout=10)
+        self.ip("link", "set", wire, "up")
+        self.ip("addr", "add", f"{self.GATEWAY6}/64", "dev", wire, "nodad")
+        for address in bound:
+            self.ip("route", "add", address, "dev", wire)
+
+    def client(self, address: str, port: int) -> subprocess.Popen[str]:
+        """Start a client that connects, says so, and then says how its connection ends."""
+        self.ip("neigh", "flush", "all")  # a failure of before would be told of this one
+        argv = ("ip", "netns", "exec", self._name, sys.executable, "-c", _CLIENT, address, str(port))
+        return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+
+
+_CLIENT = """
+import socket, sys
+try:
+    sock = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
+    print(sock.recv(5).decode(), flush=True)
+    sock.settimeout(3)
+    sock.recv(1)
+    print("closed", flush=True)
+except OSError as error:
+    print(type(error).__name__, flush=True)
+"""
+
+
+@contextmanager
+def new_vpc() -> Iterator[Vpc]:
+    """Make a VPC for the node whose namespace this thread is in."""
+    name = f"hafailover-test-{os.getpid()}"
+    ip("netns", "add", name)
+    try:
+        vpc = Vpc(name)
+        vpc.ip("link", "set", "lo", "up")
+        for address in ("10.0.1.1/32", "10.0.2.1/32", f"{vpc.CLIENT}/32", f"{vpc.CLIENT6}/128"):
+            vpc.ip("addr", "add", address, "dev", "lo")
+        yield vpc
+    finally:
+        ip("netns", "del", name)
