@@ -41,6 +41,9 @@ COMMANDS = (
     Command("resume", "hafailover.control.commands", "add_resume_arguments", "run_resume", "end this node's pause"),
     Command("reload", "hafailover.control.commands", "add_reload_arguments", "run_reload", "read the file again"),
     Command("history", "hafailover.control.commands", "add_history_arguments", "run_history", "past failovers"),
+    Command(
+        "import-keepalived", "hafailover.keepalived.command", "add_arguments", "run", "from keepalived.conf to ours"
+    ),
     Command("keygen", "hafailover.config.commands", "add_keygen_arguments", "run_keygen", "write a heartbeat key"),
     Command(
         "policy", "hafailover.cloud.commands", "add_policy_arguments", "run_policy", "what the cloud must allow"

@@ -93,13 +93,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """`[group.notify]`: each hook is an argument vector that begins with an absolute path; empty: none."""
+    """`[group.notify]`: each hook is an argument vector that begins with an absolute path; empty: none.
+
+    `notify` is run after each of the others but `promote`, with four more arguments, as keepalived's is.
+    """
 
     promote: tuple[str, ...] = ()
     master: tuple[str, ...] = ()
     backup: tuple[str, ...] = ()
     fault: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
+    notify: tuple[str, ...] = ()
     timeout_ms: int = 30_000
 
 
@@ -112,6 +116,7 @@ class Group:
     enis: tuple[str, ...] = ()
     preempt: bool = False
     preempt_delay_ms: int = 30_000
+    startup_delay_ms: int = 0
     handover: Handover = Handover.OVERLAP
     on_isolation: Literal["hold", "demote"] = "hold"
     isolation_timeout_ms: int = 30_000

@@ -216,8 +216,8 @@ def test_a_bad_hook_is_told(told: Told) -> None:
             {"notify": '[group.notify]\nnotify_master = "/a"\n'},
             [
                 (
-                    'group "vip".notify.notify_master: unknown key (did you mean "master"?);'
-                    " allowed: backup, fault, master, promote, stop, timeout"
+                    'group "vip".notify.notify_master: unknown key (did you mean "notify"?);'
+                    " allowed: backup, fault, master, notify, promote, stop, timeout"
                 )
             ],
         ),
