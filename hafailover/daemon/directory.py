@@ -39,22 +39,19 @@ class Directory:
         self._eni_ids = tuple(eni_ids)
         self._instances = frozenset(instances)
         self._enis: dict[str, Eni] = {}
+        self._moving: tuple[str, ...] = ()
         self._subnets: dict[str, Subnet] = {}
+        self._asking = asyncio.Lock()
 
     @property
     def enis(self) -> tuple[Eni, ...]:
         """All that were described in the last read."""
         return tuple(self._enis.values())
 
-    @property
-    def known(self) -> tuple[Eni, ...]:
-        """The ENIs as last read, none before the first read."""
-        return tuple(self._enis.values())
-
     async def read(self, cloud: Cloud, resources: Sequence[Resource]) -> tuple[Sighting, ...]:
         """Ask the cloud once for everything, and again where an address is on no node's ENI. Raises CloudError."""
-        moving = [resource.id for resource in resources if resource.kind is ResourceKind.ENI]
-        enis = await cloud.describe_enis([*self._eni_ids, *moving])
+        self._moving = tuple(resource.id for resource in resources if resource.kind is ResourceKind.ENI)
+        enis = await cloud.describe_enis([*self._eni_ids, *self._moving])
         self._enis = {eni.id: eni for eni in enis}
         seen = sightings(resources, enis)
         vacant = [
@@ -82,14 +79,20 @@ class Directory:
         ours = self._eni_ids if resource.kind is ResourceKind.ADDRESS else self._instances
         return holder is not None and holder not in ours
 
+    async def learn_subnets(self, cloud: Cloud) -> None:
+        """Ask for the subnets of the ENIs that move, all at once, unless they are known. Raises CloudError."""
+        async with self._asking:
+            enis = (self._enis.get(eni_id) for eni_id in self._moving)
+            unknown = {eni.subnet_id for eni in enis if eni is not None} - self._subnets.keys()
+            if unknown:
+                self._subnets.update({each.id: each for each in await survey.subnets(cloud, sorted(unknown))})
+
     async def interface(self, eni_id: str, cloud: Cloud) -> Interface:
         """Return an ENI as the guest is to have it; its subnet is asked for once. Raises CloudError, GuestError."""
         eni = self._enis.get(eni_id)
         if eni is None:
             raise GuestError(f"the cloud describes no {eni_id}")
-        if eni.subnet_id not in self._subnets:
-            for subnet in await survey.subnets(cloud, [eni.subnet_id]):
-                self._subnets[subnet.id] = subnet
+        await self.learn_subnets(cloud)
         known = self._subnets.get(eni.subnet_id)
         if known is None:
             raise GuestError(f"the cloud describes no {eni.subnet_id}, the subnet of {eni_id}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 from hafailover.doctor.findings import failure, warning
@@ -54,33 +53,12 @@ def ranges(ground: Ground, subnets: Mapping[str, Subnet]) -> Iterator[Finding]:
     """Compare the addresses with the subnet of the nodes' ENIs; the first node's, where they differ."""
     ids = [eni.subnet_id for _, eni in ground.placed]
     subnet = next((subnets[subnet_id] for subnet_id in ids if subnet_id in subnets), None)
-    network = None if subnet is None else _network(subnet.cidr)
-    if subnet is None or network is None:
+    if subnet is None:
         return
     for address in ground.addresses:
-        objection = _objection(address, network)
+        objection = subnet.objection(address)
         if objection:
-            yield failure("address-range", address, f"it is {objection} {network} ({subnet.id})")
-
-
-def _network(cidr: str) -> IPv4Network | None:
-    try:
-        return IPv4Network(cidr)
-    except ValueError:
-        return None
-
-
-def _objection(address: str, network: IPv4Network) -> str:
-    """Say what keeps an address from being used in a subnet: its first two and its last belong to the cloud."""
-    try:
-        parsed = IPv4Address(address)
-    except AddressValueError:
-        return ""  # of another family, which has other rules
-    if parsed not in network:
-        return "not within"
-    if parsed in (network[0], network[1], network[-1]):
-        return "one that the cloud keeps for itself in"
-    return ""
+            yield failure("address-range", address, objection)
 
 
 def in_the_way(ground: Ground, havips: Sequence[HaVip]) -> Iterator[Finding]:

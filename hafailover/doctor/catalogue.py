@@ -170,6 +170,10 @@ _ENIS = {
         "A primary ENI belongs to its CVM for good and cannot move.",
         "Create a secondary ENI in the console, and name that in `enis`.",
     ),
+    "eni-vacant": Entry(
+        "Nobody has the ENI, so nobody is served; the next claim would have to attach it.",
+        "Attach it to one of the nodes in the console, or start the daemons: one of them will.",
+    ),
     "eni-stranger": Entry(
         "The ENI is in use by a machine that is no node of this file; a claim would take it away or be refused.",
         "Detach it there, or correct `enis`.",
@@ -192,7 +196,7 @@ _ADDRESSES = {
     "address-vacant": Entry(
         "Nobody holds the address, so nobody is served; the next claim would have to assign it, and anybody in "
         "the subnet may be given it first.",
-        "Assign it to one of the nodes' ENIs in the console, or start the daemons: one of them will.",
+        "Assign it to one of the nodes' ENIs with `hafailover provision`, or start the daemons: one of them will.",
     ),
 }
 

@@ -110,7 +110,8 @@ class MoveResult:
 
     `holder` is what the mover knows of the holder afterwards when it got half way (released, not yet assigned);
     it is only meaningful where `half_done` is True. `open_ms`: for how long a request that was never
-    answered may still be accepted; 0 where it has arrived or was never sent.
+    answered may still be accepted; 0 where it has arrived or was never sent. `busy`: THROTTLED because the cloud is
+    at work on the same thing for another request, which says nothing of the mover.
     """
 
     outcome: Outcome
@@ -119,6 +120,7 @@ class MoveResult:
     half_done: bool = False
     holder: str | None = None
     open_ms: int = 0
+    busy: bool = False
 
 
 class GuardVerdict(Enum):

@@ -4,13 +4,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.cloud import CloudSettings
 from tests.lab.fabric import HEARTBEAT_PORT
 from tests.lab.lab import pause
-from tests.lab.pair import Pair, PairSettings, run_program
+from tests.lab.pair import PairSettings, run_program
 from tests.lab.processes import wait_for
 
 if TYPE_CHECKING:
     from tests.lab.lab import Lab
+    from tests.lab.pair import Pair
 
 pytestmark = pytest.mark.lab
 
@@ -44,11 +46,9 @@ def test_heartbeats_cut_in_one_direction_move_nothing(lab: Lab, pair: Pair) -> N
     assert pair.group("web-a")["state"] == "MASTER"
 
 
+@pytest.mark.parametrize("cloud", [CloudSettings(ipv6=True)])
 @pytest.mark.parametrize("settings", [PairSettings(ipv6=True)])
-def test_daemons_talk_over_ipv6_and_hear_that_one_is_gone(lab: Lab, settings: PairSettings) -> None:
-    lab.fabric.add_ipv6()
-    pair = Pair(lab, settings)
-    pair.start()
+def test_daemons_talk_over_ipv6_and_hear_that_one_is_gone(lab: Lab, pair: Pair) -> None:
     sockets = run_program(lab.hosts["web-a"], ["ss", "-Huln", "sport", f"= :{HEARTBEAT_PORT}"], 10).stdout
     assert lab.hosts["web-a"].port.address6 in sockets
     refusals = pair.metric("web-a", "hafailover_heartbeat_refusals_total", peer="web-b")  # from before its start

@@ -235,7 +235,7 @@ class Errand:
         kind = classify(code, call.action)
         waited_ms = self._universe.now - self._sent_at
         open_ms = max(0, LIFE_MS + GRAIN_MS - waited_ms) if code in UNANSWERED else 0
-        self._end(MoveResult(kind.outcome, code, kind.refusal, open_ms=open_ms))
+        self._end(MoveResult(kind.outcome, code, kind.refusal, open_ms=open_ms, busy=kind.busy))
 
     def _accepted(self, task: str) -> None:
         self._accepted_by_cloud = True
