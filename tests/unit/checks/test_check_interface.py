@@ -12,7 +12,7 @@ from hafailover.checks.interface import InterfaceProbe
 from tests.unit.guest.namespace import ip, new_namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 pytestmark = [
     pytest.mark.lab,
@@ -33,24 +33,35 @@ async def said(probe: InterfaceProbe) -> tuple[bool, str]:
     return verdict.passed, verdict.detail
 
 
-async def test_it_passes_while_the_interface_is_up_and_has_its_carrier() -> None:
-    probe = InterfaceProbe("eth1")
+async def until(probe: InterfaceProbe, wanted: tuple[bool, str]) -> None:
+    """Wait until it says so: the kernel takes its time to see a carrier."""
+    async with asyncio.timeout(10):
+        while await said(probe) != wanted:  # noqa: ASYNC110 - the kernel does it
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def probe() -> AsyncIterator[InterfaceProbe]:
+    made = InterfaceProbe("eth1")
+    yield made
+    await made.close()
+
+
+async def test_it_passes_while_the_interface_is_up_and_has_its_carrier(probe: InterfaceProbe) -> None:
     assert await said(probe) == (False, "is down")
     ip("link", "set", "eth1", "up")
     assert await said(probe) == (False, "has no carrier")
     ip("link", "set", "wire1", "up")
-    assert await said(probe) == (True, "is up")
+    await until(probe, (True, "is up"))
     ip("link", "del", "eth1")
     assert await said(probe) == (False, "there is no such interface")
-    await probe.close()
 
 
 @pytest.mark.parametrize("change", [("set", "wire1", "down"), ("set", "eth1", "down"), ("del", "eth1")])
-async def test_it_is_told_of_what_happens(change: tuple[str, ...]) -> None:
+async def test_it_is_told_of_what_happens(probe: InterfaceProbe, change: tuple[str, ...]) -> None:
     ip("link", "set", "eth1", "up")
     ip("link", "set", "wire1", "up")
-    probe = InterfaceProbe("eth1")
-    assert (await said(probe))[0]
+    await until(probe, (True, "is up"))
     told = asyncio.ensure_future(probe.changed())
     await asyncio.sleep(0.05)
     ip("link", "add", "other", "type", "veth", "peer", "name", "another")
@@ -59,22 +70,18 @@ async def test_it_is_told_of_what_happens(change: tuple[str, ...]) -> None:
     ip("link", *change)
     await asyncio.wait_for(told, 10)
     assert not (await said(probe))[0]
-    await probe.close()
 
 
-async def test_it_is_told_of_what_came_between_two_waits() -> None:
+async def test_it_is_told_of_what_came_between_two_waits(probe: InterfaceProbe) -> None:
     ip("link", "set", "wire1", "up")
-    probe = InterfaceProbe("eth1")
     assert not (await said(probe))[0]
     ip("link", "set", "eth1", "up")
     await asyncio.wait_for(probe.changed(), 10)
     assert await said(probe) == (True, "is up")
-    await probe.close()
 
 
-async def test_more_notifications_than_there_is_room_for_do_no_harm() -> None:
+async def test_more_notifications_than_there_is_room_for_do_no_harm(probe: InterfaceProbe) -> None:
     ip("link", "set", "wire1", "up")
-    probe = InterfaceProbe("eth1")
     assert not (await said(probe))[0]
     told = asyncio.ensure_future(probe.changed())
     await asyncio.sleep(0.05)
@@ -82,7 +89,6 @@ async def test_more_notifications_than_there_is_room_for_do_no_harm() -> None:
         ip("link", "set", "wire1", "alias", f"{number:0250}")
     ip("link", "set", "eth1", "up")
     await asyncio.wait_for(told, 10)
-    await probe.close()
 
 
 async def test_descriptors_do_not_leak() -> None:
