@@ -28,7 +28,7 @@ TABLE: Final[dict[str, tuple[Verdict, str]]] = {
     "virtual_router_id": (SAME, "as the group's name"),
     "unicast_peer": (SAME, ""),
     "unicast_src_ip": (SAME, ""),
-    "no_virtual_ipaddress": (SAME, ""),
+    "no_virtual_ipaddress": (NEW, "a group must have an address or an ENI"),
     "track_script": (SAME, ""),
     "track_process": (SAME, ""),
     "track_interface": (SAME, ""),
