@@ -183,6 +183,7 @@ class Daemon:
             history=observer.history,
             disk=disk,
             eips=self._make_eip_keeper(node, cloud, observer, disk),
+            priority_of=lambda group: node.groups[GroupName(group)].priority,
             holder_of=lambda group: _holder(node, group),
         )
         performer = Performer(config, parts, inbox.post, self._spawn)

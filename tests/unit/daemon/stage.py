@@ -134,6 +134,7 @@ class Stage:
             history=History(),
             disk=disk,
             eips=self.eips,
+            priority_of=lambda _group: 110,
             holder_of=lambda _group: None if self.holder is None else Sighting(ADDRESS, self.holder),
         )
         self.performer = Performer(config, self.parts, self.posted.append, self._spawn)
