@@ -2,7 +2,7 @@
 
 Moves between the same two holders share a lane, so that many addresses need not queue behind one another; a move
 that touches one of these ENIs and goes elsewhere waits until the lane is empty. Whether the cloud really refuses
-two migrations on one ENI at once is not documented: a lane starts wide, and becomes one request wide as soon as
+two writes on one ENI at once is not documented: a lane starts wide, and becomes one request wide as soon as
 the cloud turns one of its requests away for another of its own.
 """
 

@@ -1,13 +1,14 @@
 """Moves of resources from a holder to another: one or two writes each, sent once, and followed to their end.
 
-Addresses between the same two ENIs are moved together: migrations side by side, as far as the cloud lets them;
-releases and takes by up to ten in one request. Each address has its own outcome.
+Addresses between the same two ENIs are moved together: side by side, as far as the cloud lets them; releases and
+takes by up to ten in one request. Each address has its own outcome.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hafailover.cloud.lanes import Lane, Lanes
@@ -123,13 +124,12 @@ class Mover:
             if result is not None:
                 return result
             progress.flight = None
-        while True:
-            async with lane.turn():
-                flight = progress.flight = Flight()
-                result = await self._fly(call, flight)
-            if result.code != MUTEX or not lane.busy:
-                return result
-            lane.width = 1  # it was turned away for another write of this lane: from here on one after another
+
+        async def fly() -> MoveResult:
+            flight = progress.flight = Flight()
+            return await self._fly(call, flight)
+
+        return await _in_turn(lane, fly)
 
     async def _join(self, lane: Lane, call: Call, progress: Progress, deadline_s: float) -> MoveResult | None:
         """Write together with others that ask for the same; None where a request for several was refused.
@@ -140,7 +140,8 @@ class Mover:
         batch = self._joining.get(key)
         if batch is None or len(batch.resources) == MAX_BATCH:
             batch = self._joining[key] = _Batch(Flight(), [])
-            batch.sending = asyncio.ensure_future(self._leave(lane, call, key, batch))
+            batch.sending = asyncio.ensure_future(_in_turn(lane, partial(self._leave, call, key, batch)))
+            batch.sending.add_done_callback(lambda _: self._close(key, batch))
         batch.resources.extend(call.resources)
         batch.deadline_s = max(batch.deadline_s, deadline_s)
         assert batch.sending is not None  # noqa: S101 - set where the batch is made
@@ -153,23 +154,22 @@ class Mover:
         alone = len(batch.resources) == 1
         return result if alone or result.outcome is not Outcome.REFUSED else None
 
-    async def _leave(self, lane: Lane, call: Call, key: tuple[Verb, bool, str, str], batch: _Batch) -> MoveResult:
-        """Send a batch for all that have joined by its turn; one request at a time works on an ENI.
+    async def _leave(self, call: Call, key: tuple[Verb, bool, str, str], batch: _Batch) -> MoveResult:
+        """Send a batch for all that have joined by its turn, and let nobody join any more.
 
-        Who waits for it bounds the wait: a batch that nobody waits for any more is cancelled.
+        Who waits for it bounds the wait for its turn: a batch that nobody waits for any more is cancelled.
         """
-        lane.width = 1
+        self._close(key, batch)
         try:
-            async with lane.turn(), asyncio.timeout(batch.deadline_s):
-                self._close(key, batch)
-                return await self._fly(replace(call, resources=tuple(batch.resources)), batch.flight)
+            async with asyncio.timeout(batch.deadline_s):
+                result = await self._fly(replace(call, resources=tuple(batch.resources)), batch.flight)
         except TimeoutError:
             return Progress(call.source or None, flight=batch.flight).cut_short(self._life_s)
-        finally:
-            self._close(key, batch)
+        if result.code == MUTEX:
+            batch.flight.sent = False  # it has not left after all, should it have another turn
+        return result
 
     def _close(self, key: tuple[Verb, bool, str, str], batch: _Batch) -> None:
-        """Let nobody join any more."""
         if self._joining.get(key) is batch:
             del self._joining[key]
 
@@ -180,9 +180,20 @@ class Mover:
             task_id = await self._send(call.action, call.parameters(token))
         except CloudError as error:
             kind = classify(error.code, call.action)
-            return MoveResult(kind.outcome, error.code, kind.refusal, open_ms=round(1000 * error.open_s))
+            open_ms = round(1000 * error.open_s)
+            return MoveResult(kind.outcome, error.code, kind.refusal, open_ms=open_ms, busy=kind.busy)
         flight.accepted = True
         return await self._watch.end_of(call, task_id)
+
+
+async def _in_turn(lane: Lane, fly: Callable[[], Awaitable[MoveResult]]) -> MoveResult:
+    """Write when the lane has room, and again where that was turned away for another write of this lane."""
+    while True:
+        async with lane.turn():
+            result = await fly()
+        if result.code != MUTEX or not lane.busy:
+            return result
+        lane.width = 1  # from here on one after another
 
 
 def _withdraw(batch: _Batch, resource: Resource) -> None:

@@ -49,11 +49,12 @@ class Remedy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What a code proves. `refusal` is set exactly where `outcome` is REFUSED."""
+    """What a code proves. `refusal` is set exactly where `outcome` is REFUSED, `busy` as in `MoveResult`."""
 
     outcome: Outcome
     refusal: Refusal | None = None
     remedy: Remedy = Remedy.NONE
+    busy: bool = False
 
 
 _CONFLICT = Classification(Outcome.REFUSED, Refusal.CONFLICT)
@@ -64,6 +65,7 @@ _UNGRANTED = Classification(Outcome.REFUSED, Refusal.PERMISSION, Remedy.GRANT_PE
 _STALE_KEY = Classification(Outcome.REFUSED, Refusal.PERMISSION, Remedy.REFRESH_CREDENTIALS)
 _CLOCK = Classification(Outcome.REFUSED, Refusal.PERMISSION, Remedy.SYNC_CLOCK)
 _THROTTLED = Classification(Outcome.THROTTLED)
+_BUSY = Classification(Outcome.THROTTLED, busy=True)
 _UNKNOWN = Classification(Outcome.UNKNOWN)
 
 # One entry per line: a family, then its members ("." alone is the bare family).
@@ -92,13 +94,14 @@ _TABLE: tuple[tuple[Classification, str], ...] = (
         LBAlreadyBindEip NetworkInterfaceIdNotMatch NetworkInterfaceNotFound PrivateIpAddressNotMatch""",
     ),
     # limiters and mutexes: turned away before anything was done
-    (_THROTTLED, "RequestLimitExceeded LimitExceeded.ActionLimited MutexOperation.TaskRunning"),
+    (_THROTTLED, "RequestLimitExceeded LimitExceeded.ActionLimited"),
     (_THROTTLED, "RequestLimitExceeded: UinLimitExceeded GlobalRegionUinLimitExceeded IPLimitExceeded"),
-    (_THROTTLED, "OperationDenied: MutexTaskRunning InstanceOperationInProgress"),
-    (_THROTTLED, "DesOperation.MutexTaskRunning"),
+    (_BUSY, "MutexOperation.TaskRunning DesOperation.MutexTaskRunning"),
+    (_BUSY, "OperationDenied: MutexTaskRunning InstanceOperationInProgress"),
+    (_BUSY, "UnsupportedOperation: MutexOperationTaskRunning ResourceProcessing"),
     (
         _THROTTLED,
-        """UnsupportedOperation: MutexOperationTaskRunning ResourceProcessing InstanceStateRebooting
+        """UnsupportedOperation: InstanceStateRebooting
         InstanceStateStarting InstanceStateEnterServiceLiveMigrate InstanceStateServiceLiveMigrate
         InstanceStateExitServiceLiveMigrate""",
     ),
@@ -200,18 +203,18 @@ _BY_ACTION: dict[tuple[str, str], Classification] = {
 }
 
 _SUFFIXES: tuple[tuple[str, Classification], ...] = (
-    ("MutexTaskRunning", _THROTTLED),
-    ("MutexOperationTaskRunning", _THROTTLED),
+    ("MutexTaskRunning", _BUSY),
+    ("MutexOperationTaskRunning", _BUSY),
     (".ActionLimited", _THROTTLED),
     ("IdempotentProcessing", _UNKNOWN),
-    ("Processing", _THROTTLED),
+    ("Processing", _BUSY),
     (".AttachmentNotFound", _CONFLICT),
     (".AttachmentAlreadyExists", _CONFLICT),
 )
 
 _PREFIXES: tuple[tuple[str, Classification], ...] = (
     ("RequestLimitExceeded", _THROTTLED),
-    ("Mutex", _THROTTLED),
+    ("Mutex", _BUSY),
     ("InternalError", _UNKNOWN),
     ("InternalServerError", _UNKNOWN),
     ("ServiceUnavailable", _UNKNOWN),

@@ -1,9 +1,10 @@
-"""How many ENIs an instance and how many addresses an ENI may have, by the product pages. PURE.
+"""How many ENIs an instance and how many addresses an ENI may have, by the product page. PURE.
 
 DescribeNetworkInterfaceLimit says it of a given instance, and where it answers it is right; this is for where it
-does not. The pages disagree with one another, differ by instance family, and leave sizes out: a row says what is
-certain (`least`), what the most generous of them says (`most`), and what the newest one says (`newest`: ENI product
-page, usage limits, without its differences by family). `private_ips` counts an ENI's primary address too.
+does not. The editions of the page (ENI, usage limits) disagree with one another, and some sizes are on none of
+them. A row has what the oldest one says, which has no difference by instance family; and besides, over all editions
+and for a size without an entry over its neighbours, the least and the most that there may be. `private_ips` counts
+an ENI's primary address too.
 """
 
 from __future__ import annotations
@@ -20,44 +21,54 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What holds for instances of up to `cores` (None: any number) and below so much memory in GiB (None: any)."""
+class Size:
+    """Instances of so many cores and GiB of memory, both ends included, None for no end."""
 
-    cores: int | None
-    below_gb: int | None
-    newest: Quota
+    cores: tuple[int, int | None]
+    memory_gb: tuple[int, int | None] = (0, None)
+
+    def fits(self, cpu: int, memory_gb: int) -> bool:
+        """Tell whether an instance is of this size."""
+        return _within(cpu, self.cores) and _within(memory_gb, self.memory_gb)
+
+
+def _within(value: int, bounds: tuple[int, int | None]) -> bool:
+    low, high = bounds
+    return low <= value and (high is None or value <= high)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What instances of a size may have: by the oldest edition (None: it has no entry), at least, and at most."""
+
+    size: Size
+    page: Quota | None
     least: Quota
     most: Quota
 
 
-_SMALL, _COMMON, _MIDDLE, _LARGE = Quota(2, 6), Quota(4, 10), Quota(6, 20), Quota(8, 30)
+MAX_PRIVATE_IPS = 30  # of an ENI on whatever instance
 
-# The first row that fits counts.
 TABLE: tuple[Row, ...] = (
-    Row(1, 2, Quota(2, 2), Quota(2, 2), _SMALL),
-    Row(1, None, _SMALL, _SMALL, _SMALL),
-    Row(2, None, _COMMON, Quota(2, 10), _COMMON),
-    Row(3, None, _COMMON, Quota(2, 10), _COMMON),  # on no page
-    Row(4, 16, _COMMON, _COMMON, _COMMON),
-    Row(4, None, _COMMON, _COMMON, Quota(4, 20)),
-    Row(7, None, _COMMON, _COMMON, _MIDDLE),  # 5 and 7 cores are on no page
-    Row(8, None, _MIDDLE, _MIDDLE, _MIDDLE),
-    Row(11, None, _MIDDLE, _MIDDLE, _LARGE),  # 9 and 11 cores are on no page
-    Row(12, None, _LARGE, _MIDDLE, _LARGE),
-    Row(None, None, _LARGE, _LARGE, _LARGE),
+    Row(Size((0, 1), (0, 1)), Quota(2, 2), Quota(2, 2), Quota(2, 6)),
+    Row(Size((0, 1), (2, None)), Quota(2, 6), Quota(2, 6), Quota(2, 6)),
+    Row(Size((2, 2)), Quota(2, 10), Quota(2, 10), Quota(4, 10)),
+    Row(Size((3, 3)), None, Quota(2, 10), Quota(4, 10)),
+    Row(Size((4, 4), (0, 15)), Quota(4, 10), Quota(4, 10), Quota(4, 10)),
+    Row(Size((4, 4), (16, 16)), None, Quota(4, 10), Quota(4, 20)),
+    Row(Size((4, 4), (17, None)), Quota(4, 20), Quota(4, 10), Quota(4, 20)),
+    Row(Size((5, 7)), None, Quota(4, 10), Quota(6, 20)),
+    Row(Size((8, 8)), Quota(6, 20), Quota(6, 20), Quota(6, 20)),
+    Row(Size((9, 12)), Quota(6, 20), Quota(6, 20), Quota(8, MAX_PRIVATE_IPS)),
+    Row(Size((13, None)), *(Quota(8, MAX_PRIVATE_IPS),) * 3),
 )
 
 
 def row_of(cpu: int, memory_gb: int) -> Row:
-    """Return the row of an instance with so many cores and GiB of memory."""
-    fitting = (
-        row
-        for row in TABLE
-        if (row.cores is None or cpu <= row.cores) and (row.below_gb is None or memory_gb < row.below_gb)
-    )
-    return next(fitting)
+    """Return the row of an instance with so many cores and GiB of memory, 0 or more of both."""
+    return next(row for row in TABLE if row.size.fits(cpu, memory_gb))
 
 
-def quota_of(cpu: int, memory_gb: int) -> Quota:
-    """Return the quota that the newest page gives an instance with so many cores and GiB of memory."""
-    return row_of(cpu, memory_gb).newest
+def quota_of(cpu: int, memory_gb: int) -> Quota | None:
+    """Return the quota of an instance with so many cores and GiB of memory, None where the page has no entry."""
+    return row_of(cpu, memory_gb).page

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hafailover.cloud.plan import Call
 
 FIRST_POLL_S = 0.1
+QUICK_S = 1.0  # for so long asked at that pace, for the second half of a move may wait for it; then more seldom
 LAST_POLL_S = 1.0
 PACE_S = 0.08
 TASK_LAG_S = 5.0  # how long a task may be unknown after its acceptance
@@ -61,14 +62,15 @@ class TaskWatch:
 
     async def _poll(self, task_id: str, ended: asyncio.Future[MoveResult]) -> MoveResult:
         clock = asyncio.get_running_loop().time
-        lag_ends_s = clock() + TASK_LAG_S
+        began_s = clock()
         delay_s = FIRST_POLL_S
         while not await self._seen_within(ended, delay_s):
-            delay_s = min(delay_s * _POLL_GROWTH, LAST_POLL_S)
+            if clock() - began_s > QUICK_S:
+                delay_s = min(delay_s * _POLL_GROWTH, LAST_POLL_S)
             try:
                 status = await self._ask(task_id)
             except CloudError as error:
-                if _futile(error.code, lag_over=clock() > lag_ends_s):
+                if _futile(error.code, lag_over=clock() - began_s > TASK_LAG_S):
                     return MoveResult(Outcome.UNKNOWN, error.code)
                 continue
             if status is TaskStatus.SUCCESS:

@@ -58,12 +58,13 @@ def parse(text: str, findings: Findings) -> Section:
 
     Raises a ConfigError at once only where the text is not TOML.
     """
-    root = reader.read(schema.ROOT, _toml(text, findings), findings)
+    root = reader.read(schema.ROOT, toml(text, findings), findings)
     relations.judge(root, findings)
     return root
 
 
-def _toml(text: str, findings: Findings) -> dict[str, Any]:
+def toml(text: str, findings: Findings) -> dict[str, Any]:
+    """Return what a text says, or raise a ConfigError where it is not TOML, or would take too long to read."""
     _require_bounded(text, findings)
     try:
         return tomllib.loads(text)

@@ -37,6 +37,7 @@ def render(status: Part, *, colored: bool = False) -> str:
             _header(status, paint),
             *_cloud(status.get("cloud") or {}, paint),
             *_broker(status.get("mqtt") or {}, paint),
+            *_readiness(status.get("readiness") or {}, paint),
         ],
         _groups(status.get("groups") or (), paint),
         _peers(status.get("peers") or (), paint),
@@ -153,6 +154,13 @@ def _broker(broker: Part, paint: Callable[[str], str]) -> list[str]:
     return [f"mqtt {paint('FAILS')}: {clean(broker.get('reason') or 'not connected yet')}"]
 
 
+def _readiness(readiness: Part, paint: Callable[[str], str]) -> Iterator[str]:
+    """Yield a line for each thing that a failover to this node may fail at."""
+    for finding in readiness.get("findings") or ():
+        name, about, what = (clean(finding.get(key)) for key in ("name", "about", "what"))
+        yield f"ready  {paint('no')}: {name}: {about}: {what}; `hafailover doctor` says how to mend it"
+
+
 def _groups(groups: Sequence[Part], paint: Callable[[str], str]) -> list[str]:
     if not groups:
         return []
@@ -200,7 +208,9 @@ def _details(group: Part, paint: Callable[[str], str]) -> Iterator[tuple[str, st
         guest = ", in the guest" if address.get("configured") else ""
         yield "address", f"{clean(address.get('address'))} -> {clean(address.get('holder'))}{eni}{guest}"
     for eni in group.get("enis") or ():
-        yield "eni", f"{clean(eni.get('eni'))} -> {clean(eni.get('holder'))}"
+        guest = ", in the guest" if eni.get("configured") else ""
+        instance = f" ({clean(eni['instance'])})" if eni.get("instance") else ""
+        yield "eni", f"{clean(eni.get('eni'))} -> {clean(eni.get('holder'))}{instance}{guest}"
     for check in group.get("checks") or ():
         yield "check", _check(check, paint)
     if group.get("last_failover"):

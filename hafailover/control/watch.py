@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
 _AGES = {
     *("uptime_s", "read_age_s", "log_lines_lost", "last_seen_s", "rtt_s", "loss", "sent", "received", "refused"),
-    *("send_errors", "hold_down_s", "pause_left_s", "detail"),
+    *("send_errors", "hold_down_s", "pause_left_s", "detail", "rejected", "age_s"),
 }
 
 

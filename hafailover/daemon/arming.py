@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
+from hafailover.cloud.plan import TRANSIENT
 from hafailover.election import events as ev
 from hafailover.election.values import ResourceKind
 from hafailover.errors import CloudError, GuestError
+from hafailover.guest.writers import second_writers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from hafailover.config.model import Group
     from hafailover.daemon.parts import Parts
     from hafailover.election import effects as fx
     from hafailover.election.events import Event
     from hafailover.election.values import GroupName, Resource
+    from hafailover.guest.interface import Interface
     from hafailover.guest.network import GuestNetwork, Link
 
 DISARM_RETRY_S = 1.0
 PLUG_DEADLINE_S = 10.0  # for the link of an ENI that the cloud says is attached here
 PLUG_RETRY_S = 0.2
+CLOUD_RETRY_S = 1.0
 
 log = structlog.get_logger()
 
@@ -43,18 +49,28 @@ class Arming:
         self._post = post
         self._spawn = spawn
         self._armed: set[Resource] = set()
+        self._asked: Counter[Resource] = Counter()  # how often each was to be armed
         self._link: Link | None = None
+        self._swept = False
+        self._told: set[str] = set()  # of second writers
 
     async def stop_answering(self, effect: fx.StopAnswering) -> None:
         """Have the guest answer for a resource no longer: a barrier. Tried again later where it fails."""
         self._armed.discard(effect.resource)
         guest, name = self._guest(effect.group), effect.resource.id
+        if not self._is_known(effect.resource):
+            self._spawn(self._disarm_later(guest, effect.resource))  # what an earlier run of the daemon has left
+            return
         try:
             await self._disarm(guest, effect.resource)
         except GuestError as error:
             self._parts.metrics.guest_failed(effect.group, "disarm")
             log.error("disarm_failed", group=effect.group, resource=name, error=str(error))  # noqa: TRY400 - as above
             self._spawn(self._disarm_later(guest, effect.resource))
+
+    def _is_known(self, resource: Resource) -> bool:
+        """Whether the guest can be told what is meant: an ENI's MAC address is the cloud's to say."""
+        return resource.kind is ResourceKind.ADDRESS or self._parts.directory.mac(resource.id) is not None
 
     async def _disarm(self, guest: GuestNetwork, resource: Resource) -> None:
         if resource.kind is ResourceKind.ADDRESS:
@@ -68,6 +84,8 @@ class Arming:
             await asyncio.sleep(DISARM_RETRY_S)
             if resource in self._armed:
                 return
+            if not self._is_known(resource):
+                continue
             try:
                 await self._disarm(guest, resource)
             except GuestError:
@@ -76,13 +94,49 @@ class Arming:
             return
 
     async def prepare(self) -> None:
-        """Find the interface before it is needed, which saves a claim time and tells early if it is missing."""
+        """Learn what is needed before it is, which saves a claim time and tells early if anything is missing."""
+        enis = [resource.id for resource in self._parts.resources if resource.kind is ResourceKind.ENI]
+        secondary = self._parts.directory.is_secondary(self._parts.eni_id)
+        if enis or secondary:
+            await self._learn_subnets()
+        if enis:
+            await self._sweep([*enis, self._parts.eni_id])
         if self._link is not None:
             return
         try:
-            await self._find_link(self._parts.guest)
+            link = await self._find_link(self._parts.guest)
         except GuestError as error:
             log.warning("interface_unknown", error=str(error))
+        else:
+            if secondary:
+                self._spawn(self._tell_of_writers(link, self._parts.directory.mac(self._parts.eni_id) or ""))
+
+    async def _learn_subnets(self) -> None:
+        try:
+            await self._parts.directory.learn_subnets(self._parts.cloud)
+        except CloudError as error:
+            log.warning("subnets_unknown", code=error.code, detail=error.detail)
+
+    async def _sweep(self, enis: Sequence[str]) -> None:
+        """Once, take off the guest what is of none of these ENIs: an earlier file's."""
+        macs = [mac for eni_id in enis if (mac := self._parts.directory.mac(eni_id))]
+        if self._swept or len(macs) < len(enis):
+            return
+        self._swept = True
+        try:
+            await self._parts.guest.unplug_others(macs)
+        except GuestError as error:
+            log.warning("leftovers_not_released", error=str(error))
+
+    async def _tell_of_writers(self, link: Link, mac: str) -> None:
+        """Log, once each, which other programs may set up this card, and how to make them stop."""
+        if not link.index:
+            return  # somebody else looks after it
+        asking = asyncio.get_running_loop().run_in_executor(None, second_writers, replace(link, mac=mac))
+        for text in await asking:
+            if text not in self._told:
+                self._told.add(text)
+                log.warning("second_writer", interface=link.name, what=text)
 
     def _guest(self, group: GroupName) -> GuestNetwork:
         return self._parts.guest_of(self._groups[group])
@@ -90,14 +144,14 @@ class Arming:
     def arm(self, effect: fx.Arm) -> None:
         """Begin to have the guest answer for a resource; what comes of it is posted."""
         self._armed.add(effect.resource)  # now, for it may be let go before the task has begun
-        self._spawn(self._arm(effect))
+        self._asked[effect.resource] += 1
+        self._spawn(self._arm(effect, self._asked[effect.resource]))
 
-    async def _arm(self, effect: fx.Arm) -> None:
+    async def _arm(self, effect: fx.Arm, turn: int) -> None:
         error = ""
         try:
-            if effect.resource.kind is ResourceKind.ENI:
-                await self._plug(effect)
-            elif not await self._add(effect):
+            begin = self._plug(effect, turn) if effect.resource.kind is ResourceKind.ENI else self._add(effect)
+            if not await begin:
                 return
         except GuestError as failure:
             error, self._link = str(failure), None
@@ -109,38 +163,79 @@ class Arming:
         """Add an address; return False where it was let go before the guest was asked."""
         guest = self._guest(effect.group)
         link = await self._find_link(guest)
+        eni = await self._own_eni(guest)
         if effect.resource not in self._armed:
             return False  # had the guest been asked already, it would do one after the other
-        await guest.arm(effect.resource.id, link)
+        await guest.arm(effect.resource.id, link, eni)
         return True
 
-    async def _plug(self, effect: fx.Arm) -> None:
+    async def _own_eni(self, guest: GuestNetwork) -> Interface | None:
+        """Return this node's ENI where that is a secondary one, by which answers must be made to leave."""
+        directory, eni_id = self._parts.directory, self._parts.eni_id
+        if guest is not self._parts.guest or not directory.is_secondary(eni_id):
+            return None
+        try:
+            return await directory.interface(eni_id, self._parts.cloud)
+        except CloudError as error:
+            raise GuestError(str(error)) from None
+
+    async def _plug(self, effect: fx.Arm, turn: int) -> bool:
         """Wait for the link of an ENI, and set it up the moment that it is there.
 
+        Return False where it was asked for anew meanwhile: then what comes of that is to be told, not of this.
+
         That begins before the cloud is asked for the ENI, so that nothing is lost once it comes. How long it takes
-        to come is the cloud's: only from when the cloud says that it is attached here does waiting have an end.
+        to come is the cloud's: only where the cloud says that it is attached here, and was when the wait began, has
+        the guest failed. A cloud that says nothing is no fault of the guest's, and asked again.
         Where it was let go meanwhile, the core takes off what may have got there when it is told.
         """
         guest, eni_id = self._guest(effect.group), effect.resource.id
-        while effect.resource in self._armed:
+        while self._is_wanted(effect.resource, turn):
+            was_here = self._was_here(eni_id)
             try:
                 interface = await self._parts.directory.interface(eni_id, self._parts.cloud)
                 await guest.plug(interface, deadline_s=PLUG_DEADLINE_S)
-            except (CloudError, GuestError) as error:
-                if self._is_here(eni_id):
-                    raise GuestError(str(error)) from None
+            except CloudError as error:
+                log.warning("eni_unknown", group=effect.group, eni=eni_id, code=error.code, detail=error.detail)
+                await asyncio.sleep(CLOUD_RETRY_S)
+            except GuestError:
+                if was_here and await self._is_here(eni_id) and self._is_wanted(effect.resource, turn):
+                    raise
                 await asyncio.sleep(PLUG_RETRY_S)
             else:
-                return
+                self._spawn(self._tell_of_writers_on(guest, interface.mac))
+                break
+        return turn == self._asked[effect.resource]
 
-    def _is_here(self, eni_id: str) -> bool:
+    def _is_wanted(self, resource: Resource, turn: int) -> bool:
+        return resource in self._armed and turn == self._asked[resource]
+
+    async def _tell_of_writers_on(self, guest: GuestNetwork, mac: str) -> None:
+        try:
+            link = await guest.find_link(mac=mac)
+        except GuestError:
+            return  # it has gone again
+        await self._tell_of_writers(link, mac)
+
+    def _was_here(self, eni_id: str) -> bool:
         return self._parts.directory.instance(eni_id) == self._parts.directory.instance(self._parts.eni_id)
+
+    async def _is_here(self, eni_id: str) -> bool:
+        """Ask the cloud whether an ENI is attached here: the last reading may be from before it went."""
+        try:
+            found = await self._parts.cloud.describe_enis([eni_id])
+        except CloudError:
+            return False
+        mine = self._parts.directory.instance(self._parts.eni_id)
+        return mine is not None and [(eni.instance_id, eni.state in TRANSIENT) for eni in found] == [(mine, False)]
 
     async def probe(self, effect: fx.ProbeGuest) -> None:
         """Look whether a guest that has failed could answer again, and post that."""
         self._link, error = None, ""  # what was found before the failure may be gone
+        guest = self._guest(effect.group)
         try:
-            await self._find_link(self._guest(effect.group))
+            await self._find_link(guest)
+            await self._own_eni(guest)
         except GuestError as failure:
             error = str(failure)
         self._post(ev.GuestProbed(effect.group, error))

@@ -40,6 +40,7 @@ class Directory:
         self._instances = frozenset(instances)
         self._enis: dict[str, Eni] = {}
         self._subnets: dict[str, Subnet] = {}
+        self._asking = asyncio.Lock()
 
     @property
     def enis(self) -> tuple[Eni, ...]:
@@ -77,14 +78,24 @@ class Directory:
         ours = self._eni_ids if resource.kind is ResourceKind.ADDRESS else self._instances
         return holder is not None and holder not in ours
 
+    async def learn_subnets(self, cloud: Cloud) -> None:
+        """Ask for the subnets of all secondary ENIs, all at once, unless they are known. Raises CloudError."""
+        async with self._asking:
+            unknown = {eni.subnet_id for eni in self._enis.values() if not eni.primary} - self._subnets.keys()
+            if unknown:
+                self._subnets.update({each.id: each for each in await survey.subnets(cloud, sorted(unknown))})
+
     async def interface(self, eni_id: str, cloud: Cloud) -> Interface:
-        """Return an ENI as the guest is to have it; its subnet is asked for once. Raises CloudError, GuestError."""
+        """Return a secondary ENI as the guest is to have it; its subnet is asked for once.
+
+        Raises CloudError, GuestError.
+        """
         eni = self._enis.get(eni_id)
         if eni is None:
             raise GuestError(f"the cloud describes no {eni_id}")
-        if eni.subnet_id not in self._subnets:
-            for subnet in await survey.subnets(cloud, [eni.subnet_id]):
-                self._subnets[subnet.id] = subnet
+        if eni.primary:
+            raise GuestError(f"{eni_id} is a primary ENI, which belongs to its CVM for good")
+        await self.learn_subnets(cloud)
         known = self._subnets.get(eni.subnet_id)
         if known is None:
             raise GuestError(f"the cloud describes no {eni.subnet_id}, the subnet of {eni_id}")
@@ -98,7 +109,13 @@ class Directory:
             addresses=tuple(each.ip for each in ordered if each.state not in ("DELETING", "PENDING")),
             prefix=network.prefixlen,
             gateway=str(network.network_address + 1),
+            own=eni_id in self._eni_ids,
         )
+
+    def is_secondary(self, eni_id: str) -> bool:
+        """Return whether an ENI is a secondary one, as far as the cloud has said."""
+        eni = self._enis.get(eni_id)
+        return eni is not None and not eni.primary
 
     def addresses(self, eni_id: str) -> tuple[str, ...]:
         """Return the IPv4 addresses of an ENI as last read."""

@@ -54,6 +54,7 @@ class EipKeeper:
         if complaint:
             log.warning("eips_unreadable", error=complaint)
         self._book = EipBook(addresses, known)
+        self._noted = self._book.bindings
         self._eni_id = eni_id
         self._cloud = cloud
         self._metrics = metrics
@@ -62,14 +63,22 @@ class EipKeeper:
 
     def see(self, enis: Sequence[Eni]) -> None:
         """Take in one reading of the nodes' ENIs."""
-        if self._book.see(enis):
-            saving = asyncio.get_running_loop().run_in_executor(
-                self._disk, statefile.write, self._directory / FILE, encode(self._book.bindings)
-            )
-            saving.add_done_callback(_saved)
+        self._book.see(enis)
+        self._save()
         self._metrics.eips_missing(len(self._mine))
         if self._mine:
             self._news.set()
+
+    def _save(self) -> None:
+        """Note what has changed; one that the disk refuses is noted with the next change."""
+        bindings = self._book.bindings
+        if bindings == self._noted:
+            return
+        self._noted = bindings
+        saving = asyncio.get_running_loop().run_in_executor(
+            self._disk, statefile.write, self._directory / FILE, encode(bindings)
+        )
+        saving.add_done_callback(_saved)
 
     @property
     def _mine(self) -> list[Binding]:
@@ -96,12 +105,14 @@ class EipKeeper:
         if code == TAKEN:
             log.warning("eip_taken", **names)
             self._book.forget(lost.address)
+            self._save()
             return ""
         if code:
             log.error("eip_not_bound", **names, code=code)
             return code
         log.info("eip_bound", **names)
         self._book.restored(lost)
+        self._save()
         self._metrics.eips_missing(len(self._mine))
         return ""
 
@@ -130,7 +141,7 @@ def decode(text: bytes) -> tuple[Binding, ...]:
 
 def _texts(value: object) -> tuple[str, str, str]:
     match value:
-        case [str(address), str(eip_id), str(eni_id)] if max(map(len, value)) <= MAX_TEXT:
+        case [str(address), str(eip_id), str(eni_id)] if address and eip_id and max(map(len, value)) <= MAX_TEXT:
             return address, eip_id, eni_id
         case _:
             raise ValueError("an entry is not an address, an EIP and an ENI")

@@ -1,10 +1,12 @@
 """What a daemon that died leaves on its guest, and who takes it away.
 
-A daemon that is killed keeps its addresses: when it comes back within the grace, nothing is lost. When it does not
-come back, they must go, or this machine goes on answering itself for an address that is another's. The dead cannot
-do that, and the configuration may be what it died of. So a daemon that starts notes its addresses in systemd's
-runtime directory, which lives exactly as long as the addresses do, until the machine boots again;
-`hafailover release-guest` takes off what is noted. When that is due is systemd's to know: hafailover-guest.service.
+A daemon that is killed keeps its addresses and ENIs: when it comes back within the grace, nothing is lost. When it
+does not come back, they must go, or this machine goes on answering itself for an address that is another's. The
+dead cannot do that, and the configuration may be what it died of. So a daemon that starts notes its addresses and
+ENIs in systemd's runtime directory, which lives exactly as long as they do, until the machine boots again;
+`hafailover release-guest` takes off what is noted. When that is due is systemd's to know:
+hafailover-guest.service. Which cards are those of the ENIs need not be noted: what the kernel has of them is
+marked as ours.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from ipaddress import IPv4Address
+from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +26,7 @@ from hafailover.guest.netlink import Guest
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from hafailover.config.model import Group
     from hafailover.guest.network import GuestNetwork
@@ -41,21 +44,26 @@ def directory_of(environment: Mapping[str, str]) -> Path | None:
     return Path(first) if first.startswith("/") else None
 
 
-async def note(directory: Path, groups: Sequence[Group], guest: GuestNetwork) -> None:
-    """Note the addresses that a daemon with these groups may put on the guest.
+async def note(
+    directory: Path, groups: Sequence[Group], guest: GuestNetwork, own: Iterable[str | None] = ()
+) -> None:
+    """Note the addresses and ENIs that a daemon with these groups may put on the guest.
 
-    What an earlier one has noted and this one's configuration does not know any more comes off at once. Neither
-    failing keeps a daemon from its work; it is logged.
+    What an earlier one has noted and this one's configuration does not know any more comes off at once; of ENIs,
+    where none is left at all and none of them is a node's `own` by now: which card is whose, the cloud must say
+    first. Neither failing keeps a daemon from its work; it is logged.
     """
     try:
         old = noted(directory)
     except OSError:
         old = ()
-    known = {address for group in groups for address in group.addresses}
-    strays = [address for address in old if address not in known]
+    known = {word for group in groups for word in (*group.addresses, *group.enis)}
+    unclear = any(map(_is_eni, known)) or not set(own).isdisjoint(old)
+    strays = [word for word in old if word not in known and not (_is_eni(word) and unclear)]
     if strays:
         log.info("leftovers_released", addresses=strays, failed=await _take_off(guest, strays))
-    ours = [address for group in groups if group.guest == "netlink" for address in group.addresses]
+    netlink = [group for group in groups if group.guest == "netlink"]
+    ours = [word for group in netlink for word in (*group.addresses, *group.enis)]
     try:
         _write(directory / FILE, ours)
     except OSError as error:
@@ -63,35 +71,43 @@ async def note(directory: Path, groups: Sequence[Group], guest: GuestNetwork) ->
 
 
 def noted(directory: Path) -> tuple[str, ...]:
-    """Return the addresses noted there, without what is none; raises OSError where the file cannot be read."""
+    """Return the addresses and ENIs noted there; raises OSError where the file cannot be read."""
     try:
         with (directory / FILE).open("rb") as file:
             words = file.read(MOST_BYTES).decode("ascii", errors="replace").split()
     except FileNotFoundError:
         return ()
-    return tuple(word for word in words if _is_address(word))
+    return tuple(word for word in words if _is_eni(word) or _is_address(word))
+
+
+def _is_eni(word: str) -> bool:
+    return word.startswith("eni-")
 
 
 def _is_address(word: str) -> bool:
     try:
-        IPv4Address(word)
+        ip_address(word)
     except ValueError:
         return False
     return True
 
 
-def _write(path: Path, addresses: Iterable[str]) -> None:
+def _write(path: Path, words: Iterable[str]) -> None:
     fresh = path.with_suffix(".new")
-    fresh.write_text("".join(f"{address}\n" for address in addresses), encoding="ascii")
+    fresh.write_text("".join(f"{word}\n" for word in words), encoding="ascii")
     fresh.replace(path)
 
 
-async def _take_off(guest: GuestNetwork, addresses: Iterable[str]) -> list[str]:
-    """Remove the addresses; return what kept any of them from going, each once."""
+async def _take_off(guest: GuestNetwork, words: Sequence[str]) -> list[str]:
+    """Remove the addresses, and all ENIs where one is named; return what kept any from going, each once."""
     complaints: dict[str, None] = {}
-    for address in addresses:
+    leaving: list[Callable[[], Coroutine[object, object, None]]]
+    leaving = [partial(guest.disarm, word) for word in words if not _is_eni(word)]
+    if any(map(_is_eni, words)):
+        leaving.append(guest.unplug_others)
+    for leave in leaving:
         try:
-            await guest.disarm(address)
+            await leave()
         except GuestError as error:
             complaints[str(error)] = None
     return list(complaints)
@@ -105,8 +121,8 @@ def run(_args: Namespace) -> int:
     """Take everything off the guest that is noted; return 0, or 1 where something stays."""
     directory = directory_of(os.environ) or DEFAULT_DIRECTORY
     try:
-        addresses = noted(directory)
-        complaints = asyncio.run(_release(addresses)) if addresses else []
+        words = noted(directory)
+        complaints = asyncio.run(_release(words)) if words else []
         if not complaints:
             (directory / FILE).unlink(missing_ok=True)
     except OSError as error:
@@ -116,13 +132,13 @@ def run(_args: Namespace) -> int:
     return 1 if complaints else 0
 
 
-async def _release(addresses: Iterable[str]) -> list[str]:
+async def _release(words: Sequence[str]) -> list[str]:
     guest = Guest()
     try:
         await guest.open()
     except GuestError as error:
         return [str(error)]
     try:
-        return await _take_off(guest, addresses)
+        return await _take_off(guest, words)
     finally:
         await guest.close()

@@ -8,6 +8,7 @@ import structlog
 
 from hafailover.cloud.outcome import classify
 from hafailover.daemon import clock, report
+from hafailover.daemon.readiness import Lookout
 from hafailover.daemon.runner import QUIET_TURNS
 from hafailover.election.status import status
 from hafailover.election.values import Outcome
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hafailover.cloud.api import ApiCall
     from hafailover.cloud.credentials import CredentialSource
     from hafailover.config import model
+    from hafailover.daemon.parts import Parts
     from hafailover.daemon.runner import Runner
     from hafailover.election.node import Node
     from hafailover.heartbeat.path import Path
@@ -50,6 +52,7 @@ class Observer:
         self._runner: Runner | None = None
         self._paths: Sequence[Path] = ()
         self._broker: Callable[[], dict[str, Any] | None] = lambda: None
+        self._lookout: Lookout | None = None
         self.metrics = Metrics(config.cluster.name, me.name)
         self.history = History()
         self.web = Web(self.metrics, self.status, self.alive, self.missing, self.history.records)
@@ -64,9 +67,17 @@ class Observer:
         """Take the core, its runner, the heartbeat paths, and who tells how the connection to the broker is."""
         self._node, self._runner, self._paths, self._broker = node, runner, paths, broker
 
+    async def look_ahead(self, parts: Parts) -> None:
+        """Look now and then whether a failover to this node would work; lasts as long as the daemon."""
+        assert self._node is not None  # noqa: S101 - attached before
+        self._lookout = Lookout(self._config, parts, self._node)
+        await self._lookout.run()
+
     def configure(self, config: model.Config) -> None:
         """Take in another version of the file; forget the checks that it has no longer."""
         self._config = config
+        if self._lookout is not None:
+            self._lookout.config = config
         kept = {(group.name, check.name) for group in config.groups for check in group.checks}
         self._checks = {key: result for key, result in self._checks.items() if key in kept}
 
@@ -121,6 +132,7 @@ class Observer:
             checks=self._checks,
             log_lines_lost=self._sink.lost,
             began=self._began,
+            readiness={} if self._lookout is None else self._lookout.as_json(),
         )
         seen = report.as_json(status(self._node, clock.now_ms()), facts)
         self.metrics.ready(is_ready=not self._missing(seen))

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 class Parts:
     """The rooms, ready for use. `disk` runs what is written to the state directory, one after another.
 
-    `holder_of` tells who holds a group's first resource as last read, None if unknown; `master_of` which node was
-    its master last, or holds it. `mqtt` is the broker's path, `announcer` tells the broker what happens.
+    `priority_of` tells a group's effective priority on this node, `holder_of` who holds a group's first resource as
+    last read, None if unknown; `master_of` which node was its master last, or holds it. `mqtt` is the broker's
+    path, `announcer` tells the broker what happens.
 
     On a witness `cloud` and `guest` are there and not used: `eni_id` is empty, and `directory` knows no ENI.
     """
@@ -47,6 +48,7 @@ class Parts:
     history: History
     disk: Executor
     eips: EipKeeper
+    priority_of: Callable[[str], int]
     holder_of: Callable[[str], Sighting | None]
     master_of: Callable[[str], NodeName | None]
     mqtt: MqttPath | None = None

@@ -52,6 +52,7 @@ class Facts:
     checks: Mapping[tuple[str, str], CheckResult]
     log_lines_lost: int
     began: Stamps
+    readiness: Json
 
 
 def as_json(status: NodeStatus, facts: Facts) -> Json:
@@ -71,6 +72,8 @@ def as_json(status: NodeStatus, facts: Facts) -> Json:
         },
         "log_lines_lost": facts.log_lines_lost,
         **({} if facts.broker is None else {"mqtt": facts.broker}),
+        "readiness": facts.readiness,
+        "rejected": {path.name: dict(path.rejected) for path in facts.paths},
         "peers": [_peer(peer, seen, facts.dead_interval_ms) for peer in status.peers],
         "groups": [_group(group, now_ms, facts) for group in status.groups],
     }
@@ -162,4 +165,9 @@ def _address(status: ResourceStatus) -> Json:
 
 
 def _eni(status: ResourceStatus) -> Json:
-    return {"eni": status.resource.id, "holder": status.node, "instance": status.holder}
+    return {
+        "eni": status.resource.id,
+        "holder": status.node,
+        "instance": status.holder,
+        "configured": status.on_guest,
+    }

@@ -124,7 +124,8 @@ class Daemon:
         self._closing.append(guest.close)
         directory = leftovers.directory_of(os.environ)
         if directory is not None:
-            await leftovers.note(directory, self._config.groups, guest)
+            own = (node.eni for node in self._config.nodes)
+            await leftovers.note(directory, self._config.groups, guest, own)
         return guest
 
     def _credentials(self, me: model.Node, metadata: Metadata) -> CredentialSource:
@@ -181,6 +182,7 @@ class Daemon:
             history=observer.history,
             disk=disk,
             eips=self._make_eip_keeper(node, cloud, observer, disk),
+            priority_of=lambda group: node.groups[GroupName(group)].priority,
             holder_of=lambda group: _holder(node, group),
             master_of=lambda group: _master(node, group),
             mqtt=wires.mqtt,
@@ -189,6 +191,7 @@ class Daemon:
         performer = Performer(config, parts, inbox.post, self._spawn)
         runner = Runner(node, inbox, performer, partial(self._turned, node, observer))
         observer.attach(node, runner, parts.paths, wires.state)
+        self._spawn(observer.look_ahead(parts))
         checkers = Checkers(self._spawn, inbox.post, observer.checked)
 
         def apply(new: model.Config) -> None:

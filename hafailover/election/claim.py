@@ -62,6 +62,7 @@ class Task:
     move_id: int | None = None
     retry_at: Instant = 0
     failures: int = 0
+    waits: int = 0  # in a row for another's request, which says nothing of this node
     conflicts: int = 0
     done: bool = False
 
@@ -295,18 +296,18 @@ class Claim:
         if result.half_done:
             holders.learn(task.resource, result.holder)
         if result.outcome is Outcome.APPLIED:
-            task.failures = task.conflicts = 0
+            task.failures = task.waits = task.conflicts = 0
             task.fresh_after, task.retry_at = holders.after(now), now
             self.applied_at = now
             task.given_at = now
             return
         if result.outcome in (Outcome.THROTTLED, Outcome.REFUSED) and not result.half_done:
             self._undone += 1
-        task.failures += 1
+        task.failures, task.waits = (task.failures, task.waits + 1) if result.busy else (task.failures + 1, 0)
         task.conflicts = task.conflicts + 1 if result.refusal is Refusal.CONFLICT else 0
         if result.outcome is not Outcome.THROTTLED:
             task.fresh_after = holders.after(now)
         # What throttles may be a move of somebody else's: then wait for its end, and no longer.
         holders.need(holders.after(now))
         # After one conflict nothing was done and a new reading is on its way: the wait is that for the reading.
-        task.retry_at = now if task.conflicts == 1 else now + backoff_ms(task.failures, self._rng)
+        task.retry_at = now if task.conflicts == 1 else now + backoff_ms(task.failures + task.waits, self._rng)

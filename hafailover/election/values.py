@@ -110,7 +110,8 @@ class MoveResult:
 
     `holder` is what the mover knows of the holder afterwards when it got half way (released, not yet assigned);
     it is only meaningful where `half_done` is True. `open_ms`: for how long a request that was never
-    answered may still be accepted; 0 where it has arrived or was never sent.
+    answered may still be accepted; 0 where it has arrived or was never sent. `busy`: THROTTLED because the cloud is
+    at work on the same thing for another request, which says nothing of the mover.
     """
 
     outcome: Outcome
@@ -119,6 +120,7 @@ class MoveResult:
     half_done: bool = False
     holder: str | None = None
     open_ms: int = 0
+    busy: bool = False
 
 
 class GuardVerdict(Enum):
@@ -222,13 +224,14 @@ class Policy:
     resources: tuple[Resource, ...]
     preempt: bool = False
     preempt_delay_ms: int = 0
+    startup_delay_ms: int = 0  # after the daemon's start, within which nothing is moved here
     handover: Handover = Handover.OVERLAP
     demote_when_isolated: bool = False
     isolation_timeout_ms: int = 30_000
     hold_down_ms: int = 30_000
     guards: tuple[str, ...] = ()
     fence: bool = False  # power the old master off before an unplanned claim
-    hook_timeout_ms: int = 30_000
+    hook_timeout_ms: int = 30_000  # of all hooks of one change together
     promote: bool = False  # there is a hook to ask before an unplanned claim
     checks: tuple[tuple[str, int], ...] = ()  # (name, weight)
 

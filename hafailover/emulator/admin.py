@@ -11,7 +11,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from hafailover.emulator import faults
+from hafailover.emulator.actions import SERVICES
 from hafailover.emulator.network import InstanceState
+from hafailover.emulator.quota import RATE_CODES
 from hafailover.emulator.values import ApiError
 from hafailover.http1 import Request, Response
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 PREFIX = "/_emulator/"
 MAX_MS = 600_000
 MAX_LIFETIME_S = 86_400
+MIGRATING = ("DETACHING", "AVAILABLE")
+MAX_RATE = 1_000_000
+ALL_ACTIONS = frozenset().union(*SERVICES.values())
 
 
 class Admin:
@@ -131,7 +136,10 @@ class Admin:
             "metadata_latency_ms": milliseconds(service.settings),
             "metadata_down": switch(service.settings),
             "strict_ids": switch(service.model.rules),
+            "migrating_eni": lambda key: setattr(service.model.rules, key, _choice(body, key, MIGRATING)),
             "rate_limits": switch(service.model.rules),
+            "rate_code": lambda key: setattr(service.model.rules, key, _choice(body, key, RATE_CODES)),
+            "rates": lambda key: service.model.rules.rates.update(_rates(body, key)),
             "serialise": lambda key: setattr(service.model.rules, key, _choice(body, key, ("eni", "ip"))),
             "credential_lifetime_s": lifetime,
             "expire_credentials": lambda key: _ignore(service.keys.expire(_text(body, key), service.now_s())),
@@ -188,6 +196,13 @@ def _choice(body: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise ValueError(f"{key} is {value!r}, allowed is one of {', '.join(choices)}")
     return value
+
+
+def _rates(body: Mapping[str, Any], key: str) -> dict[str, int]:
+    value = body.get(key)
+    if not isinstance(value, dict) or not set(value) <= ALL_ACTIONS:
+        raise ValueError(f"{key} is {value!r}, allowed is an object of actions with requests per second")
+    return {action: faults.number(value, action, 0, MAX_RATE) for action in value}
 
 
 def _ignore(_count: int) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hafailover.emulator import tc3
 from hafailover.emulator.actions import SERVICES
-from hafailover.emulator.faults import Fault, Kind, Plan
+from hafailover.emulator.faults import DEFAULT_CODES, Fault, Kind, Plan
 from hafailover.emulator.service import CallRecord, Service
 from hafailover.emulator.values import ApiError
 from hafailover.http1 import Delivery, Request, Response
@@ -139,7 +139,7 @@ def _refusal(error: ApiError) -> Response:
 
 def _refuse(fault: Fault, service: Service) -> None:
     """Raise the error that a fault stands for, if it is one that has a code."""
-    if fault.kind in (Kind.ERROR, Kind.THROTTLE, Kind.EXPIRED):
+    if fault.kind in DEFAULT_CODES:
         error = ApiError(fault.code, f"Fault {fault.id} of the emulator.")
         error.request_id = service.model.new_request_id()
         raise error

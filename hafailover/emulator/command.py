@@ -8,15 +8,19 @@ import re
 import signal
 import sys
 from argparse import ArgumentTypeError
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hafailover.config import duration
-from hafailover.emulator import world
+from hafailover.config import duration, files
+from hafailover.emulator import world, world_file
 from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator, Options
+from hafailover.emulator.world_file import World
+from hafailover.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from hafailover.emulator.network import Eni, Network
     from hafailover.emulator.values import Change, PowerChange
 
 LISTEN = "127.77.0.1:9080"
@@ -41,8 +45,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--secret-id", default=SECRET_ID, help="accepted API key (%(default)s)")
     parser.add_argument("--secret-key", default=SECRET_KEY, help="its secret (%(default)s)")
-    parser.add_argument(
-        "--vip", action="append", help=f"an address on the first instance ({world.VIP}); repeatable"
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--vip", action="append", help=f"an address on the first instance ({world.VIP}); repeatable")
+    start.add_argument(
+        "--world", type=Path, metavar="FILE", help="what there is at the start, in TOML (docs/emulator.md)"
     )
     parser.add_argument("--admin-anywhere", action="store_true", help="let other machines use /_emulator/ too")
 
@@ -67,12 +73,17 @@ def _milliseconds(text: str) -> int:
 def run(args: Namespace) -> int:
     """Serve until SIGINT or SIGTERM; return the exit code."""
     try:
-        network = world.build(addresses=tuple(args.vip or (world.VIP,)))
+        start = _start(args)
     except ValueError as error:
         print(f"hafailover emulator: --vip: {error}", file=sys.stderr)  # noqa: T201 - a command's own words
         return 2
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - as above
+        return 2
     options = Options(latency_ms=args.latency, task_ms=args.task, admin_anywhere=args.admin_anywhere)
-    emulator = Emulator(network, options, on_change=_say)
+    emulator = Emulator(start.network, options, on_change=_say)
+    for fault in start.faults:
+        emulator.faults.add(fault)
     emulator.keys.add(args.secret_id, args.secret_key)
     emulator.model.power_listeners.append(_say_power)
     try:
@@ -81,6 +92,17 @@ def run(args: Namespace) -> int:
         print(f"hafailover emulator: cannot listen: {error}", file=sys.stderr)  # noqa: T201 - as above
         return 1
     return 0
+
+
+def _start(args: Namespace) -> World:
+    """Return what the emulator starts with. Raises ValueError because of --vip, ConfigError because of --world."""
+    if args.world is None:
+        return World(world.build(addresses=tuple(args.vip or (world.VIP,))), ())
+    try:
+        text = files.read_text(args.world)
+    except files.UnusableError as error:
+        raise ConfigError((Problem(str(args.world), "", str(error)),)) from None
+    return world_file.parse(text, str(args.world))
 
 
 async def _serve(emulator: Emulator, args: Namespace) -> None:
@@ -110,8 +132,7 @@ def _say_power(change: PowerChange) -> None:
 def _manual(emulator: Emulator, args: Namespace) -> str:
     api = f"http://{args.listen[0]}:{emulator.api_port}"
     metadata = f"http://{args.metadata_listen[0]}:{emulator.metadata_port}"
-    first, second = world.PAIR
-    vip = (args.vip or [world.VIP])[0]
+    first, second, vip = _cast(emulator.model.network)
     settings = emulator.settings.latency_ms, emulator.model.rules.task_ms
 
     def post(name: str, **body: object) -> str:
@@ -120,8 +141,8 @@ def _manual(emulator: Emulator, args: Namespace) -> str:
     return "\n".join(
         (
             f"emulated VPC, CVM and metadata of {emulator.model.network.region}: a request takes {settings[0]} ms,",
-            f"a write has effect {settings[1]} ms later. {vip} is on {first.eni_id} ({first.instance_id});",
-            f"the other instance is {second.instance_id} with {second.eni_id}.",
+            f"a write has effect {settings[1]} ms later. {vip} is on {first.id} ({first.instance_id});",
+            f"the other instance is {second.instance_id} with {second.id}.",
             "",
             "in the configuration of hafailover:",
             f'  endpoint = "{api}"',
@@ -139,11 +160,13 @@ def _manual(emulator: Emulator, args: Namespace) -> str:
             post("faults", kind="hang-before", caller=first.instance_id),
             post("faults", kind="task-stuck", count=1),
             post("faults", kind="stale", ms=10000),
+            post("faults", kind="denied", action="*NetworkInterface", caller=first.instance_id),
+            post("settings", rate_limits=True, rate_code="LimitExceeded.ActionLimited"),
             post("settings", metadata_down=True, expire_credentials="*"),
             post("faults", clear=True),
-            post("settings", latency_ms=settings[0], task_ms=settings[1], metadata_down=False),
-            "move the address by hand, as in the console:",
-            post("move", address=vip, eni=second.eni_id),
+            post("settings", latency_ms=settings[0], task_ms=settings[1], metadata_down=False, rate_limits=False),
+            "move the address by hand, as in the console; /_emulator/attach does so with an ENI and an instance:",
+            post("move", address=vip, eni=second.id),
             "switch an instance off by hand; when instances were switched, by whatever:",
             post("instance", instance=second.instance_id, state="STOPPED"),
             f"  curl {api}/_emulator/power",
@@ -151,3 +174,9 @@ def _manual(emulator: Emulator, args: Namespace) -> str:
             "Ctrl-C ends it.",
         )
     )
+
+
+def _cast(network: Network) -> tuple[Eni, Eni, str]:
+    """Return the primary ENIs of the first and the last instance, and an address to play with on the first."""
+    primary = [eni for eni in network.enis.values() if eni.primary]
+    return primary[0], primary[-1], primary[0].ips[-1].address

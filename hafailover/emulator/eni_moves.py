@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hafailover.cloud.quota import quota_of
 from hafailover.emulator.network import Eni, EniState, Instance, InstanceState, Network
 from hafailover.emulator.params import Params
 from hafailover.emulator.values import ApiError
@@ -128,13 +127,15 @@ def require_place(network: Network, eni: Eni, instance_id: str, unfit: str) -> N
 
 
 def require_slot(network: Network, instance_id: str, besides: str = "") -> None:
-    """Raise ApiError where an instance has as many ENIs as it may have, those on their way to it included."""
-    instance = network.instances[instance_id]
-    quota = quota_of(instance.cpu, instance.memory_gb)
+    """Raise ApiError where an instance has as many ENIs as it may have, those on their way to it included.
+
+    Where the quota is not known, there is none.
+    """
+    quota = network.instances[instance_id].quota
     count = sum(
         instance_id in (eni.instance_id, eni.bound_for) for eni in network.enis.values() if eni.id != besides
     )
-    if count >= quota.enis:
+    if quota is not None and count >= quota.enis:
         raise ApiError("LimitExceeded", f"{instance_id} may have {quota.enis} ENIs, the primary included.")
 
 

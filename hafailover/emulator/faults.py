@@ -29,6 +29,7 @@ class Kind(Enum):
     LATENCY = "latency"  # ms more before the request is processed
     ERROR = "error"  # refused with `code`
     THROTTLE = "throttle"  # refused with RequestLimitExceeded, or `code`
+    DENIED = "denied"  # refused with UnauthorizedOperation, or `code`: the caller lacks the permission
     EXPIRED = "expired"  # refused with AuthFailure.TokenFailure
     OUTAGE = "outage"  # the connection is reset, nothing happens
     HTTP_500_BEFORE = "http-500-before"
@@ -51,6 +52,7 @@ class Kind(Enum):
 BEFORE = frozenset(
     {
         Kind.ERROR,
+        Kind.DENIED,
         Kind.THROTTLE,
         Kind.EXPIRED,
         Kind.OUTAGE,
@@ -68,6 +70,7 @@ FATES: Mapping[Kind, Fate] = {Kind.TASK_STUCK: Fate.STICK, Kind.TASK_FAILED: Fat
 DEFAULT_CODES: Mapping[Kind, str] = {
     Kind.ERROR: "InternalError",
     Kind.THROTTLE: "RequestLimitExceeded",
+    Kind.DENIED: "UnauthorizedOperation",
     Kind.EXPIRED: "AuthFailure.TokenFailure",
 }
 

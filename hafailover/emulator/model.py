@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from hafailover.emulator.actions import ENIS, PARSERS, POWER_ACTIONS, READS, WRI
 from hafailover.emulator.eni_attributes import AT_ONCE
 from hafailover.emulator.eni_moves import known_instance, plugged
 from hafailover.emulator.network import InstanceState, IpState, Network, PrivateIp
-from hafailover.emulator.quota import RATES
+from hafailover.emulator.quota import RATE_CODES, RATES
 from hafailover.emulator.task_reads import TASK_READS
 from hafailover.emulator.tasks import Task, TaskBook
 from hafailover.emulator.values import NORMAL, ApiError, Change, Fate, Handling, PowerChange, TaskStatus
@@ -44,15 +44,19 @@ class Rules:
 
     `task_ms` >= 0: from accepting a write to its effect; `power_ms` is that of the writes that switch instances.
     `serialise`: "eni" lets one write at a time work on an ENI, "ip" one on an address. `strict_ids`: an unknown
-    ENI id in a Describe is ResourceNotFound, not nothing. `rate_limits`: the documented requests per second of one
-    caller hold.
+    ENI id in a Describe is ResourceNotFound, not nothing. `migrating_eni`: the State of an ENI that migrates,
+    DETACHING or AVAILABLE, on its old instance in any case. `rate_limits`: the requests per second of one caller,
+    by action, that are in `rates` hold; what is more is refused with `rate_code`, the gateway's or the product's.
     """
 
     task_ms: int = 500
     power_ms: int = 5000
     serialise: str = "eni"
     strict_ids: bool = True
+    migrating_eni: str = "DETACHING"
     rate_limits: bool = False
+    rate_code: str = RATE_CODES[0]
+    rates: dict[str, int] = field(default_factory=RATES.copy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ class Model:
         return {**content, "RequestId": call.request_id}
 
     def _admit(self, call: _Call) -> None:
-        limit = RATES.get(call.action)
+        limit = self.rules.rates.get(call.action)
         if limit is None or not self.rules.rate_limits:
             return
         window = call.now // RATE_WINDOW_MS
@@ -129,15 +133,15 @@ class Model:
         self._rates[call.action, call.caller] = (window, count)
         if count > limit:
             text = f"Your requests are {count} in a second, which exceeds the frequency limit {limit}."
-            raise ApiError("RequestLimitExceeded", text)
+            raise ApiError(self.rules.rate_code, text)
 
     def _read(self, call: _Call) -> Content:
         if call.action in TASK_READS:
             return TASK_READS[call.action](self.tasks, call.params)
         seen = self.network_at(call.now - call.handling.stale_ms)
         if call.action == ENIS:
-            strict = self.rules.strict_ids
-            return reads.describe_network_interfaces(seen, call.params, strict_ids=strict)
+            strict, migrating = self.rules.strict_ids, self.rules.migrating_eni
+            return reads.describe_network_interfaces(seen, call.params, strict_ids=strict, migrating=migrating)
         if call.action in READS:
             return READS[call.action](seen, call.params)
         raise ApiError("InvalidAction", f"The action `{call.action}` does not exist here.")

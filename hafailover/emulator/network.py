@@ -12,8 +12,12 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
+from hafailover.emulator.quota import quota_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from hafailover.cloud.quota import Quota
 
 
 class IpState(Enum):
@@ -169,6 +173,7 @@ class Instance:
     """A CVM; `memory_gb` in GiB, `role` the name of its CAM role, empty for none.
 
     `operation` is the last switching of its power: the action, OPERATING, SUCCESS or FAILED, and the request's id.
+    `own_quota` holds for it whatever the table says of its size.
     """
 
     id: str
@@ -182,6 +187,12 @@ class Instance:
     role: str = ""
     type: str = "S5.MEDIUM4"
     operation: tuple[str, str, str] = ("", "", "")
+    own_quota: Quota | None = None
+
+    @property
+    def quota(self) -> Quota | None:
+        """How many ENIs and addresses it may have, None where nobody knows."""
+        return self.own_quota or quota_of(self.cpu, self.memory_gb)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ MAX_IDS = 100
 MAX_ADDRESSES = 10
 MAX_FILTERS = 10
 MAX_FILTER_VALUES = 100
+ANY_TAG = "tag:"  # a filter may name any key behind it
 MAX_TOKEN = 64
 MAX_TEXT = 256
 MALFORMED = "InvalidParameterValue.Malformed"
@@ -98,7 +99,7 @@ class Params:
         found: Filters = {}
         for entry in self.list("Filters", MAX_FILTERS):
             name, values = _filter(entry, most)
-            if name not in known:
+            if (ANY_TAG if name.startswith(ANY_TAG) else name) not in known:
                 raise ApiError(unknown_code, f"The filter `{name}` is not known here.")
             found[name] = found.get(name, ()) + values
         return found

@@ -1,14 +1,19 @@
 """What holds for an ENI that is attached to nothing, and how often an action may be called.
 
-The quotas of instances are the product's own table (`cloud.quota`).
+The quotas of instances are the product's own table (`cloud.quota`): what an instance of a size that is not in it
+may have is unknown, unless a world says it.
 """
 
 from __future__ import annotations
 
-from hafailover.cloud.quota import Quota
+from hafailover.cloud.quota import MAX_PRIVATE_IPS, Quota, quota_of
+
+__all__ = ["MAX_PRIVATE_IPS", "MAX_VPC_ENIS", "RATES", "RATE_CODES", "UNATTACHED", "Quota", "quota_of"]
 
 MAX_VPC_ENIS = 1000
-UNATTACHED = Quota(enis=0, private_ips=30)
+UNATTACHED = Quota(enis=0, private_ips=MAX_PRIVATE_IPS)
+
+RATE_CODES = ("RequestLimitExceeded", "LimitExceeded.ActionLimited")
 
 # Requests per second of one caller; an action that is not here is not limited (API documents, per action).
 RATES: dict[str, int] = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hafailover.cloud.quota import Quota, quota_of
+from hafailover.emulator import eni_filters
 from hafailover.emulator.network import EniState
 from hafailover.emulator.params import MAX_IDS, Filters, Params
-from hafailover.emulator.quota import UNATTACHED
+from hafailover.emulator.quota import UNATTACHED, Quota
 from hafailover.emulator.values import ApiError
 
 if TYPE_CHECKING:
@@ -20,28 +21,6 @@ Content = dict[str, Any]
 CREATED = "2025-01-01 00:00:00"
 CREATED_ISO = "2025-01-01T00:00:00Z"
 ACCOUNT_ID = "100000000001"
-
-
-def _truth(*, value: bool) -> tuple[str, str]:
-    """Return the ways in which a filter may say it."""
-    return ("TRUE", "true") if value else ("FALSE", "false")
-
-
-ENI_FILTERS: Mapping[str, Callable[[Eni], Iterable[str]]] = {
-    "vpc-id": lambda eni: (eni.vpc_id,),
-    "subnet-id": lambda eni: (eni.subnet_id,),
-    "network-interface-id": lambda eni: (eni.id,),
-    "attachment.instance-id": lambda eni: (eni.instance_id or "",),
-    "groups.security-group-id": lambda eni: eni.security_groups,
-    "network-interface-name": lambda eni: (eni.name,),
-    "network-interface-description": lambda eni: (eni.description,),
-    "is-primary": lambda eni: _truth(value=eni.primary),
-    "traffic-protection": lambda eni: _truth(value=eni.traffic_protection),
-    "address-ipv6": lambda eni: (ip.address for ip in eni.ipv6s),
-    "eni-type": lambda eni: (str(int(eni.primary)),),
-}
-ADDRESS_FILTER = "address-ip"
-EXACT_FILTER = "ip-exact-match"
 
 
 def _primary_ips(network: Network, instance: Instance) -> list[str]:
@@ -59,37 +38,31 @@ INSTANCE_FILTERS: Mapping[str, Callable[[Network, Instance], Iterable[str]]] = {
 }
 
 
-def describe_network_interfaces(network: Network, raw: Mapping[str, Any], *, strict_ids: bool) -> Content:
-    """DescribeNetworkInterfaces: by ids or by filters; an unknown id is an error where `strict_ids`."""
+def describe_network_interfaces(
+    network: Network, raw: Mapping[str, Any], *, strict_ids: bool, migrating: str = EniState.DETACHING.value
+) -> Content:
+    """DescribeNetworkInterfaces: by ids or by filters; an unknown id is an error where `strict_ids`.
+
+    `migrating` is the State of an ENI that migrates, as long as it is on its old instance.
+    """
     params = Params(raw, ("NetworkInterfaceIds", "Filters", "Offset", "Limit"))
     ids = params.ids("NetworkInterfaceIds", "eni")
     if ids and params.has("Filters"):
         raise ApiError("InvalidParameter.Coexist", "NetworkInterfaceIds and Filters exclude each other.")
-    known = (*ENI_FILTERS, ADDRESS_FILTER, EXACT_FILTER)
-    filters = params.filters(known, "InvalidParameter.FilterInvalidKey")
+    filters = params.filters(eni_filters.KNOWN, "InvalidParameter.FilterInvalidKey")
     if strict_ids:
         _all_exist(ids, network.enis, "ResourceNotFound")
-    enis = [eni for eni in network.enis.values() if (not ids or eni.id in ids) and _eni_fits(eni, filters)]
+    named = (eni for eni in network.enis.values() if not ids or eni.id in ids)
+    enis = [eni for eni in named if eni_filters.fits(network, eni, filters)]
     return {
         "TotalCount": len(enis),
-        "NetworkInterfaceSet": [render_eni(network, eni) for eni in enis[params.page()]],
+        "NetworkInterfaceSet": [render_eni(network, _as_seen(eni, migrating)) for eni in enis[params.page()]],
     }
 
 
-def _eni_fits(eni: Eni, filters: Filters) -> bool:
-    named = ((ENI_FILTERS[name], values) for name, values in filters.items() if name in ENI_FILTERS)
-    return all(any(v in values for v in get(eni)) for get, values in named) and _address_fits(eni, filters)
-
-
-def _address_fits(eni: Eni, filters: Filters) -> bool:
-    """One value matches the end of an address unless ip-exact-match is TRUE; several match exactly."""
-    wanted = filters.get(ADDRESS_FILTER)
-    if wanted is None:
-        return True
-    exact = len(wanted) != 1 or "TRUE" in (value.upper() for value in filters.get(EXACT_FILTER, ()))
-    if exact:
-        return any(ip.address in wanted for ip in eni.ips)
-    return any(ip.address.endswith(wanted[0]) for ip in eni.ips)
+def _as_seen(eni: Eni, migrating: str) -> Eni:
+    on_its_way = eni.state is EniState.DETACHING and eni.bound_for is not None
+    return replace(eni, state=EniState(migrating)) if on_its_way else eni
 
 
 def render_eni(network: Network, eni: Eni) -> Content:
@@ -161,25 +134,25 @@ def render_ipv6(ip: PrivateIp) -> Content:
     }
 
 
-def quota_for(network: Network, eni: Eni) -> Quota:
+def quota_for(network: Network, eni: Eni) -> Quota | None:
     """Return the quota that holds for an ENI: that of its instance, or the general one while detached."""
-    if eni.instance_id is None:
-        return UNATTACHED
-    instance = network.instances[eni.instance_id]
-    return quota_of(instance.cpu, instance.memory_gb)
+    return UNATTACHED if eni.instance_id is None else network.instances[eni.instance_id].quota
 
 
 def describe_network_interface_limit(network: Network, raw: Mapping[str, Any]) -> Content:
     """DescribeNetworkInterfaceLimit of an instance or an ENI; EniQuantity of an ENI is 0."""
     wanted = Params(raw, ("InstanceId",)).id("InstanceId", "ins", "eni")
     if wanted in network.instances:
-        instance = network.instances[wanted]
-        quota = quota_of(instance.cpu, instance.memory_gb)
-        return _limits(quota.enis, quota.private_ips)
-    if wanted in network.enis:
-        return _limits(0, quota_for(network, network.enis[wanted]).private_ips)
-    code = "InvalidInstanceId.NotFound" if wanted.startswith("ins-") else "ResourceNotFound"
-    raise ApiError(code, f"{wanted} does not exist.")
+        quota = network.instances[wanted].quota
+    elif wanted in network.enis:
+        of_instance = quota_for(network, network.enis[wanted])
+        quota = replace(of_instance, enis=0) if of_instance else None
+    else:
+        code = "InvalidInstanceId.NotFound" if wanted.startswith("ins-") else "ResourceNotFound"
+        raise ApiError(code, f"{wanted} does not exist.")
+    if quota is None:
+        raise ApiError("ResourceNotFound", f"The quota of {wanted} is not known.")
+    return _limits(quota.enis, quota.private_ips)
 
 
 def _limits(enis: int, private_ips: int) -> Content:

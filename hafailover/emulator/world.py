@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
 
@@ -31,12 +31,16 @@ class NodeSpec:
 
 @dataclass(frozen=True, slots=True)
 class EniSpec:
-    """One secondary ENI to create: its primary address first, the instance that it is attached to or None."""
+    """One secondary ENI to create: its primary address first, the instance that it is attached to or None.
+
+    `cidr` is that of its subnet, which is the nodes' own unless it is another one.
+    """
 
     eni_id: str
     addresses: tuple[str, ...]
     instance_id: str | None = None
     ipv6s: tuple[str, ...] = ()
+    cidr: str = ""
 
 
 PAIR = (
@@ -70,23 +74,38 @@ def build(
         raise ValueError("a world needs at least one node")
     sixes = None if ipv6_cidr is None else IPv6Network(ipv6_cidr)
     subnet = Subnet(SUBNET_ID, VPC_ID, "subnet", ZONE, IPv4Network(cidr), sixes)
-    of_enis = (address for eni in enis for address in (*eni.addresses, *eni.ipv6s))
-    for address in (*addresses, *(node.address for node in nodes), *of_enis):
-        if not subnet.contains(address):
-            raise ValueError(f"{address} is not within {subnet.block_of(address)}")
+    _require_within(subnet, (*addresses, *(node.address for node in nodes)))
+    subnets = {"": subnet, **_others(subnet, enis)}
+    for spec in enis:
+        _require_within(subnets[spec.cidr], (*spec.addresses, *spec.ipv6s))
     held = tuple(PrivateIp(address) for address in addresses)
     primary = [_eni(node, held if node is nodes[0] else ()) for node in nodes]
-    secondary = [_secondary(spec, index) for index, spec in enumerate(enis, start=1)]
+    secondary = [_secondary(spec, index, subnets[spec.cidr].id) for index, spec in enumerate(enis, start=1)]
     eips = (Eip("eip-aaaaaaaa", EIP_ADDRESS, VPC_ID, eip_for),) if eip_for else ()
     return Network(
         region=region,
         vpcs={VPC_ID: Vpc(VPC_ID, "vpc", subnet.cidr, sixes)},
-        subnets={subnet.id: subnet},
+        subnets={each.id: each for each in subnets.values()},
         enis={eni.id: eni for eni in (*primary, *secondary)},
         instances={node.instance_id: _instance(node) for node in nodes},
         eips={eip.id: eip for eip in eips},
         security_groups={GROUP_ID: SecurityGroup(GROUP_ID, "default")},
     )
+
+
+def _others(subnet: Subnet, enis: tuple[EniSpec, ...]) -> dict[str, Subnet]:
+    """Return the other subnets that ENIs are in, by their blocks."""
+    cidrs = dict.fromkeys(spec.cidr for spec in enis if spec.cidr)
+    return {
+        cidr: replace(subnet, id=f"subnet-{order:08x}", cidr=IPv4Network(cidr), ipv6_cidr=None)
+        for order, cidr in enumerate(cidrs, start=1)
+    }
+
+
+def _require_within(subnet: Subnet, addresses: tuple[str, ...]) -> None:
+    for address in addresses:
+        if not subnet.contains(address):
+            raise ValueError(f"{address} is not within {subnet.block_of(address)}")
 
 
 def _eni(node: NodeSpec, held: tuple[PrivateIp, ...]) -> Eni:
@@ -97,19 +116,19 @@ def _eni(node: NodeSpec, held: tuple[PrivateIp, ...]) -> Eni:
         subnet_id=SUBNET_ID,
         mac=mac_of(node.eni_id),
         primary=True,
-        ips=(PrivateIp(node.address, primary=True), *held),
+        ips=(PrivateIp(node.address, primary=True),),
         instance_id=node.instance_id,
         security_groups=(GROUP_ID,),
-    )
+    ).with_ips(*held)
 
 
-def _secondary(spec: EniSpec, index: int) -> Eni:
+def _secondary(spec: EniSpec, index: int, subnet_id: str) -> Eni:
     first, *others = spec.addresses
     return Eni(
         id=spec.eni_id,
         name=f"secondary-{index}",
         vpc_id=VPC_ID,
-        subnet_id=SUBNET_ID,
+        subnet_id=subnet_id,
         mac=mac_of(spec.eni_id),
         primary=False,
         ips=(PrivateIp(first, primary=True), *(PrivateIp(other) for other in others)),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hafailover.emulator.network import EniState
 from hafailover.emulator.params import MALFORMED, MAX_TOKEN
+from hafailover.emulator.quota import MAX_PRIVATE_IPS, UNATTACHED
 from hafailover.emulator.reads import quota_for
 from hafailover.emulator.values import ApiError
 
@@ -77,11 +78,13 @@ def require_settled(network: Network, eni_id: str, code: str = INVALID_STATE) ->
 def require_room(network: Network, eni: Eni, more: int, family: Family) -> None:
     """Raise ApiError where an ENI cannot take so many more addresses of a kind.
 
-    The documents have no quota of their own for IPv6; the same number is taken for it.
+    The documents have no quota of their own for IPv6; the same number is taken for it. Where the quota is not
+    known, what holds for every ENI holds.
     """
-    quota = quota_for(network, eni).private_ips
-    if len(family.carried(eni)) + more > quota:
-        raise ApiError(family.full, f"{eni.id} may have {quota} addresses, the primary included.")
+    quota = quota_for(network, eni) or UNATTACHED
+    most = min(quota.private_ips, MAX_PRIVATE_IPS)
+    if len(family.carried(eni)) + more > most:
+        raise ApiError(family.full, f"{eni.id} may have {most} addresses, the primary included.")
 
 
 def client_token(raw: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ secondary ENIs on Linux and what its container network does:
   address a rule by which what comes from it looks there. Without them answers would leave through the first
   network card, and the VPC drops what does not come from the ENI that has the address.
 - In IPv6 the gateway is the same for all, also within the subnet, so there is only the default route.
+- Where IPv6 is switched off on the interface, its IPv4 addresses are set up all the same.
 - The reverse path filter is loose (2). A strict one drops, where two cards are in one subnet, what comes in on
   one and would be answered on the other. The kernel takes the greater one of the card's value and that of "all",
   so the card's is enough: 2 is the greatest.
@@ -17,13 +18,15 @@ secondary ENIs on Linux and what its container network does:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, ip_address
 from typing import TYPE_CHECKING, Final
 
 from hafailover.guest.interface import PRIORITY, PROTOCOL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hafailover.guest.interface import Interface
 
 MAIN_TABLE: Final = 254
@@ -62,12 +65,14 @@ class Route:
 class Seen:
     """What the kernel has: of the link `index`, of our rules (whatever their table), and of the ENI's routes.
 
-    `filters` are the reverse path filters of the card and of all. `routes` are those of the ENI's table and the
-    connected ones in the main table out of the link, without IPv6's link-local ones.
+    `ipv6` is whether the interface can have IPv6 addresses. `filters` are the reverse path filters of the card
+    and of all. `routes` are those of the ENI's table and the connected ones in the main table out of the link,
+    without IPv6's link-local ones.
     """
 
     index: int
     up: bool
+    ipv6: bool
     filters: tuple[int, int]
     addresses: frozenset[str]
     rules: frozenset[Rule]
@@ -101,9 +106,10 @@ def difference(interface: Interface, seen: Seen) -> Difference:
 
     An address too many is one that a rule of ours tells to have been the ENI's before; those of others stay.
     """
-    addresses = {canonical(address): None for address in interface.addresses}
+    possible = (address for address in interface.addresses if seen.ipv6 or ":" not in address)
+    addresses = {canonical(address): None for address in possible}
     rules = {Rule(address, interface.table) for address in addresses}
-    routes = wanted_routes(interface, seen.index)
+    routes = _routes(interface, addresses, seen.index)
     ours = {rule for rule in seen.rules if rule.table == interface.table or rule.source in addresses}
     former = {rule.source for rule in ours if rule.source not in addresses}
     return Difference(
@@ -118,13 +124,30 @@ def difference(interface: Interface, seen: Seen) -> Difference:
     )
 
 
-def wanted_routes(interface: Interface, index: int) -> tuple[Route, ...]:
+def addition(own: Interface, address: str, seen: Seen) -> Difference:
+    """Return what a node's own ENI lacks for answers from one more address; nothing is taken off it.
+
+    Only where the same place is taken, by another route in its table or another rule of ours, that makes room.
+    """
+    whole = difference(replace(own, addresses=(address,)), seen)
+    six, source = ":" in address, canonical(address)
+    in_the_way = (each for each in whole.surplus_routes if each.table == own.table)
+    return replace(
+        whole,
+        surplus_routes=tuple(each for each in in_the_way if (":" in each.destination) == six),
+        surplus_rules=tuple(rule for rule in whole.surplus_rules if rule.source == source),
+        lacking_addresses=(),
+        surplus_addresses=(),
+    )
+
+
+def _routes(interface: Interface, addresses: Iterable[str], index: int) -> tuple[Route, ...]:
     """Return the routes of the ENI's own table, the one by which the gateway is found first."""
     routes: list[Route] = []
-    if any(":" not in address for address in interface.addresses):
+    if any(":" not in address for address in addresses):
         subnet = str(IPv4Network((interface.gateway, interface.prefix), strict=False))
         routes.append(Route(subnet, "", index, interface.table))
         routes.append(Route(ANY4, canonical(interface.gateway), index, interface.table))
-    if any(":" in address for address in interface.addresses):
+    if any(":" in address for address in addresses):
         routes.append(Route(ANY6, canonical(interface.gateway6), index, interface.table))
     return tuple(routes)

@@ -18,7 +18,14 @@ from hafailover.guest.network import NO_CAPABILITY, require_capability
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-_NO_IPV6 = "IPv6 is switched off there (net.ipv6.conf.*.disable_ipv6)"
+_NO_GATEWAY = "the gateway is not in the subnet of that interface"
+_WORDS = {
+    errno.EPERM: NO_CAPABILITY,
+    errno.EACCES: "IPv6 is switched off there (net.ipv6.conf.*.disable_ipv6)",
+    errno.ENODEV: "the interface is gone",
+    errno.ENETUNREACH: _NO_GATEWAY,
+    errno.EHOSTUNREACH: _NO_GATEWAY,
+}
 
 
 class Kernel:
@@ -31,9 +38,10 @@ class Kernel:
         self._route: Any = None  # an AsyncIPRoute of pyroute2, which is not typed
         self._new_route: Any = None
 
-    async def open(self) -> None:
-        """Import the library. Raises GuestError where CAP_NET_ADMIN is missing."""
-        require_capability()
+    async def open(self, *, to_change: bool = True) -> None:
+        """Import the library. Raises GuestError where CAP_NET_ADMIN is missing and something is to be changed."""
+        if to_change:
+            require_capability()
         importing = asyncio.get_running_loop().run_in_executor(None, _import_library)
         self._new_route, self.refusal = await importing
 
@@ -83,5 +91,4 @@ def _import_library() -> tuple[Any, type[Any]]:
 
 
 def _explain(code: int) -> str:
-    known = {errno.EPERM: NO_CAPABILITY, errno.EACCES: _NO_IPV6, errno.ENODEV: "the interface is gone"}
-    return known.get(code) or os.strerror(code)
+    return _WORDS.get(code) or os.strerror(code)

@@ -13,7 +13,8 @@ An IPv6 address is added as ADDRESS/128, with "nodad", since the cloud has one h
 would cost a second; without the route that the kernel would make for its prefix; and as deprecated (preferred for
 0 s), by which it answers as any other, while the node's own traffic takes another source: the rules for choosing
 one (RFC 6724) would otherwise prefer it to the node's own wherever more of its bits are those of the destination.
-No rule is needed for it on the primary card: in IPv6 too everything leaves by the default route, and that is there.
+No rule is needed for an address on the primary card: in IPv6 too everything leaves by the default route, and that
+is there. On a secondary one the way back is needed too: see `ways`.
 
 Nothing is announced: a VPC ignores gratuitous ARP and learns from the cloud's API who holds an address.
 No lifetime is set on it either, since a restarted or upgraded daemon is to find its address in place.
@@ -35,6 +36,7 @@ from hafailover.guest.flows import close_flows
 from hafailover.guest.kernel import Kernel
 from hafailover.guest.network import Link
 from hafailover.guest.plugs import Plugs
+from hafailover.guest.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,15 +59,16 @@ class Guest:
     def __init__(self, deadline_s: float = DEADLINE_S) -> None:
         self._kernel = Kernel(deadline_s)
         self._plugs = Plugs(self._kernel, self._end_flows)
+        self._ways = Ways(self._kernel)
         self._armed: set[str] = set()
         self._said: set[str] = set()
 
-    async def open(self) -> None:
+    async def open(self, *, to_change: bool = True) -> None:
         """Import the library and see that the kernel answers.
 
-        Raises GuestError, also where CAP_NET_ADMIN is missing.
+        Raises GuestError, also where CAP_NET_ADMIN is missing and something is to be changed.
         """
-        await self._kernel.open()
+        await self._kernel.open(to_change=to_change)
         await self.present(())
 
     async def close(self) -> None:
@@ -87,26 +90,32 @@ class Guest:
             return seen.link_of(found[0])
         raise GuestError(_not_found(name, mac, [seen.link_of(m) for m in messages]))
 
-    async def arm(self, address: str, link: Link) -> None:
-        """Add ADDRESS/32 (/128) to the interface. Raises GuestError where it is gone or the kernel refuses."""
+    async def arm(self, address: str, link: Link, eni: Interface | None = None) -> None:
+        """Add ADDRESS/32 (/128) to the interface. Raises GuestError where it is gone or the kernel refuses.
+
+        Where that is the interface of a secondary ENI, `eni` describes it: answers are to leave by it too.
+        """
         async with self._kernel.lend(f"add {address} to {link.name}") as route:
+            await self._ways.pave(route, address, link, eni)
             await Changes(self._kernel, route).add_address(address, link.index)
             self._armed.add(address)
 
     async def disarm(self, address: str) -> None:
-        """Remove the address, with whatever prefix, from all interfaces, and end its TCP connections here.
+        """Remove the address, with whatever prefix, from all interfaces, and its way; end its TCP connections here.
 
         So leftovers go too: of a crash, of an interface configured earlier, of a static configuration. Raises
         GuestError, also where removing it would take this node's other addresses with it.
         """
         self._armed.discard(address)
-        await self._end_flows((address,))  # while their resets can still leave, see `flows`
         async with self._kernel.lend(f"remove {address}") as route:
             entries = await seen.entries(route)
-            for entry in entries:
-                if entry.address == canonical(address):
-                    _refuse_to_take_others(entry, entries)
-                    await Changes(self._kernel, route).remove_address(entry)
+            leaving = [entry for entry in entries if entry.address == canonical(address)]
+            for entry in leaving:
+                _refuse_to_take_others(entry, entries)
+            await self._end_flows((address,))  # while their resets can still leave, see `flows`
+            for entry in leaving:
+                await Changes(self._kernel, route).remove_address(entry)
+            await self._ways.close(route, address)
         await self._end_flows((address,))
 
     async def present(self, addresses: Iterable[str]) -> frozenset[str]:
@@ -146,14 +155,15 @@ class Guest:
         return await self._plugs.plugged(macs)
 
     async def watch(self, on_change: Callable[[str], None]) -> None:
-        """Call back, for ever, with each armed address that is gone though nobody has disarmed it.
+        """Call back, for ever, with each armed address that is gone, or its way, though nobody has disarmed it.
 
         Likewise with the MAC address of each plugged ENI that is not as it is to be: rules flushed, an address
         removed, set down, gone. `interface.is_mac` tells one from the other. networkd, NetworkManager, DHCP
         clients and people do that, and so does a detached ENI. The callback repeats with every further change
         for as long as it is so. Raises GuestError where the kernel tells of no changes.
         """
-        with notices.subscribe(notices.LINKS | notices.ADDRESSES | notices.RULES) as sock:
+        told = notices.LINKS | notices.ADDRESSES | notices.RULES | notices.FILTERS
+        with notices.subscribe(told) as sock:
             while True:
                 await self._tell_missing(on_change)
                 await notices.wait(sock, _CHECKED_AGAIN_S)
@@ -162,7 +172,7 @@ class Guest:
     async def _tell_missing(self, on_change: Callable[[str], None]) -> None:
         armed = frozenset(self._armed)  # before the kernel is read: what is armed meanwhile is not missing
         try:
-            missing = armed - await self.present(armed)
+            missing = armed - await self.present(armed) | await self._ways.lost()
             lost = await self._plugs.lost()
         except GuestError:
             return  # it is tried again soon, and the next operation that matters says so

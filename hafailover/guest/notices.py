@@ -11,10 +11,11 @@ from typing import Final
 
 from hafailover.errors import GuestError
 
-# linux/rtnetlink.h, RTMGRP_*; that of the IPv6 rules has no such name: RTNLGRP_IPV6_RULE is 19
+# linux/rtnetlink.h, RTMGRP_*; some have no such name: RTNLGRP_IPV6_RULE is 19, RTNLGRP_IPV4_NETCONF 24
 LINKS: Final = 0x1
 ADDRESSES: Final = 0x10 | 0x100
 RULES: Final = 0x80 | 1 << (19 - 1)
+FILTERS: Final = 1 << (24 - 1)  # of the reverse path, and a card's other values
 
 _SETTLE_S = 0.05  # a change seldom comes alone
 _RECEIVE_BYTES = 64 * 1024

@@ -5,6 +5,9 @@ what differs is changed, whoever made it so; all may be done any number of times
 is found by the number of its table, so that a restarted daemon, or one with another configuration, takes off what
 a dead one has left, also when the ENI has been gone for long: the kernel removes addresses and routes with an
 interface, but not the rules.
+
+An interface is found by its MAC address and brought up as soon as it is there. Its name plays no part: on a kernel
+before 6.2 udev can no longer give it another one then.
 """
 
 from __future__ import annotations
@@ -15,16 +18,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from hafailover.errors import GuestError
 from hafailover.guest import notices, seen
 from hafailover.guest.changes import Changes
 from hafailover.guest.difference import ANY4, ANY6, Route, Rule, Seen, difference
-from hafailover.guest.interface import PROTOCOL, Interface, table_of
+from hafailover.guest.interface import Interface, is_moving, is_own, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from hafailover.guest.kernel import Kernel
+
+log = structlog.get_logger()
 
 _ROUNDS: Final = 4  # a change may bring others: an interface that comes up brings its connected routes
 _LOOKED_AGAIN_S: Final = 5.0  # for a link whose notification was lost
@@ -91,8 +98,8 @@ class Plugs:
                 raise GuestError(f"cannot set up {interface.mac}: it was to be taken off, or set up otherwise")
             try:
                 there = await self._make_so(route, interface)
-            except self._kernel.refusal as error:
-                if error.code != errno.ENODEV:
+            except (self._kernel.refusal, OSError) as error:
+                if errno.ENODEV not in (getattr(error, "code", None), getattr(error, "errno", None)):
                     raise
                 return False
             if there:
@@ -106,10 +113,17 @@ class Plugs:
                 return False
             todo = difference(interface, state)
             if not todo:
+                self._say_what_is_left_out(interface, state)
                 return True
             present = [entry for entry in await seen.entries(route) if entry.index == state.index]
             await Changes(self._kernel, route).carry_out(state.index, todo, present)
         raise GuestError(f"cannot set up {interface.mac}: it does not stay so, somebody else changes it")
+
+    @staticmethod
+    def _say_what_is_left_out(interface: Interface, state: Seen) -> None:
+        left_out = [address for address in interface.addresses if ":" in address and not state.ipv6]
+        if left_out:
+            log.warning("ipv6_is_off", mac=interface.mac, not_set_up=left_out)
 
     async def unplug(self, mac: str) -> None:
         """Take off everything that the ENI has, and its interface down where that is still there.
@@ -125,7 +139,7 @@ class Plugs:
         async with self._kernel.lend("read rules and routes") as route:
             tables = {rule.table for rule in await seen.rules(route)}
             tables |= {one.table for one in await seen.routes(route)}
-        for table in sorted(table for table in tables - kept if table >> 24 == PROTOCOL):
+        for table in sorted(filter(is_moving, tables - kept)):
             self._forget(table)
             await self._take_off(f"table {table}", partial(_remains_in, table=table))
 
@@ -135,11 +149,10 @@ class Plugs:
                 del known[mac]
 
     async def _take_off(self, what: str, look: Callable[[Any], Awaitable[_Remains]]) -> None:
-        async with self._kernel.lend(f"read what {what} has") as route:
+        async with self._kernel.lend(f"take off {what}") as route:  # all at once: a later `plug` comes after it
             remains = await look(route)
-        await self._end_flows(remains.addresses)  # while their resets can still leave
-        async with self._kernel.lend(f"take off {what}") as route:
-            await self._remove(Changes(self._kernel, route), await look(route))
+            await self._end_flows(remains.addresses)  # while their resets can still leave
+            await self._remove(Changes(self._kernel, route), remains)
         await self._end_flows(remains.addresses)
 
     @staticmethod
@@ -198,11 +211,16 @@ async def _remains(route: Any, mac: str) -> _Remains:  # noqa: ANN401 - pyroute2
 
 
 async def _remains_in(route: Any, table: int) -> _Remains:  # noqa: ANN401 - pyroute2 is not typed
-    """Return what the kernel has by a table; an interface is meant only where something of ours is on it too."""
+    """Return what the kernel has by a table; an interface is meant only where something of ours is on it too.
+
+    One that has a table of a node's own ENI is such a one by now: its link and addresses stay.
+    """
     fitting = {m["index"] for m in await seen.links(route) if seen.mac_of(m) and table_of(seen.mac_of(m)) == table}
     sources = {rule.source for rule in await seen.rules(route) if rule.table == table}
-    marked = {one.index for one in await seen.routes(route) if one.table == table}
+    all_routes = await seen.routes(route)
+    marked = {one.index for one in all_routes if one.table == table}
     marked |= {entry.index for entry in await seen.entries(route) if entry.address in sources}
+    marked -= {one.index for one in all_routes if is_own(one.table)}
     return await _remains_of(route, table, min(fitting & marked, default=None))
 
 

@@ -20,14 +20,23 @@ def default_gateway(interface: str | None = None, table: Path = TABLE) -> str | 
 
     Of several it is one out of `interface`, and of those the one with the lowest metric.
     """
+    best = min(_defaults(table), key=lambda route: (route[0] != interface, route[1]), default=None)
+    return None if best is None else best[2]
+
+
+def way_out(table: Path = TABLE) -> str | None:
+    """Return the interface of the default route with the lowest metric, None where there is none."""
+    best = min(_defaults(table), key=lambda route: route[1], default=None)
+    return None if best is None else best[0]
+
+
+def _defaults(table: Path) -> list[tuple[str, int, str]]:
     try:
         with table.open("rb") as file:
             lines = file.read(_MOST_BYTES).decode("ascii", "replace").splitlines()[1:]
     except OSError:
-        return None
-    found = [route for route in map(_default, lines) if route is not None]
-    best = min(found, key=lambda route: (route[0] != interface, route[1]), default=None)
-    return None if best is None else best[2]
+        return []
+    return [route for route in map(_default, lines) if route is not None]
 
 
 def _default(line: str) -> tuple[str, int, str] | None:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hafailover.guest.difference import ANY4, ANY6, KERNEL_PROTOCOL, MAIN_TABLE, Route, Rule, Seen
-from hafailover.guest.interface import PROTOCOL
+from hafailover.guest.interface import PROTOCOL, is_moving, is_own
 from hafailover.guest.network import Link
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_IPV6_IS_THERE = Path("/proc/net/if_inet6")  # not on a kernel that was started with ipv6.disable=1
 _IFA_F_SECONDARY = 0x01  # linux/if_addr.h
 _IFF_UP = 0x1  # linux/if.h
 _RTEXT_FILTER_SKIP_STATS = 0x08  # linux/rtnetlink.h: counters nobody here looks at
@@ -43,6 +43,11 @@ class Entry:
     @property
     def _subnet(self) -> IPv4Network:
         return IPv4Network((self.address, self.prefix), strict=False)
+
+
+def families() -> tuple[socket.AddressFamily, ...]:
+    """Return the families that this kernel has."""
+    return (socket.AF_INET, socket.AF_INET6) if _IPV6_IS_THERE.exists() else (socket.AF_INET,)
 
 
 def family_of(address: str) -> socket.AddressFamily:
@@ -84,13 +89,13 @@ async def entries(route: Any) -> list[Entry]:  # noqa: ANN401 - pyroute2 is not 
             m["family"] == socket.AF_INET and bool(m["flags"] & _IFA_F_SECONDARY),
         )
         async for m in await route.addr("dump", family=socket.AF_UNSPEC)
-        if m["family"] in FAMILIES
+        if m["family"] in (socket.AF_INET, socket.AF_INET6)
     ]
 
 
 async def rules(route: Any) -> frozenset[Rule]:  # noqa: ANN401 - pyroute2 is not typed
     """Return all rules of our protocol."""
-    found = [m for family in FAMILIES for m in [m async for m in await route.rule("dump", family=family)]]
+    found = [m for family in families() for m in [m async for m in await route.rule("dump", family=family)]]
     return frozenset(
         Rule(m.get("src") or "", m.get("table") or m["table"], m.get("priority") or 0)
         for m in found
@@ -100,9 +105,13 @@ async def rules(route: Any) -> frozenset[Rule]:  # noqa: ANN401 - pyroute2 is no
 
 async def routes(route: Any) -> list[Route]:  # noqa: ANN401 - pyroute2 is not typed
     """Return all routes of our protocol or in a table of ours, and the connected ones of the main table."""
-    found = [m for family in FAMILIES for m in [m async for m in await route.route("dump", family=family)]]
+    found = [m for family in families() for m in [m async for m in await route.route("dump", family=family)]]
     made = [_route(m) for m in found if m["type"] == _RTN_UNICAST]
-    return [one for one in made if one.table >> 24 == PROTOCOL or one.protocol == PROTOCOL or _is_connected(one)]
+    return [one for one in made if _is_ours(one) or _is_connected(one)]
+
+
+def _is_ours(route: Route) -> bool:
+    return route.protocol == PROTOCOL or is_moving(route.table) or is_own(route.table)
 
 
 def _route(message: Any) -> Route:  # noqa: ANN401 - pyroute2 is not typed
@@ -130,6 +139,7 @@ async def of_eni(route: Any, message: Any, table: int) -> Seen:  # noqa: ANN401 
     return Seen(
         index=index,
         up=bool(message["flags"] & _IFF_UP),
+        ipv6=_has_ipv6(message),
         filters=(_filter_of(message), _filter_of_all()),
         addresses=frozenset(entry.address for entry in await entries(route) if entry.index == index),
         rules=await rules(route),
@@ -142,6 +152,11 @@ async def of_eni(route: Any, message: Any, table: int) -> Seen:  # noqa: ANN401 
 def _filter_of(message: Any) -> int:  # noqa: ANN401 - pyroute2 is not typed
     values = message.get(("af_spec", "af_inet")) or {}
     return int(values.get("rp_filter", 0))
+
+
+def _has_ipv6(message: Any) -> bool:  # noqa: ANN401 - pyroute2 is not typed
+    values = message.get_nested("IFLA_AF_SPEC", "AF_INET6", "IFLA_INET6_CONF")
+    return bool(values) and not values["disable_ipv6"]
 
 
 def _filter_of_all() -> int:

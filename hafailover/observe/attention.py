@@ -55,6 +55,9 @@ def _node(status: Part) -> Iterator[Note]:
     broker = status.get("mqtt") or {}
     if broker and not broker.get("connected"):
         yield Note(Level.WARNING, f"no connection to the MQTT broker: {broker.get('reason') or 'not yet'}")
+    for finding in parts(status.get("readiness") or {}, "findings"):
+        level = Level.WARNING if finding.get("level") == "failure" else Level.NOTE
+        yield Note(level, f"{finding.get('name')}: {finding.get('about')}: {finding.get('what')}")
     if status.get("drained"):
         yield Note(Level.WARNING, "this node is drained: it stays out until `hafailover undrain`")
     if status.get("leaving") not in (None, "no"):

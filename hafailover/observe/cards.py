@@ -102,12 +102,9 @@ def _resources(group: Part, cloud: Part) -> Markup | str:
             text(each.get(key)),
             _node(each.get("holder"), cloud),
             text(each.get(carrier)),
-            guest(each),
+            "configured" if each.get("configured") else "not configured",
         )
-        for resources, key, carrier, guest in (
-            ("addresses", "address", "eni", _guest),
-            ("enis", "eni", "instance", _no_guest),
-        )
+        for resources, key, carrier in (("addresses", "address", "eni"), ("enis", "eni", "instance"))
         for each in parts(group, resources)
     ]
     if not rows:
@@ -124,14 +121,6 @@ def _node(holder: object, cloud: Part) -> Markup:
     if holder:
         return tag("b", text(holder))
     return tag("span", "unknown" if cloud.get("read_age_s") is None else "no node", class_="bad")
-
-
-def _guest(address: Part) -> str:
-    return "configured" if address.get("configured") else "not configured"
-
-
-def _no_guest(_eni: Part) -> str:
-    return "-"
 
 
 def _checks(checks: Sequence[Part]) -> Markup | str:

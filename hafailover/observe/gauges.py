@@ -123,6 +123,13 @@ BROKER_COUNTS: Sequence[Row] = (
     ("mqtt_failures", "Connections to the broker that broke or did not come about.", _number("failures")),
     ("mqtt_events_lost", "Events that the broker will not be told of: it was away for too long.", _number("lost")),
 )
+READINESS: Sequence[Row] = (
+    (
+        "readiness",
+        "Whether this check of what a failover to this node needs is in order; no sample where that is not known.",
+        _number("ok"),
+    ),
+)
 LOST: Sequence[Row] = (
     ("log_lines_lost", "Log lines that a stalled journal did not take.", _number("log_lines_lost")),
 )
@@ -134,6 +141,7 @@ def families(status: Part) -> Iterator[Metric]:
     peers = _parts(status, "peers")
     yield from _table(NODE, (), [([], status)])
     yield from _table(LOST, (), [([], status)], CounterMetricFamily)
+    yield from _table(READINESS, ("check",), _readiness(status))
     yield _states(groups)
     yield from _table(GROUP, ("group",), [([_text(group, "name")], group) for group in groups])
     yield from _table(MASTER, ("group", "master"), _masters(groups))
@@ -193,6 +201,11 @@ def _mismatches(status: Part, groups: Iterable[Part]) -> GaugeMetricFamily:
         wrong = not all(here) if state == State.MASTER.value else any(here) and state not in MOVING
         family.add_metric([_text(group, "name")], float(wrong))
     return family
+
+
+def _readiness(status: Part) -> Iterator[Labelled]:
+    for name, ok in ((status.get("readiness") or {}).get("checks") or {}).items():
+        yield [name], {"ok": ok}
 
 
 def _masters(groups: Iterable[Part]) -> Iterator[Labelled]:

@@ -8,6 +8,12 @@ What a VPC does and a LAN does not is kept:
   its way when an address moves is let through for `DRAIN_S`, by a routing table that each port has for that).
 - There is no multicast between hosts.
 
+A secondary ENI is a veth pair too, but one that comes and goes: see `routes`. What the fabric has of it are its
+`Slot`s, one for each host that may get it, so that the rules for its packets are there before it is.
+
+IPv6, where it is asked for, is all by way of the gateway's link-local address, as in a VPC: hosts know no other
+neighbour, and the router's word on whose an address is is all there is to it.
+
 The API (`API`) and the metadata service (`METADATA`) live on the router. All addresses exist only in
 namespaces that a `Fabric` has made and removes again.
 """
@@ -19,19 +25,24 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from hafailover.guest.interface import GATEWAY6
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SUBNET_BITS = 24
+BLOCK6 = "2001:db8:1::/64"
 GATEWAY = "10.0.1.1"
 API = "10.0.255.10"
 METADATA = "169.254.0.23"
 HEARTBEAT_PORT = 7694
 TOOLS = ("ip", "nft", "sysctl", "nsenter", "unshare", "setpriv")
 DRAIN_S = 0.02
+FIRST_TABLE = 101
 VOID = "void"  # where the router sends what is bound to nobody
 
 _FILTER = """
@@ -44,6 +55,7 @@ table inet lab {{
     type filter hook prerouting priority raw;
     {marks}
     iifname @lost drop
+    ip6 saddr {block6} fib saddr . mark . iif oif missing drop
     iifname @no_cloud ip daddr {{ {api}, {metadata} }} drop
     iifname @no_echo ip daddr {gateway} icmp type echo-request drop
   }}
@@ -71,6 +83,26 @@ class Port:
 
     name: str
     address: str
+    mac: str
+
+    @property
+    def address6(self) -> str:
+        """The address that it has in a fabric with IPv6."""
+        return f"2001:db8:1::{self.address.rpartition('.')[2]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What a secondary ENI is made of while a host has it.
+
+    `link` is the router's interface, with the table `drain_table`; `guest_link` is that of the host, which is in
+    `namespace`.
+    """
+
+    link: str
+    drain_table: int
+    namespace: str
+    guest_link: str
     mac: str
 
 
@@ -114,10 +146,18 @@ class Fabric:
 
     _count = 0
 
-    def __init__(self, ports: Sequence[Port]) -> None:
+    def __init__(
+        self, ports: Sequence[Port], macs: Sequence[str] = (), cidrs: Sequence[str] = (), *, ipv6: bool = False
+    ) -> None:
+        """Prepare a fabric; `macs` are those of secondary ENIs, which any host may get, `cidrs` other subnets."""
         Fabric._count += 1
         self.prefix = f"hf{os.getpid()}-{Fabric._count}"
         self.ports = {port.name: port for port in ports}
+        self.slots = {
+            (mac, name): self._slot(order, mac, name) for order, mac in enumerate(macs) for name in self.ports
+        }
+        self.gateways = (GATEWAY, *(str(IPv4Network(cidr)[1]) for cidr in cidrs))
+        self.ipv6 = ipv6
         self.router = f"{self.prefix}-vpc"
         self._made: list[str] = []
 
@@ -125,10 +165,14 @@ class Fabric:
         """Return the namespace of a port."""
         return f"{self.prefix}-{name}"
 
-    @staticmethod
-    def drain_table(order: int) -> int:
-        """Return the routing table, and packet mark, of the port at this place in the order of ports."""
-        return 101 + order
+    def drain_table(self, name: str) -> int:
+        """Return the routing table, and packet mark, of a port."""
+        return FIRST_TABLE + list(self.ports).index(name)
+
+    def _slot(self, order: int, mac: str, name: str) -> Slot:
+        host = list(self.ports).index(name)
+        table = FIRST_TABLE + (order + 1) * len(self.ports) + host
+        return Slot(f"p{order}-{host}", table, self.namespace(name), f"eth{order + 1}", mac)
 
     @staticmethod
     def link(name: str) -> str:
@@ -141,18 +185,25 @@ class Fabric:
             _run(["ip", "netns", "add", name])
             self._made.append(name)
         _batch(["-n", self.router], [*self._router_links(), *self._router_addresses()])
+        for family in ("-4", "-6"):
+            tables = [f"rule add fwmark {table} lookup {table}" for _, table in self._tables()]
+            _batch([family, "-n", self.router], tables)
         for name in self.ports:
             self._sysctl(self.namespace(name), self._host_settings())
             _batch(["-n", self.namespace(name)], [*self._host_network(name)])
         self._sysctl(self.router, self._router_settings())
-        marks = "\n    ".join(
-            f'iifname "{self.link(name)}" meta mark set {self.drain_table(order)}'
-            for order, name in enumerate(self.ports)
-        )
+        marks = "\n    ".join(f'iifname "{link}" meta mark set {table}' for link, table in self._tables())
         rules = _FILTER.format(
-            api=API, metadata=METADATA, gateway=GATEWAY, port=HEARTBEAT_PORT, void=VOID, marks=marks
+            api=API, metadata=METADATA, gateway=GATEWAY, port=HEARTBEAT_PORT, void=VOID, block6=BLOCK6, marks=marks
         )
         _run(["ip", "netns", "exec", self.router, "nft", "-f", "-"], rules)
+
+    def _tables(self) -> Iterator[tuple[str, int]]:
+        """Yield every interface of the router that there may be, with the table for what comes from there."""
+        for name in self.ports:
+            yield self.link(name), self.drain_table(name)
+        for slot in self.slots.values():
+            yield slot.link, slot.drain_table
 
     def close(self) -> None:
         """Remove every namespace; their interfaces go with them."""
@@ -167,28 +218,33 @@ class Fabric:
             yield f"link add {self.link(name)} type veth peer name eth0 address {port.mac} netns {host}"
 
     def _router_addresses(self) -> Iterator[str]:
-        for address in (GATEWAY, API, METADATA):
+        for address in (*self.gateways, API, METADATA):
             yield f"addr add {address}/32 dev lo"
         for link in ("lo", VOID, f"{VOID}-end", *(self.link(name) for name in self.ports)):
             yield f"link set {link} up"
-        for order, (name, port) in enumerate(self.ports.items()):
+        for name, port in self.ports.items():
             yield f"route add {port.address}/32 dev {self.link(name)} src {GATEWAY}"
-            yield f"rule add fwmark {self.drain_table(order)} lookup {self.drain_table(order)}"
+            if self.ipv6:
+                yield f"addr add {GATEWAY6}/64 dev {self.link(name)} nodad"
+                yield f"route add {port.address6}/128 dev {self.link(name)}"
 
     def _router_settings(self) -> Iterator[str]:
         yield "net.ipv4.ip_forward=1"
         yield "net.ipv4.conf.all.rp_filter=1"
         yield "net.ipv4.conf.all.src_valid_mark=1"  # the reverse path is looked up with the packet's mark
         yield "net.ipv4.conf.all.send_redirects=0"
-        for name in self.ports:
-            link = self.link(name)
+        if self.ipv6:
+            yield "net.ipv6.conf.all.forwarding=1"
+        for link in (*(self.link(name) for name in self.ports), "default"):  # those of slots come later
             yield f"net.ipv4.conf.{link}.proxy_arp=1"
             yield f"net.ipv4.conf.{link}.send_redirects=0"
-            yield f"net.ipv4.neigh.{link}.proxy_delay=0"  # else answers wait for up to 0.8 s
+        for name in self.ports:
+            yield f"net.ipv4.neigh.{self.link(name)}.proxy_delay=0"  # else answers wait for up to 0.8 s
 
-    @staticmethod
-    def _host_settings() -> Iterator[str]:
-        yield "net.ipv6.conf.all.disable_ipv6=1"  # no neighbour discovery noise
+    def _host_settings(self) -> Iterator[str]:
+        if not self.ipv6:
+            yield "net.ipv6.conf.all.disable_ipv6=1"  # no neighbour discovery noise
+        yield "net.ipv6.conf.all.accept_ra=0"
 
     def _host_network(self, name: str) -> Iterator[str]:
         port = self.ports[name]
@@ -196,6 +252,9 @@ class Fabric:
         yield f"addr add {port.address}/{SUBNET_BITS} dev eth0"
         yield "link set eth0 up"
         yield f"route add default via {GATEWAY} dev eth0"
+        if self.ipv6:
+            yield f"addr add {port.address6}/128 dev eth0 nodad"
+            yield f"route add default via {GATEWAY6} dev eth0"
 
     @staticmethod
     def _sysctl(namespace: str, settings: Iterator[str]) -> None:
@@ -205,11 +264,15 @@ class Fabric:
 
     def lose(self, name: str) -> None:
         """Cut a host off from everything. Others see silence, not errors, as with a host that lost its power."""
-        self._element("add", "lost", f'"{self.link(name)}"')
+        self._element("add", "lost", self._links_of(name))
 
     def regain(self, name: str) -> None:
         """Connect a lost host again."""
-        self._element("delete", "lost", f'"{self.link(name)}"')
+        self._element("delete", "lost", self._links_of(name))
+
+    def _links_of(self, name: str) -> str:
+        slots = [slot.link for (_, host), slot in self.slots.items() if host == name]
+        return ", ".join(f'"{link}"' for link in (self.link(name), *slots))
 
     def cut_heartbeats(self, source: str, target: str) -> None:
         """Drop heartbeats (and VRRP) from one host to another, in this direction only."""
@@ -240,9 +303,14 @@ class Fabric:
         _run(["ip", "netns", "exec", self.router, *command])
 
     def guest_addresses(self, name: str) -> set[str]:
-        """Return the IPv4 addresses that a host's own network carries on eth0."""
-        links = json.loads(_run(["ip", "-n", self.namespace(name), "-j", "-4", "addr", "show", "dev", "eth0"]))
+        """Return the addresses that a host's own network carries."""
+        links = self.show(name, "addr")
         return {entry["local"] for link in links for entry in link.get("addr_info", ())}
+
+    def show(self, name: str, *what: str) -> list[dict[str, Any]]:
+        """Return what `ip` has to show of a host's own network, as in ("route", "show", "table", "all")."""
+        shown: list[dict[str, Any]] = json.loads(_run(["ip", "-n", self.namespace(name), "-j", *what]) or "[]")
+        return shown
 
     def add_guest_address(self, name: str, address: str) -> None:
         """Give a host's own network an address, as a daemon does."""

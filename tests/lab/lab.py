@@ -11,10 +11,12 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from hafailover.emulator.world import VIP, mac_of
+from hafailover.guest.interface import table_of
 from tests.lab.cloud import CREW, CloudControl, CloudSettings
 from tests.lab.fabric import Fabric, LabError, Port
 from tests.lab.guests import GuestReport, overlap_ms
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from hafailover.emulator.world import EniSpec
+
 ADDRESS = VIP
 SERVICE_PORT = 8080
+SERVICE_PIDFILE = "run/service.pid"  # in the host's directory
 PROBE_MS = 2.0
 PROBE_MAX_S = 60.0
 ENI = {node.name: node.eni_id for node in CREW}
@@ -64,7 +69,9 @@ class Host:
     def start_service(self) -> None:
         """Start the service and wait until it listens."""
         argv = module("tests.lab.service", self.port.name, SERVICE_PORT)
-        self.start("service", argv, talks=True).line()
+        service = self.start("service", argv, talks=True)
+        service.line()
+        (self.directory / SERVICE_PIDFILE).write_text(f"{service.pid}\n", encoding="ascii")
 
     def stop_service(self) -> None:
         """End the service as a crash does."""
@@ -127,8 +134,8 @@ class Watch(ABC):
 class Probe(Watch):
     """A running prober; `report` is there afterwards."""
 
-    def __init__(self, namespace: str, log: Path) -> None:
-        arguments = (ADDRESS, SERVICE_PORT, PROBE_MS, PROBE_MAX_S)
+    def __init__(self, namespace: str, log: Path, addresses: Sequence[str], interval_ms: float) -> None:
+        arguments = (",".join(addresses), SERVICE_PORT, interval_ms, PROBE_MAX_S)
         self._process = Process(inside(namespace, module("tests.lab.prober", *arguments)), log, talks=True)
         self._process.line()
         self.report = ProbeReport(0, 0, 0.0, 0, 0, 0.0, answered_at_end=False)
@@ -182,7 +189,9 @@ class Lab:
         self.keep = keep
         self.settings = cloud or CloudSettings()
         self.ports = PORTS[: self.settings.nodes]
-        self.fabric = Fabric((*self.ports, CLIENT))
+        macs = [mac_of(spec.eni_id) for spec in self.settings.enis]
+        cidrs = list(dict.fromkeys(spec.cidr for spec in self.settings.enis if spec.cidr))
+        self.fabric = Fabric((*self.ports, CLIENT), macs, cidrs, ipv6=self.settings.ipv6)
         self.hosts: dict[str, Host] = {}
         self._exit = contextlib.ExitStack()
 
@@ -216,9 +225,10 @@ class Lab:
         self.hosts[port.name] = host
         return host
 
-    def probe(self) -> Probe:
-        """Start the client."""
-        return Probe(self.fabric.namespace("client"), self.directory / "prober.log")
+    def probe(self, *addresses: str, interval_ms: float = PROBE_MS) -> Probe:
+        """Start the client: of the address, or of these others, all at a time."""
+        log = self.directory / "prober.log"
+        return Probe(self.fabric.namespace("client"), log, addresses or (ADDRESS,), interval_ms)
 
     def watch_guests(self) -> GuestWatch:
         """Start writing down which guest carries the address when."""
@@ -261,18 +271,32 @@ class Lab:
         self.fabric.mend_heartbeats(first, second)
         self.fabric.mend_heartbeats(second, first)
 
-    def carries(self, name: str) -> bool:
-        """Whether a host's own network carries the address."""
-        return ADDRESS in self.fabric.guest_addresses(name)
+    def carries(self, name: str, *addresses: str) -> bool:
+        """Whether a host's own network carries the address, or all of these others."""
+        return self.fabric.guest_addresses(name).issuperset(addresses or (ADDRESS,))
 
-    def wait_holder(self, name: str, timeout_s: float = 10.0) -> float:
+    def wait_holder(self, name: str, timeout_s: float = 10.0, resource: str = ADDRESS) -> float:
         """Wait until the cloud names a host as the holder; returns the seconds that it took."""
-        return wait_for(f"{name} is the holder", lambda: self.cloud.holder() == name, timeout_s)
+        return wait_for(f"{name} has {resource}", lambda: self.cloud.holder(resource) == name, timeout_s)
 
-    def wait_carries(self, name: str, *, carries: bool = True, timeout_s: float = 10.0) -> float:
-        """Wait until a host's own network carries the address (or does not)."""
-        what = f"{name} {'carries' if carries else 'does not carry'} the address"
-        return wait_for(what, lambda: self.carries(name) is carries, timeout_s)
+    def wait_carries(self, name: str, *addresses: str, carries: bool = True, timeout_s: float = 10.0) -> float:
+        """Wait until a host's own network carries the address, or all of these others (or does not)."""
+        what = f"{name} {'carries' if carries else 'does not carry'} {addresses or ADDRESS}"
+        return wait_for(what, lambda: self.carries(name, *addresses) is carries, timeout_s)
+
+    def remains(self, name: str, spec: EniSpec) -> list[str]:
+        """Return what a host's own network has of a secondary ENI: its link if up, addresses, rules and routes."""
+        show, mac = partial(self.fabric.show, name), mac_of(spec.eni_id).lower()
+        table, addresses = table_of(mac), {*spec.addresses, *spec.ipv6s}
+        up = [link["ifname"] for link in show("link") if link.get("address") == mac and "UP" in link["flags"]]
+        rules = [rule for family in ("-4", "-6") for rule in show(family, "rule")]
+        routes = [route for family in ("-4", "-6") for route in show(family, "route", "show", "table", "all")]
+        return [
+            *up,
+            *sorted(addresses & self.fabric.guest_addresses(name)),
+            *(f"from {rule['src']}" for rule in rules if rule["table"] == str(table)),
+            *(f"to {route['dst']}" for route in routes if route.get("table") == str(table)),
+        ]
 
     def logs(self, most_chars: int = 4000) -> dict[str, str]:
         """Return the end of every log, for a failure's message."""

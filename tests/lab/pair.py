@@ -46,24 +46,9 @@ endpoint = "http://{api}:{api_port}"
 cvm_endpoint = "http://{api}:{api_port}"
 metadata_url = "http://{metadata}"
 audit_interval = "{audit_interval}"
+strategy = "{strategy}"
 {nodes}
-[[group]]
-name = "{group}"
-addresses = ["{address}"]
-guards = {guards}
-vip_port = {service_port}
-guest = "netlink"
-{more_group}
-
-[[group.check]]
-name = "service"
-type = "tcp"
-address = "127.0.0.1:{service_port}"
-interval = "{check_interval}"
-timeout = "{check_timeout}"
-fall = 1
-rise = 1
-{notify}
+{groups}
 [metrics]
 listen = "{metrics_host}:{metrics_port}"
 
@@ -85,6 +70,26 @@ eni = "{eni}"
 _WITNESS = """role = "witness"
 """
 
+_GROUP = """
+[[group]]
+name = "{name}"
+addresses = {addresses}
+enis = {enis}
+guards = {guards}
+vip_port = {service_port}
+guest = "netlink"
+{more}
+
+[[group.check]]
+name = "service"
+type = "tcp"
+address = "127.0.0.1:{service_port}"
+interval = "{check_interval}"
+timeout = "{check_timeout}"
+fall = 1
+rise = 1
+{notify}"""
+
 HOOKS_FILE = "run/hooks"  # in the host's directory; a line for each hook that has run to its end
 _HOOK = (
     '{hook} = ["/bin/sh", "-c", "sleep {seconds:g}; echo {hook} $HAFAILOVER_REASON $(date +%s%N) >> /run/hooks"]'
@@ -92,11 +97,22 @@ _HOOK = (
 
 
 @dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """One group: what it moves. `enis` are ids."""
+
+    name: str = GROUP
+    addresses: tuple[str, ...] = (ADDRESS,)
+    enis: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PairSettings:
     """What differs between scenarios; the rest is the lab's: heartbeats every 100 ms, dead after 300 ms.
 
-    `more_heartbeat` and `more_group` are lines of these tables, `more` are tables of their own. `hooks` are those
-    that leave a line in HOOKS_FILE after so many seconds. `witnesses` are hosts that only vote.
+    `more_heartbeat` are lines of that table, `more_group` of each group's, `more` are tables of their own.
+    `hooks` are those that leave a line in HOOKS_FILE after so many seconds. `witnesses` are hosts that only
+    vote. With `ipv6` the daemons talk over that, for which the fabric must have it (`CloudSettings.ipv6`).
+    `own` are the hosts' ENIs that take the addresses.
     """
 
     guards: tuple[str, ...] = ("vip", "cloud")
@@ -112,6 +128,10 @@ class PairSettings:
     hooks: dict[str, float] = field(default_factory=dict)
     witnesses: tuple[str, ...] = ()
     metrics_host: str = "127.0.0.1"
+    strategy: str = "migrate"
+    groups: tuple[GroupSettings, ...] = (GroupSettings(),)
+    ipv6: bool = False
+    own: dict[str, str] = field(default_factory=lambda: ENI)
 
 
 class Pair:
@@ -130,6 +150,14 @@ class Pair:
         for name in lab.hosts:
             self.write_key(name, key)
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses that the groups move, those on their ENIs included."""
+        moving = {eni for group in self.settings.groups for eni in group.enis}
+        on_enis = ((*spec.addresses, *spec.ipv6s) for spec in self.lab.settings.enis if spec.eni_id in moving)
+        of_groups = (group.addresses for group in self.settings.groups)
+        return tuple(address for each in (*of_groups, *on_enis) for address in each)
+
     def _text(self) -> str:
         nodes = "".join(self._node(order, name) for order, name in enumerate(self.lab.hosts))
         return _CONFIG.format(
@@ -137,30 +165,38 @@ class Pair:
             restart_grace=self.settings.restart_grace,
             credentials=self.settings.credentials,
             audit_interval=self.settings.audit_interval,
-            check_interval=self.settings.check_interval,
-            check_timeout=self.settings.check_timeout,
+            strategy=self.settings.strategy,
             api=API,
             api_port=API_PORT,
             metadata=METADATA,
             nodes=nodes,
-            group=GROUP,
-            address=ADDRESS,
-            guards=json.dumps(list(self.settings.guards)),
-            service_port=SERVICE_PORT,
             more_heartbeat=self.settings.more_heartbeat,
-            more_group=self.settings.more_group,
+            groups="".join(self._group(group) for group in self.settings.groups),
             more=self.settings.more,
-            notify=self._notify(),
             metrics_host=self.settings.metrics_host,
             metrics_port=METRICS_PORT,
         )
 
+    def _group(self, group: GroupSettings) -> str:
+        return _GROUP.format(
+            name=group.name,
+            addresses=json.dumps(group.addresses),
+            enis=json.dumps(group.enis),
+            guards=json.dumps(self.settings.guards),
+            service_port=SERVICE_PORT,
+            check_interval=self.settings.check_interval,
+            check_timeout=self.settings.check_timeout,
+            more=self.settings.more_group,
+            notify=self._notify(),
+        )
+
     def _node(self, order: int, name: str) -> str:
-        address = self.lab.hosts[name].port.address
+        port = self.lab.hosts[name].port
+        address = f"[{port.address6}]" if self.settings.ipv6 else port.address
         text = _NODE.format(name=name, address=address, port=HEARTBEAT_PORT, priority=100 - 10 * order)
         if name in self.settings.witnesses:
             return text + _WITNESS
-        return text + _MEMBER.format(instance=INSTANCE[name], eni=ENI[name])
+        return text + _MEMBER.format(instance=INSTANCE[name], eni=self.settings.own[name])
 
     def _notify(self) -> str:
         lines = [_HOOK.format(hook=hook, seconds=seconds) for hook, seconds in self.settings.hooks.items()]
@@ -177,7 +213,7 @@ class Pair:
         first, *others = self.lab.hosts
         self.start_daemon(first)
         self.wait_state(first, "MASTER")
-        self.lab.wait_carries(first)
+        self.lab.wait_carries(first, *self.addresses)
         for name in others:
             self.start_daemon(name)
         for name in others:
@@ -220,20 +256,20 @@ class Pair:
         """Return what a host's daemon says of itself, or {} while it does not answer."""
         return self.ask(name, "status")
 
-    def group(self, name: str) -> dict[str, Any]:
-        """Return the group's part of a host's status, or {}."""
+    def group(self, name: str, group: str = "") -> dict[str, Any]:
+        """Return a group's part of a host's status, the first one's unless it is named, or {}."""
         groups: Sequence[dict[str, Any]] = self.status(name).get("groups", ())
-        return groups[0] if groups else {}
+        return next((each for each in groups if group in ("", each["name"])), {})
 
-    def wait_state(self, name: str, state: str, timeout_s: float = 10.0) -> float:
+    def wait_state(self, name: str, state: str, timeout_s: float = 10.0, group: str = "") -> float:
         """Wait until a host's daemon says that it is in this state."""
-        return wait_for(f"{name} is {state}", lambda: self.state(name) == state, timeout_s, pause_s=0.05)
+        return wait_for(f"{name} is {state}", lambda: self.state(name, group) == state, timeout_s, pause_s=0.05)
 
-    def state(self, name: str) -> str:
-        """Return the group's state on a host, "" while its daemon starts. Raises LabError where that has ended."""
+    def state(self, name: str, group: str = "") -> str:
+        """Return a group's state on a host, "" while its daemon starts. Raises LabError where that has ended."""
         if not self.daemon(name).running:
             raise LabError(f"the daemon of {name} has ended:\n{self.daemon(name).log.read_text()[-1000:]}")
-        return str(self.group(name).get("state", ""))
+        return str(self.group(name, group).get("state", ""))
 
     def wait_peers_alive(self, *, alive: bool = True) -> None:
         """Wait until each daemon says of all others that they are alive (or not)."""

@@ -1,8 +1,8 @@
 """A client that asks the address every few milliseconds and writes down who answered.
 
-Run inside the client's namespace: `python -m tests.lab.prober ADDRESS PORT INTERVAL_MS MAX_S`. It probes
-until its standard input ends (or MAX_S have passed), waits for late answers, and writes one JSON object to
-standard output.
+Run inside the client's namespace: `python -m tests.lab.prober ADDRESS[,ADDRESS]... PORT INTERVAL_MS MAX_S`. It
+probes until its standard input ends (or MAX_S have passed), waits for late answers, and writes one JSON object to
+standard output. Of several addresses each probe asks all, and is answered once all of them have answered.
 """
 
 from __future__ import annotations
@@ -15,10 +15,15 @@ import struct
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tests.lab.realtime import run_at_once
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 END_PROBES = 50
+_STAMP = struct.Struct("=ii")  # the number of the probe and the place of the address: 8 bytes, as `service` returns
 _DRAIN_S = 0.3  # how long an answer to the last probe is waited for
 
 
@@ -68,43 +73,55 @@ def summarise(sent_ns: list[int], answered_by: list[str], interval_ms: float, la
 
 
 class _Prober:
-    def __init__(self, target: tuple[str, int], interval_ns: int) -> None:
-        self.target = target
+    def __init__(self, addresses: list[str], port: int, interval_ns: int) -> None:
+        self.targets = [(socket.AF_INET6 if ":" in each else socket.AF_INET, (each, port)) for each in addresses]
         self.interval_ns = interval_ns
         self.sent_ns: list[int] = []
-        self.answered_by: list[str] = []
+        self.answers: list[dict[int, str]] = []  # of each probe: by the place of the address, who has answered
         self.late_ns = 0
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.setblocking(False)
+        self.socks = {family: socket.socket(family, socket.SOCK_DGRAM) for family, _ in self.targets}
+        for sock in self.socks.values():
+            sock.setblocking(False)
+
+    @property
+    def answered_by(self) -> list[str]:
+        """Of each probe: who has answered, "" where not all addresses have; several hosts with a "+" between."""
+        most = len(self.targets)
+        return ["+".join(sorted(set(each.values()))) if len(each) == most else "" for each in self.answers]
 
     def send(self, due_ns: int) -> None:
         now = time.monotonic_ns()
         self.late_ns = max(self.late_ns, now - due_ns)
-        try:
-            self.sock.sendto(struct.pack("=q", len(self.sent_ns)), self.target)
-        except OSError as error:  # an ICMP error that came for an earlier one; this probe counts as lost
-            sys.stderr.write(f"{error}\n")
+        for place, (family, target) in enumerate(self.targets):
+            try:
+                self.socks[family].sendto(_STAMP.pack(len(self.sent_ns), place), target)
+            except OSError as error:  # an ICMP error that came for an earlier one; this probe counts as lost
+                sys.stderr.write(f"{error}\n")
         self.sent_ns.append(now)
-        self.answered_by.append("")
+        self.answers.append({})
 
-    def receive(self) -> None:
+    def receive(self, sock: socket.socket) -> None:
         for _ in range(64):
             try:
-                data, _source = self.sock.recvfrom(64)
+                data, _source = sock.recvfrom(64)
             except BlockingIOError:
                 return
             except OSError:
                 continue
-            index = struct.unpack("=q", data[:8])[0]
-            if 0 <= index < len(self.answered_by):
-                self.answered_by[index] = data[8:].decode()
+            index, place = _STAMP.unpack_from(data)
+            if 0 <= index < len(self.answers):
+                self.answers[index][place] = data[_STAMP.size :].decode()
+
+    def receive_from(self, ready: Sequence[object]) -> None:
+        for sock in self.socks.values():
+            if sock in ready:
+                self.receive(sock)
 
     def listen_until(self, deadline_ns: int) -> bool:
         """Take answers until then. Returns False once the standard input has ended."""
         while (left := deadline_ns - time.monotonic_ns()) > 0:
-            ready, _, _ = select.select([self.sock, sys.stdin], [], [], left / 1e9)
-            if self.sock in ready:
-                self.receive()
+            ready, _, _ = select.select([*self.socks.values(), sys.stdin], [], [], left / 1e9)
+            self.receive_from(ready)
             if sys.stdin in ready:
                 return False
         return True
@@ -118,13 +135,12 @@ class _Prober:
                 break
         end = time.monotonic_ns() + int(_DRAIN_S * 1e9)
         while (left := end - time.monotonic_ns()) > 0:
-            select.select([self.sock], [], [], left / 1e9)
-            self.receive()
+            self.receive_from(select.select([*self.socks.values()], [], [], left / 1e9)[0])
 
 
-def main(address: str, port: int, interval_ms: float, max_s: float) -> None:
+def main(addresses: list[str], port: int, interval_ms: float, max_s: float) -> None:
     """Probe and report."""
-    prober = _Prober((address, port), int(interval_ms * 1e6))
+    prober = _Prober(addresses, port, int(interval_ms * 1e6))
     run_at_once()
     gc.disable()
     sys.stdout.write("ready\n")
@@ -136,4 +152,4 @@ def main(address: str, port: int, interval_ms: float, max_s: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
+    main(sys.argv[1].split(","), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))

@@ -1,7 +1,8 @@
 """The service that the pair offers: answers each datagram and each connection with its host's name.
 
 Run inside a host's namespace: `python -m tests.lab.service NAME PORT`. It listens on every address, so
-whoever gets an answer knows which host the network took the request to.
+whoever gets an answer knows which host the network took the request to. Its process is called "svc-NAME", for the
+hosts of a lab share the process ids of this machine.
 """
 
 from __future__ import annotations
@@ -10,20 +11,29 @@ import selectors
 import socket
 import struct
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.lab.realtime import run_at_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _IP_PKTINFO = 8  # linux/in.h; the module `socket` names it only from Python 3.12 on
 
 
 def _answer_datagram(sock: socket.socket, name: bytes) -> None:
     """Answer from the address that was asked, not from the one that the routing table would choose."""
-    data, ancillary, _flags, client = sock.recvmsg(64, socket.CMSG_SPACE(12))
+    data, ancillary, _flags, client = sock.recvmsg(64, socket.CMSG_SPACE(20))
     for level, kind, value in ancillary:
-        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+        if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
             _index, _local, asked = struct.unpack("=I4s4s", value[:12])
             info = struct.pack("=I4s4s", 0, asked, b"\0\0\0\0")
-            sock.sendmsg([data[:8], name], [(socket.IPPROTO_IP, _IP_PKTINFO, info)], 0, client)
+        elif (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+            info = struct.pack("=16sI", value[:16], 0)
+        else:
+            continue
+        sock.sendmsg([data[:8], name], [(level, kind, info)], 0, client)
 
 
 def _answer_connection(listener: socket.socket, name: bytes) -> None:
@@ -33,21 +43,31 @@ def _answer_connection(listener: socket.socket, name: bytes) -> None:
         connection.sendall(name)
 
 
-def _sockets(port: int) -> tuple[socket.socket, socket.socket]:
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-    udp.bind(("0.0.0.0", port))
-    tcp = socket.create_server(("0.0.0.0", port), backlog=64)
-    return udp, tcp
+def _sockets(port: int) -> Iterator[tuple[socket.socket, Callable[[socket.socket, bytes], None]]]:
+    for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        if family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        else:
+            udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        udp.bind((host, port))
+        yield udp, _answer_datagram
+        yield socket.create_server((host, port), family=family, backlog=64), _answer_connection
+
+
+def process_name(name: str) -> str:
+    """Return what the process of a host's service is called."""
+    return f"svc-{name}"
 
 
 def main(name: str, port: int) -> None:
     """Serve until killed; writes one line to standard output once it listens."""
-    udp, tcp = _sockets(port)
-    run_at_once()
+    Path("/proc/self/comm").write_text(process_name(name), encoding="ascii")
     chooser = selectors.DefaultSelector()
-    chooser.register(udp, selectors.EVENT_READ, _answer_datagram)
-    chooser.register(tcp, selectors.EVENT_READ, _answer_connection)
+    for sock, answer in _sockets(port):
+        chooser.register(sock, selectors.EVENT_READ, answer)
+    run_at_once()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while True:

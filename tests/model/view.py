@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
+from hafailover.election.peers import REFUSAL_FRESH_MS
 from hafailover.election.reasons import Reason
 from hafailover.election.returns import LAG_MS
-from hafailover.election.values import GuardVerdict, Outcome, State
+from hafailover.election.values import GuardVerdict, Leaving, Outcome, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,7 @@ class Heard:
     sure: GroupAdvert | None = None
     sure_at: Instant = 0
     at_rest_after: Instant | None = None
+    left: bool = False  # it has said goodbye
 
     @property
     def active(self) -> bool:
@@ -77,7 +79,9 @@ class View:
     node: Node
     started_at: Instant
     due: Instant  # when the node had asked to be woken
+    turned_at: Instant  # the last event
     heard: dict[str, Heard] = field(default_factory=dict)
+    refused: dict[str, tuple[Instant, Instant]] = field(default_factory=dict)  # a peer's kernel: first, last since
     held: dict[Resource, Held] = field(default_factory=dict)
     objected: set[str] = field(default_factory=set)
     role: State = State.INIT
@@ -103,9 +107,8 @@ class View:
     def learn(self, event: Event, now: Instant) -> None:
         """Take in what an event tells."""
         if now - self.due > self._dead_ms // 2 or type(event) is ev.LoopLagged:
-            for heard in self.heard.values():
-                heard.at = now  # it slept, and cannot tell who was silent
-        self.due = self.node.deadline
+            self._excuse(now)
+        self.due, self.turned_at = self.node.deadline, now
         if type(event) is ev.TimerExpired:
             return
         match event:
@@ -113,6 +116,7 @@ class View:
                 self._hear(event, now)
             case ev.PeerRefused():
                 self._answered(event.peer)  # by its kernel: the host is there, and its daemon is not
+                self.refused[event.peer] = self.refused.get(event.peer, (now, now))[0], now
                 if event.peer in self.heard:
                     self.heard[event.peer].at = max(self.heard[event.peer].at, now - self._dead_ms)
             case ev.HoldersRead():
@@ -124,11 +128,19 @@ class View:
             case _:
                 pass
 
+    def _excuse(self, now: Instant) -> None:
+        """Begin the silence anew of who was there before this node slept: it cannot tell who was silent."""
+        for heard in self.heard.values():
+            if self.turned_at - heard.at < self._patience_ms:
+                heard.at = now
+
     def _hear(self, event: ev.AdvertReceived, now: Instant) -> None:
         heard = self.heard.setdefault(event.advert.node, Heard(now))
+        self.refused.pop(event.advert.node, None)
         if now - heard.sure_at >= self._dead_ms:
             heard.sure = None  # what a daemon said before it fell silent is history, whatever else speaks since
         heard.at = now
+        heard.left = event.confirmed and event.advert.leaving is Leaving.STOPPING
         word = next((each for each in event.advert.groups if each.group == self.group.name), None)
         if word is None:
             return
@@ -181,6 +193,11 @@ class View:
         """Whether a member has taken it whose silence is no ordinary death: it lives, for it has moved it."""
         name = self._name(sighting.resource, sighting.holder)
         heard = self.heard.get(name or "")
+        first, last = self.refused.get(name or "", (now, now))
+        timing = self.node.context.timing
+        fresh_ms = max(REFUSAL_FRESH_MS, 3 * timing.interval_ms)
+        if now - first >= timing.restart_grace_ms and now - last <= fresh_ms:
+            return False  # there was no daemon to ask for it all the time
         if heard is None:
             return name is not None and now - self.started_at > self._patience_ms
         return now - heard.at > self._patience_ms and not heard.active
@@ -239,9 +256,9 @@ class View:
         yield self._may_return(held, now), RETURN
 
     def _orphaned(self, resource: Resource, holder: str | None, now: Instant) -> bool:
-        """Whether the new holder fell silent while it claimed or served: it may have died meanwhile."""
+        """Whether the new holder fell silent, or left, while it claimed or served: it may have died meanwhile."""
         heard = self.heard.get(self._name(resource, holder) or "")
-        return heard is not None and heard.active and now - heard.at >= self._dead_ms
+        return heard is not None and heard.active and (heard.left or now - heard.at >= self._dead_ms)
 
     def _let_go(self, held: Held, now: Instant) -> None:
         """Forget that this node had it where nothing of that time can be under way any more."""
@@ -290,4 +307,4 @@ class View:
 
 def view_of(group: Group, node: Node, now: Instant) -> View:
     """Return the view of a daemon that has just started."""
-    return View(group, node, now, now, held={resource: Held() for resource in group.policy.resources})
+    return View(group, node, now, now, now, held={resource: Held() for resource in group.policy.resources})

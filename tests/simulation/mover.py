@@ -82,7 +82,7 @@ class Mover:
     def _failed(self, code: str, action: str, waited_ms: int) -> MoveResult:
         kind = classify(code, action)
         open_ms = self.world.timing.request_life_ms - waited_ms if code in UNANSWERED else 0
-        return MoveResult(kind.outcome, code, kind.refusal, open_ms=open_ms)
+        return MoveResult(kind.outcome, code, kind.refusal, open_ms=open_ms, busy=kind.busy)
 
     def _poll(self, task: str) -> None:
         self.world.at(self.world.now + POLL_MS, lambda: self._ask(task))

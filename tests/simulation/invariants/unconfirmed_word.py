@@ -24,9 +24,14 @@ HARMLESS = (
     Reason.CHECK_PASSED,
     Reason.CHECK_FAILED,  # its own, when the time for the hook was over
     Reason.LISTENED,
+    Reason.STOPPING,  # it stops in any case, and had only waited for somebody to hand over to
     Reason.CLAIM_LOST,  # what another claimant has that turns out to live is left to it
     Reason.CLAIM_VOID,  # and what a master has that comes back, before anything was asked of the cloud
 )
+
+
+# What may take an address off the guest: following a master, ending a claim that had only got ready, and the end.
+LETS_GO = (Reason.HEARD_MASTER, Reason.CLAIM_VOID, Reason.CLAIM_LOST, Reason.STOPPING)
 
 
 class UnconfirmedWord(Invariant):
@@ -51,6 +56,6 @@ class UnconfirmedWord(Invariant):
             due += [Reason.MASTER_ABSENT]  # only a word of the same worth kept it from that
         changes = [each for each in effects if isinstance(each, fx.RoleChanged) and each.reason not in due]
         dropped = [each for each in effects if isinstance(each, fx.StopAnswering)]
-        read = any(isinstance(each, fx.RoleChanged) and each.reason is Reason.HEARD_MASTER for each in effects)
-        if changes or (dropped and not read):
+        follows = any(isinstance(each, fx.RoleChanged) and each.reason in LETS_GO for each in effects)
+        if changes or (dropped and not follows):
             self.broken(f"{process.name} acts on an unconfirmed word of {event.advert.node}: {changes or dropped}")

@@ -61,20 +61,31 @@ def test_a_refusal_proves_that_nothing_was_done(code: str, refusal: Refusal) -> 
         "RequestLimitExceeded.UinLimitExceeded",
         "RequestLimitExceeded.Whatever",
         "LimitExceeded.ActionLimited",
-        "UnsupportedOperation.MutexOperationTaskRunning",
-        "OperationDenied.MutexTaskRunning",
-        "DesOperation.MutexTaskRunning",
-        "Whatever.MutexTaskRunning",
         "Whatever.ActionLimited",
-        "Whatever.SnapshotFileProcessing",
-        "MutexOperation.TaskRunning",
-        "MutexOperation.Whatever",
         "ClientConnectError",
         "ClientBusy",
     ],
 )
-def test_limiters_mutexes_and_lost_connections_leave_the_request_undone(code: str) -> None:
+def test_limiters_and_lost_connections_leave_the_request_undone(code: str) -> None:
     assert classify(code, MIGRATE) == outcome.Classification(Outcome.THROTTLED)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "UnsupportedOperation.MutexOperationTaskRunning",
+        "UnsupportedOperation.ResourceProcessing",
+        "OperationDenied.MutexTaskRunning",
+        "OperationDenied.InstanceOperationInProgress",
+        "DesOperation.MutexTaskRunning",
+        "Whatever.MutexTaskRunning",
+        "Whatever.SnapshotFileProcessing",
+        "MutexOperation.TaskRunning",
+        "MutexOperation.Whatever",
+    ],
+)
+def test_a_mutex_says_that_the_cloud_is_at_work_for_somebody(code: str) -> None:
+    assert classify(code, MIGRATE) == outcome.Classification(Outcome.THROTTLED, busy=True)
 
 
 @pytest.mark.parametrize(

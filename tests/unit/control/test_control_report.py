@@ -133,6 +133,13 @@ def test_trouble_with_the_cloud_stands_at_the_top(cloud: dict[str, Any], text: s
     assert render({"cloud": cloud}).splitlines(keepends=True)[1] == text
 
 
+def test_what_a_failover_may_fail_at_stands_below_the_cloud() -> None:
+    finding = {"name": "quota-addresses", "level": "failure", "about": "web-a", "what": "it is full"}
+    lines = render({**STATUS, "readiness": {"checks": {}, "findings": [finding]}}).splitlines()
+    assert lines[2] == "ready  no: quota-addresses: web-a: it is full; `hafailover doctor` says how to mend it"
+    assert "ready" not in render({**STATUS, "readiness": {"checks": {"eni-gone": True}, "findings": []}})
+
+
 def test_history_is_a_table() -> None:
     assert history({"failovers": []}) == "no failover yet\n"
     evidence = {

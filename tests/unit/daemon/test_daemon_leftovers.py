@@ -12,6 +12,7 @@ from hafailover.errors import GuestError
 from hafailover.guest.network import NullGuest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 ONE, TWO, OTHER = "10.0.1.100", "10.0.1.101", "10.0.1.102"
@@ -36,6 +37,10 @@ class Kernel(NullGuest):
         if address in self.refused:
             raise GuestError("the kernel refuses")
         self.gone.append(address)
+
+    async def unplug_others(self, keep: Iterable[str] = ()) -> None:
+        assert tuple(keep) == ()
+        self.gone.append("ENIs")
 
 
 @pytest.fixture
@@ -70,6 +75,31 @@ async def test_what_the_configuration_knows_no_more_goes(tmp_path: Path, kernel:
     assert [(entry["event"], entry["failed"]) for entry in logs] == [("leftovers_released", [])]
 
 
+async def test_enis_are_noted_and_go_when_the_configuration_has_none_any_more(
+    tmp_path: Path, kernel: Kernel
+) -> None:
+    with_eni = model.Group("eni", addresses=(ONE,), enis=("eni-1", "eni-2"))
+    others = model.Group("db", enis=("eni-3",), guest="none")
+    await leftovers.note(tmp_path, (with_eni, others), kernel)
+    assert leftovers.noted(tmp_path) == (ONE, "eni-1", "eni-2")
+    await leftovers.note(tmp_path, (model.Group("eni", enis=("eni-1",)),), kernel)
+    assert kernel.gone == [ONE]  # whose card is whose is not known here
+    await leftovers.note(tmp_path, (OURS,), kernel, ["eni-9", None])
+    assert kernel.gone == [ONE, "ENIs"]
+
+
+async def test_enis_stay_where_one_of_them_is_a_nodes_own_by_now(tmp_path: Path, kernel: Kernel) -> None:
+    write(tmp_path, f"{TWO}\neni-1\neni-2\n")
+    await leftovers.note(tmp_path, (THEIRS,), kernel, ["eni-9", "eni-2"])
+    assert kernel.gone == [TWO]
+
+
+def test_noted_enis_go_all_at_once(tmp_path: Path, kernel: Kernel) -> None:
+    write(tmp_path, f"eni-1\n{ONE}\neni-2\n")
+    assert cli.main(["release-guest"]) == 0
+    assert kernel.gone == [ONE, "ENIs"]
+
+
 async def test_a_directory_that_cannot_be_used_keeps_nobody_from_working(tmp_path: Path, kernel: Kernel) -> None:
     (tmp_path / leftovers.FILE).mkdir()
     with capture_logs() as logs:
@@ -78,9 +108,9 @@ async def test_a_directory_that_cannot_be_used_keeps_nobody_from_working(tmp_pat
 
 
 def test_what_is_noted_goes_and_the_note_with_it(tmp_path: Path, kernel: Kernel) -> None:
-    write(tmp_path, f"{ONE}\n{TWO}\nnonsense ::1 10.0.1.300\n")
+    write(tmp_path, f"{ONE}\n{TWO}\nnonsense 2001:db8::300 10.0.1.300\n")
     assert cli.main(["release-guest"]) == 0
-    assert kernel.gone == [ONE, TWO]
+    assert kernel.gone == [ONE, TWO, "2001:db8::300"]
     assert not (tmp_path / leftovers.FILE).exists()
 
 

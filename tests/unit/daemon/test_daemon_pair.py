@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     MakePair = Callable[..., Awaitable[list[Daemon]]]
 
 FIRST, SECOND = PAIR
-READS = {"DescribeNetworkInterfaces", "DescribeInstancesStatus", "DescribeVpcTaskResult"}
+READS = {
+    "DescribeNetworkInterfaces",
+    "DescribeNetworkInterfaceLimit",
+    "DescribeInstancesStatus",
+    "DescribeVpcTaskResult",
+}
 
 
 @pytest.fixture

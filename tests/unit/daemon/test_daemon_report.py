@@ -91,6 +91,7 @@ def facts(**changes: Any) -> report.Facts:
         checks={},
         log_lines_lost=0,
         began=report.Stamps(),
+        readiness={"age_s": None, "checks": {}, "findings": []},
     )
     return replace(plain, **changes)
 
@@ -191,7 +192,7 @@ def test_what_is_said_of_a_group() -> None:
     assert (group["why"], group["why_label"]) == (Reason.MASTER_ALIVE.value, "master_alive")
     assert (group["priority"], group["paused"], group["hold_down_s"]) == (90, False, 0.0)
     assert group["addresses"] == [{"address": VIP.id, "holder": "a", "eni": "eni-a", "configured": False}]
-    assert group["enis"] == [{"eni": "eni-cccccccc", "holder": "a", "instance": "ins-a"}]
+    assert group["enis"] == [{"eni": "eni-cccccccc", "holder": "a", "instance": "ins-a", "configured": False}]
     assert group["checks"] == [
         {"name": "nginx", "state": "up", "weight": 0, "detail": "200 in 3 ms"},
         {"name": "disk", "state": "pending", "weight": -20, "detail": ""},

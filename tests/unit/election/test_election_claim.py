@@ -191,6 +191,19 @@ def test_waits_grow_and_success_begins_anew(attempt: Attempt) -> None:
     assert attempt.claim.failures == 0
 
 
+def test_waiting_for_anothers_request_is_no_failure_of_this_node(attempt: Attempt) -> None:
+    """A claimant that counts as failing is joined by the next in rank, whose requests would keep both waiting."""
+    busy = replace(THROTTLED, busy=True)
+    for number, wait_ms in ((1, 100), (2, 200), (3, 400)):
+        attempt.finish(10_000 * number, busy, number)
+        assert attempt.claim.failures == 0
+        assert attempt.claim.deadline(10_000 * number) == 10_000 * number + wait_ms
+        assert len(attempt.drive(10_000 * number + wait_ms, number + 1)) == 1
+    attempt.finish(50_000, THROTTLED, 4)
+    assert attempt.claim.failures == 1
+    assert attempt.claim.deadline(50_000) == 50_100
+
+
 def test_the_first_conflict_costs_only_a_reading(attempt: Attempt) -> None:
     attempt.finish(1_500, CONFLICT)
     assert attempt.claim.deadline(1_500) is None

@@ -100,8 +100,20 @@ def test_an_eni_that_migrates_takes_all_that_it_has_along() -> None:
     assert [(change.resource, change.before, change.after) for change in model.history] == [(HELD, A, B)]
 
 
+def test_an_eni_that_migrates_may_look_as_if_it_did_not() -> None:
+    model = cloud(migrating_eni="AVAILABLE")
+    migrate(model, 0)
+    assert shown(model, TASK_MS - 1, HELD) == ("AVAILABLE", "INUSE", A)
+    with refused(MUTEX):
+        migrate(model, TASK_MS - 1)
+    assert shown(model, TASK_MS, HELD) == ("AVAILABLE", "INUSE", B)
+    detach(model, TASK_MS, source=B)
+    assert shown(model, TASK_MS + 1, HELD) == ("DETACHING", "DETACHING", B)
+
+
 def test_the_platform_chooses_the_first_free_place() -> None:
-    model = cloud(task_ms=0)
+    larger = tuple(replace(node, cpu=4, memory_gb=8) for node in PAIR)
+    model = cloud(build(larger, enis=ENIS), task_ms=0)
     attach(model, 0, to=A)
     migrate(model, 1, FREE)
     migrate(model, 2)
@@ -213,6 +225,24 @@ def test_an_instance_has_so_many_enis_also_while_they_are_on_their_way() -> None
     detach(model, TASK_MS, FREE, small.instance_id)
     migrate(model, 2 * TASK_MS, to=small.instance_id)
     assert model.holder_of(HELD, 3 * TASK_MS) == small.instance_id
+
+
+def test_where_the_quota_is_not_known_there_is_none_but_for_the_addresses_of_every_eni() -> None:
+    odd = replace(PAIR[1], cpu=3)
+    model = cloud(build((PAIR[0], odd), enis=ENIS), task_ms=0)
+    for eni in (FREE, HELD):
+        model.attach(eni, None, 0)
+        attach(model, 0, eni)
+        model.advance(0)
+    assert len(model.network.enis_of(B)) == 3
+    count = {"NetworkInterfaceId": PAIR[1].eni_id, "SecondaryPrivateIpAddressCount": 10}
+    for now in (1, 2):
+        model.request("AssignPrivateIpAddresses", count, "x", now)
+    with refused("LimitExceeded"):
+        model.request("AssignPrivateIpAddresses", count, "x", 3)
+    model.request("AssignPrivateIpAddresses", {**count, "SecondaryPrivateIpAddressCount": 9}, "x", 3)
+    model.advance(3)
+    assert len(model.network.enis[PAIR[1].eni_id].ips) == 30
 
 
 @pytest.mark.parametrize("first", ["Attach", "Detach", "Migrate"])

@@ -12,6 +12,7 @@ import pytest
 
 from hafailover.emulator import tc3
 from hafailover.emulator.admin import Admin
+from hafailover.emulator.quota import RATES
 from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator, Options
 from hafailover.emulator.service import Service
 from hafailover.emulator.world import PAIR, VIP, EniSpec, build, mac_of
@@ -187,13 +188,17 @@ async def test_settings_are_shown_and_changed() -> None:
         "metadata_latency_ms": 3,
         "metadata_down": True,
         "strict_ids": False,
+        "migrating_eni": "AVAILABLE",
         "rate_limits": True,
+        "rate_code": "LimitExceeded.ActionLimited",
         "serialise": "ip",
         "credential_lifetime_s": 60,
     }
     async with web() as client:
-        changed = await client.post("settings", {**wanted, "expire_credentials": "*"})
-        assert changed.json() == wanted == await client.get("settings")
+        rates = {"MigratePrivateIpAddress": 2, "DescribeSubnets": 0}
+        changed = await client.post("settings", {**wanted, "rates": rates, "expire_credentials": "*"})
+        expected = {**wanted, "rates": {**RATES, **rates}}
+        assert changed.json() == expected == await client.get("settings")
 
 
 async def test_instances_are_stopped() -> None:
@@ -211,6 +216,10 @@ async def test_instances_are_stopped() -> None:
         ("settings", {"latency_ms": -1}, "latency_ms is -1"),
         ("settings", {"metadata_down": 1}, "metadata_down is 1"),
         ("settings", {"serialise": "none"}, "serialise is 'none'"),
+        ("settings", {"rate_code": "Busy"}, "rate_code is 'Busy'"),
+        ("settings", {"rates": 5}, "rates is 5"),
+        ("settings", {"rates": {"Move": 5}}, "allowed is an object of actions"),
+        ("settings", {"rates": {"DescribeSubnets": -1}}, "DescribeSubnets is -1"),
         ("settings", {"expire_credentials": 1}, "expire_credentials is 1"),
         ("settings", {"colour": 1}, "unknown setting 'colour'"),
         ("move", {"address": "x", "eni": None}, "'x' does not appear"),

@@ -402,6 +402,17 @@ def test_documented_rates_hold_where_asked_for() -> None:
     model.request("DescribeNetworkInterfaceLimit", {"InstanceId": A}, "x", 1000)
 
 
+def test_rates_can_be_set_and_be_the_products_own() -> None:
+    rates = {"MigratePrivateIpAddress": 1, "DescribeAddresses": 0}
+    model = cloud(rate_limits=True, rate_code="LimitExceeded.ActionLimited", rates=rates)
+    with refused("LimitExceeded.ActionLimited"):
+        model.request("DescribeAddresses", {}, "x", 0)
+    migrate(model, 0)
+    with refused("LimitExceeded.ActionLimited"):  # before it is seen that a task is running
+        migrate(model, 999)
+    migrate(model, 1000, source=B, to=A)
+
+
 def test_unknown_actions_and_parameters() -> None:
     with refused("InvalidAction"):
         cloud().request("DeleteEverything", {}, "x", 0)

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hafailover.cloud.quota import Quota, quota_of
 from hafailover.emulator import reads
-from hafailover.emulator.quota import UNATTACHED
+from hafailover.emulator.quota import UNATTACHED, Quota, quota_of
 from hafailover.emulator.values import ApiError
 from hafailover.emulator.world import VIP, build, mac_of
 
@@ -55,6 +54,23 @@ def by(**filters: Any) -> list[dict[str, Any]]:
         ([{"Name": "attachment.instance-id", "Values": ["ins-bbbbbbbb"]}], [B]),
         ([{"Name": "groups.security-group-id", "Values": ["sg-aaaaaaaa"]}], [A, B]),
         (by(eni_type=["0"]) + by(eni_type=["1"]), [A, B]),
+        (by(address_ip=["7"]), [A]),  # the trap
+        (by(address_ip=[VIP[-3:]], ip_exact_match=["TRUE"]), []),
+        (by(address_ip=[VIP[-3:]], ip_exact_match=["false", "TRUE"]), [A]),  # the first counts
+        (by(address_ip=[VIP], vpc_id=["vpc-bbbbbbbb"]), []),
+        (by(ip_exact_match=["TRUE"]), [A, B]),
+        (by(public_address_ip=["203.0.113.10"]), [A]),
+        (by(public_address_ip=["203.0.113"]), []),
+        (by(address_ipv6=["2001:db8::1"]), []),
+        (by(is_primary=["true"]), [A, B]),
+        (by(is_primary=["FALSE", "TRUE"]), [A, B]),
+        (by(eni_qos=["DEFAULT"]), [A, B]),
+        (by(eni_qos=["PT"]), []),
+        (by(address_type=["GUA"]), []),
+        (by(termination_protection=["false"]), [A, B]),
+        (by(traffic_protection=["TRUE"]), []),
+        (by(tag_key=["team"]), []),
+        ([{"Name": "tag:team", "Values": ["web"]}], []),
     ],
 )
 def test_filters(filters: list[dict[str, Any]], found: list[str]) -> None:
@@ -80,6 +96,7 @@ def test_ids_and_pages() -> None:
         ({"NetworkInterfaceIds": [1]}, "InvalidParameter"),
         ({"NetworkInterfaceIds": ["x" * 300]}, "InvalidParameterValue.TooLong"),
         ({"Filters": by(colour=["red"])}, "InvalidParameter.FilterInvalidKey"),
+        ({"Filters": by(address=[VIP])}, "InvalidParameter.FilterInvalidKey"),
         ({"Filters": ["x"]}, "InvalidParameter.FilterNotDict"),
         ({"Filters": [{"Name": "vpc-id"}]}, "InvalidParameter.FilterNotDict"),
         ({"Filters": [{"Name": "vpc-id", "Values": "x"}]}, "InvalidParameter.FilterValuesNotList"),
@@ -120,9 +137,15 @@ def test_limits_of_instances_and_enis() -> None:
         reply = reads.describe_network_interface_limit(network or build(), {"InstanceId": wanted})
         return reply["EniQuantity"], reply["EniPrivateIpAddressQuantity"]
 
-    assert limits("ins-aaaaaaaa") == (4, 10)
+    assert limits("ins-aaaaaaaa") == (2, 10)
     assert limits(A) == (0, 10)
     assert limits(A, detached(A)) == (0, UNATTACHED.private_ips)
+    gap = build().with_instance(replace(build().instances["ins-aaaaaaaa"], cpu=3))
+    for wanted in ("ins-aaaaaaaa", A):
+        with refused("ResourceNotFound"):
+            limits(wanted, gap)
+    told = gap.with_instance(replace(gap.instances["ins-aaaaaaaa"], own_quota=Quota(3, 7)))
+    assert (limits("ins-aaaaaaaa", told), limits(A, told)) == ((3, 7), (0, 7))
     for wanted, code in (("ins-zzzzzzzz", "InvalidInstanceId.NotFound"), ("eni-zzzzzzzz", "ResourceNotFound")):
         with refused(code):
             limits(wanted)
@@ -168,12 +191,22 @@ def test_refused_instances(fields: dict[str, Any], code: str) -> None:
     [
         (1, 1, Quota(2, 2)),
         (1, 2, Quota(2, 6)),
-        (2, 4, Quota(4, 10)),
-        (4, 16, Quota(4, 10)),
+        (2, 4, Quota(2, 10)),
+        (3, 6, None),
+        (4, 8, Quota(4, 10)),
+        (4, 15, Quota(4, 10)),
+        (4, 16, None),
+        (4, 17, Quota(4, 20)),
+        (4, 32, Quota(4, 20)),
+        (5, 8, None),
+        (6, 48, None),
+        (7, 8, None),
         (8, 16, Quota(6, 20)),
-        (12, 24, Quota(8, 30)),
+        (10, 20, Quota(6, 20)),
+        (12, 24, Quota(6, 20)),
+        (13, 26, Quota(8, 30)),
         (64, 128, Quota(8, 30)),
     ],
 )
-def test_quota_table(cpu: int, memory_gb: int, quota: Quota) -> None:
+def test_quota_table(cpu: int, memory_gb: int, quota: Quota | None) -> None:
     assert quota_of(cpu, memory_gb) == quota

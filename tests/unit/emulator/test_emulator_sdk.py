@@ -154,6 +154,7 @@ async def test_temporary_keys_from_metadata_work_until_they_expire() -> None:
 TRANSPORT = [
     (Kind.ERROR, "InternalError", A),
     (Kind.THROTTLE, "RequestLimitExceeded", A),
+    (Kind.DENIED, "UnauthorizedOperation", A),
     (Kind.EXPIRED, "AuthFailure.TokenFailure", A),
     (Kind.OUTAGE, "ClientNetworkError", A),
     (Kind.RESET_BEFORE, "ClientNetworkError", A),
@@ -175,6 +176,32 @@ async def test_faults_as_the_sdk_sees_them(kind: Kind, code: str, holder: str) -
         assert sdk.holder() == holder
         assert (await sdk.call("DescribeNetworkInterfaces")).TotalCount == 2
         assert sdk.emulator.service.calls[-2].fault == kind.value
+
+
+async def test_a_permission_is_looked_at_before_the_arguments_are() -> None:
+    async with emulated() as sdk:
+        assert await sdk.refused("AttachNetworkInterface") == "MissingParameter"
+        sdk.emulator.faults.add(Fault(Kind.DENIED, action="*NetworkInterface", caller=SECRET_ID))
+        sdk.emulator.faults.add(Fault(Kind.DENIED, action="MigratePrivateIpAddress", caller="ins-bbbbbbbb"))
+        assert await sdk.refused("AttachNetworkInterface") == "UnauthorizedOperation"
+        assert await sdk.refused("MigratePrivateIpAddress") == "MissingParameter"
+        key = sdk.emulator.keys.issue("ins-bbbbbbbb", int(time.time()))
+        other = Sdk(sdk.emulator, Credential(key.secret_id, key.secret_key, key.token))
+        assert await other.refused("MigratePrivateIpAddress") == "UnauthorizedOperation"
+        assert await other.refused("AttachNetworkInterface") == "MissingParameter"
+        other.close()
+
+
+async def test_throttling_as_the_gateway_or_the_product_says_it() -> None:
+    async with emulated() as sdk:
+        rules = sdk.emulator.model.rules
+        rules.rate_limits, rules.rates["DescribeSubnets"] = True, 0
+        assert await sdk.refused("DescribeSubnets") == "RequestLimitExceeded"
+        rules.rate_code = "LimitExceeded.ActionLimited"
+        assert await sdk.refused("DescribeSubnets") == "LimitExceeded.ActionLimited"
+        sdk.emulator.faults.add(Fault(Kind.THROTTLE, code="LimitExceeded.ActionLimited", count=1))
+        assert await sdk.refused("DescribeVpcs") == "LimitExceeded.ActionLimited"
+        assert (await sdk.call("DescribeVpcs")).TotalCount == 1
 
 
 async def test_a_wrong_charset_hides_an_error_from_the_sdk() -> None:

@@ -28,6 +28,7 @@ CONTEXT = HookContext(
     reason="master_dead",
     term=7,
     addresses=("10.0.1.100", "10.0.1.101"),
+    enis=("eni-cccccccc",),
 )
 
 
@@ -41,6 +42,7 @@ async def test_a_hook_is_told_what_has_happened() -> None:
         "HAFAILOVER_REASON=master_dead",
         "HAFAILOVER_TERM=7",
         "HAFAILOVER_ADDRESSES=10.0.1.100 10.0.1.101",
+        "HAFAILOVER_ENIS=eni-cccccccc",
         "HAFAILOVER_NODE=web-a",
     }
 

@@ -7,21 +7,25 @@ import itertools
 import os
 import select
 import subprocess
+import sys
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from hafailover.errors import GuestError
+from hafailover.guest.changes import Changes
 from hafailover.guest.interface import Interface
 from hafailover.guest.netlink import Guest
-from tests.unit.guest.namespace import addresses, ip, sysctl
+from tests.unit.guest.namespace import ENI, ENI_TABLE, addresses, attach, ip, is_up, routes, rules, sysctl
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-ENI, TABLE = "20:90:6f:00:0a:01", "1275070977"  # 0x4c000a01
+TABLE = ENI_TABLE
 OTHER, OTHER_TABLE = "20:90:6f:00:0a:02", "1275070978"
 WANTED = Interface(ENI, ("10.0.2.5", "10.0.2.6", "2001:db8:2::5"), 24, "10.0.2.1")
 SECOND = Interface(OTHER, ("10.0.2.7",), 24, "10.0.2.1")
@@ -37,36 +41,6 @@ pytestmark = [
     pytest.mark.lab,
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
 ]
-
-
-def attach(mac: str = ENI, name: str = "eth2", *prefixed: str) -> None:
-    ip("link", "add", name, "address", mac, "type", "veth", "peer", "name", f"wire-{name}")
-    ip("link", "set", f"wire-{name}", "up")
-    for address in prefixed:
-        ip("addr", "add", address, "dev", name)
-
-
-def rules() -> tuple[str, ...]:
-    shown = [line for family in ("-4", "-6") for line in ip(family, "rule").splitlines()]
-    return tuple(sorted(line.replace("\t", " ") for line in shown if "proto 76" in line))
-
-
-def routes(table: str = TABLE) -> tuple[str, ...]:
-    """Return a table's routes; that of no routes is none."""
-    shown = [
-        subprocess.run(("ip", family, "route", "show", "table", table), capture_output=True, text=True, check=False)
-        for family in ("-4", "-6")
-    ]
-    lines = [
-        " ".join(word for word in line.split() if word != "linkdown")
-        for done in shown
-        for line in done.stdout.splitlines()
-    ]
-    return tuple(sorted(line for line in lines if not line.startswith("fe80::/64")))
-
-
-def is_up(name: str = "eth2") -> bool:
-    return "UP" in ip("-o", "link", "show", "dev", name).partition("<")[2].partition(">")[0].split(",")
 
 
 def assert_set_up() -> None:
@@ -184,6 +158,39 @@ async def test_a_reverse_path_filter_that_is_not_strict_stays(guest: Guest, all_
     assert sysctl("ipv4/conf/eth2/rp_filter") == card
 
 
+AS_IN_THE_UNIT = """
+import asyncio
+from pathlib import Path
+from hafailover.guest.interface import Interface
+from hafailover.guest.netlink import Guest
+
+async def main():
+    guest = Guest()
+    await guest.open()
+    await guest.plug(Interface("20:90:6f:00:0a:01", ("10.0.2.5",), 24, "10.0.2.1"), deadline_s=5)
+    await guest.close()
+
+asyncio.run(main())
+try:
+    Path("/proc/sys/net/ipv4/conf/eth2/rp_filter").write_text("1")
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.usefixtures("node")
+def test_needs_no_more_than_the_unit_allows() -> None:
+    attach()
+    sysctl("ipv4/conf/eth2/rp_filter", "1")
+    # ProtectKernelTunables= and AmbientCapabilities=CAP_NET_ADMIN
+    protect = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"'
+    allowed = ("setpriv", "--bounding-set=-all,+net_admin", "--inh-caps=-all,+net_admin", "--no-new-privs")
+    argv = ("unshare", "--mount", "sh", "-c", protect, "sh", *allowed, sys.executable, "-c", AS_IN_THE_UNIT)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Read-only file system\n", "")
+    assert sysctl("ipv4/conf/eth2/rp_filter") == "2"
+
+
 async def test_takes_the_connected_routes_of_others_out_of_the_main_table(guest: Guest) -> None:
     attach(ENI, "eth2", "10.0.2.5/24", "2001:db8:2::5/64")  # its routes come when it is set up
     await guest.plug(WANTED, deadline_s=SOON_S)
@@ -216,6 +223,7 @@ DAMAGE: tuple[Callable[[], object], ...] = (
     lambda: ip("-6", "addr", "del", "2001:db8:2::5/128", "dev", "eth2"),
     lambda: ip("link", "set", "eth2", "down"),
     lambda: ip("addr", "flush", "dev", "eth2"),
+    lambda: sysctl("ipv4/conf/eth2/rp_filter", "1"),
 )
 
 
@@ -370,8 +378,63 @@ async def test_tells_nothing_of_what_was_unplugged(guest: Guest, changes: asynci
     assert changes.empty()
 
 
+@pytest.mark.parametrize("strict", ["0", "1"])  # which makes the first change another one
+async def test_sets_up_a_link_that_went_meanwhile_and_came_again(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch, strict: str
+) -> None:
+    attach()
+    ip("link", "set", "eth2", "up")
+    sysctl("ipv4/conf/eth2/rp_filter", strict)
+    carry_out = Changes.carry_out
+    gone = asyncio.Event()
+
+    async def vanish_first(*args: Any) -> None:
+        if not gone.is_set():
+            ip("link", "del", "eth2")
+            gone.set()
+        await carry_out(*args)
+
+    monkeypatch.setattr(Changes, "carry_out", vanish_first)
+    plugging = asyncio.create_task(guest.plug(WANTED, deadline_s=SOON_S))
+    await gone.wait()
+    await asyncio.sleep(0.1)
+    assert not plugging.done()
+    attach()
+    await plugging
+    assert_set_up()
+
+
+async def test_says_what_the_kernel_refuses(guest: Guest) -> None:
+    attach()
+    with pytest.raises(GuestError, match=rf"cannot set up {ENI}: the gateway is not in the subnet"):
+        await guest.plug(replace(WANTED, gateway6="2001:db8:9::1"), deadline_s=SOON_S)
+
+
+async def test_sets_up_the_ipv4_addresses_where_ipv6_is_off_and_says_so(guest: Guest) -> None:
+    attach()
+    sysctl("ipv6/conf/eth2/disable_ipv6", "1")
+    with capture_logs() as logs:
+        await guest.plug(WANTED, deadline_s=SOON_S)
+    assert [(entry["event"], entry["not_set_up"]) for entry in logs] == [("ipv6_is_off", ["2001:db8:2::5"])]
+    assert (rules(), routes()) == (RULES[:2], ROUTES[:2])
+    assert await guest.plugged([ENI]) == {ENI}
+    sysctl("ipv6/conf/eth2/disable_ipv6", "0")
+    assert await guest.plugged([ENI]) == frozenset()
+    await guest.plug(WANTED, deadline_s=SOON_S)
+    assert_set_up()
+
+
+async def test_sets_up_an_eni_on_a_kernel_without_ipv6(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    attach()
+    monkeypatch.setattr("hafailover.guest.seen._IPV6_IS_THERE", Path("/nonexistent"))
+    await guest.plug(replace(WANTED, addresses=WANTED.addresses[:2]), deadline_s=SOON_S)
+    assert (rules(), routes()) == (RULES[:2], ROUTES[:2])
+    await guest.unplug(ENI)
+    assert_taken_off()
+
+
 async def test_does_not_fight_for_ever(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     attach()
-    monkeypatch.setattr("hafailover.guest.changes.Changes.add_rule", lambda *_: asyncio.sleep(0))
+    monkeypatch.setattr(Changes, "add_rule", lambda *_: asyncio.sleep(0))
     with pytest.raises(GuestError, match="does not stay so, somebody else changes it"):
         await guest.plug(WANTED, deadline_s=SOON_S)

@@ -30,6 +30,16 @@ def test_where_all_is_well_there_is_nothing_to_note() -> None:
         ),
         ({"drained": True}, WARNING, "this node is drained: it stays out until `hafailover undrain`"),
         ({"leaving": "stopping"}, WARNING, "this daemon is stopping"),
+        (
+            {"readiness": {"findings": [{"name": "eni-gone", "level": "failure", "about": "web-b", "what": "no"}]}},
+            WARNING,
+            "eni-gone: web-b: no",
+        ),
+        (
+            {"readiness": {"findings": [{"name": "check", "level": "warning", "about": "x", "what": "odd"}]}},
+            NOTE,
+            "check: x: odd",
+        ),
         ({"log_lines_lost": 3}, NOTE, "3 log lines were lost to a journal that stalled"),
     ],
 )

@@ -23,6 +23,7 @@ STATUS: dict[str, Any] = {
     "node": "web-a",
     "drained": False,
     "log_lines_lost": 2,
+    "readiness": {"checks": {"quota-addresses": False, "eni-gone": True, "guest-interface": None}},
     "cloud": {"error": "", "read_age_s": 3.25},
     "mqtt": {"connected": True, "connections": 3, "failures": 2, "lost": 1, "round_trip_s": 0.002},
     "peers": [
@@ -152,6 +153,7 @@ def values(text: bytes, name: str) -> dict[tuple[str, ...], float]:
         ("config_last_reload_success_timestamp_seconds", {(): 1_767_225_601}),
         ("node_drained", {(): 0}),
         ("log_lines_lost_total", {(): 2}),
+        ("readiness", {("quota-addresses",): 0, ("eni-gone",): 1}),
         ("group_is_master", {("vip",): 1}),
         ("group_term", {("vip",): 3}),
         ("group_priority", {("vip",): 100}),

@@ -106,7 +106,7 @@ def test_a_group_shows_its_flags_priority_and_resources() -> None:
     assert "80, configured 100" in text
     assert "10.0.1.100web-beni-bbbbbbbbnot configured" in text
     assert "10.0.1.100no node" in text
-    assert "eni-ccccccccweb-bins-b-" in text
+    assert "eni-ccccccccweb-bins-bnot configured" in text
     assert "nginxpendingfault if down-" in text
     assert "diskdownweight -20" in text
     assert "never (-)" in text
