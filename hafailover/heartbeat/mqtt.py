@@ -259,10 +259,12 @@ class MqttPath:
             self._deliver(heard.event)
 
     def _take_presence(self, _topic: str, payload: bytes, retained: bool) -> None:  # noqa: FBT001 - as the link calls it
+        if not payload:
+            return  # it takes back what the broker had kept
         try:
             seen = presence.decode(payload, self._membership.cluster, self._keyring)
         except WireError as error:
-            self._endpoint.rejected[error.reason] += bool(payload)  # an empty one takes back what was kept
+            self._endpoint.rejected[error.reason] += 1
             return
         now_us = self._clock_us()
         if seen.node in self._counts:
