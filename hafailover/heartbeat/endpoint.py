@@ -141,18 +141,22 @@ class Endpoint:
         )
 
     def _event(self, message: Message, standing: Standing, echo: PeerRecord | None) -> AdvertReceived | None:
-        advert: Advert | None = message.advert
         if standing in (Standing.HIDDEN, Standing.LATE):
             return None
+        known = self._known(message.advert)
+        advert: Advert | None = known
         if standing is Standing.CONFIRMED and self._lineages.several:
-            advert = self._lineages.of(message.advert.node).news(message.advert, message.sent_at_us)
+            advert = self._lineages.of(known.node).news(known, message.sent_at_us)
         if advert is None:
             return None
-        if not all(group.group in self._groups for group in advert.groups):
-            groups = tuple(group for group in advert.groups if group.group in self._groups)
-            advert = replace(advert, groups=groups)
         said_after = echo.echo_us // 1000 if echo is not None and echo.boot == self._boot else None
         return AdvertReceived(advert, self.name, standing is Standing.CONFIRMED, said_after)
+
+    def _known(self, advert: Advert) -> Advert:
+        """Return the advert without groups that this configuration does not list."""
+        if all(group.group in self._groups for group in advert.groups):
+            return advert
+        return replace(advert, groups=tuple(group for group in advert.groups if group.group in self._groups))
 
     def _may_answer(self, now_us: int) -> bool:
         return self._answered_us is None or now_us - self._answered_us >= self._answer_gap_us
