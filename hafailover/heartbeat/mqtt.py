@@ -252,7 +252,7 @@ class MqttPath:
             return
         self._counts[heard.peer].received += 1
         if self._endpoint.sessions[heard.peer].seen_at_us == now_us:
-            self.witness.heard(heard.peer, now_us)
+            self.witness.heard(heard.peer, now_us, news=heard.event is not None)
         if heard.answer is not None:
             self._publish([heard.answer], now_us, f"answer {heard.peer}")
         if heard.event is not None:

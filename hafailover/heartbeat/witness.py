@@ -68,6 +68,7 @@ class _Seen:
     online_at_us: int | None = None
     lost_at_us: int | None = None
     heard_at_us: int | None = None  # a heartbeat by the broker
+    news_at_us: int | None = None  # one that said what no other path had brought before
 
 
 class Witness:
@@ -95,9 +96,14 @@ class Witness:
         """Note that the broker has returned an own heartbeat, sent then."""
         self.returned_us, self._returned_at_us = sent_at_us, now_us
 
-    def heard(self, peer: NodeName, now_us: int) -> None:
-        """Note a heartbeat of a peer that came by the broker and was of use."""
-        self._of(peer).heard_at_us = now_us
+    def heard(self, peer: NodeName, now_us: int, *, news: bool) -> None:
+        """Note a heartbeat of a peer that came by the broker; `news`: nothing else had brought it before.
+
+        One that is no news is late by so much as the broker is slower, and no sign that the peer still lives.
+        """
+        seen = self._of(peer)
+        seen.heard_at_us = now_us
+        seen.news_at_us = now_us if news else seen.news_at_us
 
     def saw(self, presence: Presence, now_us: int, *, retained: bool) -> None:
         """Note what the broker said of a peer; `retained`: it said so once, nobody knows when."""
@@ -123,7 +129,7 @@ class Witness:
         if self.returned_us is None or self.returned_us < asked_at_us:
             return self._not_seen(now_us)
         seen = _Seen() if peer is None else self._of(peer)
-        signs = [at for at in (seen.heard_at_us, seen.online_at_us) if at is not None]
+        signs = [at for at in (seen.news_at_us, seen.online_at_us) if at is not None]
         latest = max(signs, default=None)
         if latest is not None and now_us - latest < self.fresh_us // 3:
             return Finding.RETURNED

@@ -26,8 +26,8 @@ class Story:
     ) -> None:
         self.witness.saw(Presence(PEER, state, boot, connection), round(at * S), retained=retained)
 
-    def heard(self, at: float) -> None:
-        self.witness.heard(PEER, round(at * S))
+    def heard(self, at: float, *, news: bool = True) -> None:
+        self.witness.heard(PEER, round(at * S), news=news)
 
     def find(self, at: float, peer: NodeName | None = PEER) -> Finding:
         """Ask, with an own heartbeat that was sent when the question was asked and has just come back."""
@@ -76,6 +76,19 @@ def test_a_peer_that_the_broker_brings_is_not_accused(story: Story, sign: str) -
     assert story.find(20.33) is Finding.RETURNED
     assert story.find(20.34) is not Finding.RETURNED
     assert Finding.RETURNED.verdict is GuardVerdict.DENY
+
+
+def test_what_another_path_had_brought_before_is_no_sign_of_life(story: Story) -> None:
+    story.says(ONLINE, 1)
+    story.heard(19.9)
+    story.heard(20, news=False)
+    assert story.find(20.3) is Finding.CONNECTED
+    story.says(LOST, 22)
+    assert story.find(22.1) is Finding.HOST_LOST
+    story.heard(30, news=False)
+    story.says(ONLINE, 30.1, connection=2)
+    story.says(LOST, 31.9, connection=2)
+    assert story.find(32) is Finding.DAEMON_LOST
 
 
 def test_what_the_broker_had_kept_is_no_sign_of_life(story: Story) -> None:
