@@ -76,6 +76,16 @@ PARTS = (
         needs_root=True,
     ),
     Part(
+        name="enis",
+        title="Lost hosts with secondary ENIs and with many addresses",
+        module="benchmarks.enis",
+        full=(),
+        full_s=3_600,
+        quick=("--runs", "1", "--case", "an ENI"),
+        quick_s=120,
+        needs_root=True,
+    ),
+    Part(
         name="control",
         title="The control socket under a crowd",
         module="benchmarks.control",

@@ -58,7 +58,7 @@ def policy(config: Config, account: str) -> dict[str, Any]:
     if moving := _enis(config):
         enis = _described(config, account, "vpc", "eni", (eni.id for eni in moving))
         statements.append(_allow(_writes(config, moving), [*enis, *instances]))
-    if _releases_eips(config):
+    if releases_eips(config):
         statements.append(_allow(EIP_WRITES, ["*"]))
     if _fenced(config):
         statements.append(_allow(["cvm:StopInstances"], instances))
@@ -69,14 +69,16 @@ def _described(config: Config, account: str, product: str, kind: str, ids: Itera
     return [f"qcs::{product}:{config.cloud.region}:uin/{account}:{kind}/{each}" for each in ids]
 
 
+def verbs_of(config: Config, resource: Resource) -> tuple[Verb, ...]:
+    """Return what moves a resource, each once; an ENI that cannot be migrated is detached and attached."""
+    verbs = WRITES["reassign" if is_ipv6(resource) else config.cloud.strategy]
+    fallback = (Verb.RELEASE,) if resource.kind is ResourceKind.ENI else ()
+    return tuple(dict.fromkeys((*verbs, *fallback)))
+
+
 def _writes(config: Config, resources: Iterable[Resource]) -> list[str]:
-    """Return what moves these resources; an ENI that cannot be migrated is detached and attached."""
-    actions: dict[str, None] = {}
-    for resource in resources:
-        verbs = WRITES["reassign" if is_ipv6(resource) else config.cloud.strategy]
-        fallback = (Verb.RELEASE,) if resource.kind is ResourceKind.ENI else ()
-        actions.update(dict.fromkeys(f"vpc:{action_of(resource, verb)}" for verb in (*verbs, *fallback)))
-    return list(actions)
+    actions = (f"vpc:{action_of(resource, verb)}" for resource in resources for verb in verbs_of(config, resource))
+    return list(dict.fromkeys(actions))
 
 
 def _addresses(config: Config) -> list[Resource]:
@@ -87,7 +89,8 @@ def _enis(config: Config) -> list[Resource]:
     return [Resource(ResourceKind.ENI, each) for group in config.groups for each in group.enis]
 
 
-def _releases_eips(config: Config) -> bool:
+def releases_eips(config: Config) -> bool:
+    """Return whether a move unbinds EIPs, so that they have to be bound again."""
     return config.cloud.strategy == "reassign" and any(not is_ipv6(each) for each in _addresses(config))
 
 
@@ -117,7 +120,7 @@ def _reads(config: Config) -> list[str]:
         "vpc:DescribeNetworkInterfaces",
         "vpc:DescribeVpcTaskResult",
         *FORESIGHT,
-        *(EIP_READS if _releases_eips(config) else ()),
+        *(EIP_READS if releases_eips(config) else ()),
         *(("cvm:DescribeInstancesStatus",) if states else ()),
     ]
 

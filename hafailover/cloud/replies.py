@@ -51,12 +51,13 @@ class Eni:
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A subnet; `cidr` such as 10.0.1.0/24."""
+    """A subnet; `cidr` such as 10.0.1.0/24, `ipv6_cidr` "" where it has no such block."""
 
     id: str
     vpc_id: str
     zone: str
     cidr: str
+    ipv6_cidr: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,13 @@ def parse_subnets(response: object) -> tuple[Subnet, ...]:
 
 def _subnet(value: object, where: str) -> Subnet:
     source = _object(value, where)
-    return Subnet(*(_text(source, key, where) for key in ("SubnetId", "VpcId", "Zone", "CidrBlock")))
+    return Subnet(
+        id=_text(source, "SubnetId", where),
+        vpc_id=_text(source, "VpcId", where),
+        zone=_text(source, "Zone", where),
+        cidr=_text(source, "CidrBlock", where),
+        ipv6_cidr=_text_or_empty(source, "Ipv6CidrBlock", where),
+    )
 
 
 def parse_limits(response: object) -> Limits:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
+from hafailover.cloud.plan import TRANSIENT
 from hafailover.election import events as ev
 from hafailover.election.values import ResourceKind
 from hafailover.errors import CloudError, GuestError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 DISARM_RETRY_S = 1.0
 PLUG_DEADLINE_S = 10.0  # for the link of an ENI that the cloud says is attached here
 PLUG_RETRY_S = 0.2
+CLOUD_RETRY_S = 1.0
 
 log = structlog.get_logger()
 
@@ -46,6 +49,7 @@ class Arming:
         self._post = post
         self._spawn = spawn
         self._armed: set[Resource] = set()
+        self._asked: Counter[Resource] = Counter()  # how often each was to be armed
         self._link: Link | None = None
         self._swept = False
         self._told: set[str] = set()  # of second writers
@@ -140,14 +144,14 @@ class Arming:
     def arm(self, effect: fx.Arm) -> None:
         """Begin to have the guest answer for a resource; what comes of it is posted."""
         self._armed.add(effect.resource)  # now, for it may be let go before the task has begun
-        self._spawn(self._arm(effect))
+        self._asked[effect.resource] += 1
+        self._spawn(self._arm(effect, self._asked[effect.resource]))
 
-    async def _arm(self, effect: fx.Arm) -> None:
+    async def _arm(self, effect: fx.Arm, turn: int) -> None:
         error = ""
         try:
-            if effect.resource.kind is ResourceKind.ENI:
-                await self._plug(effect)
-            elif not await self._add(effect):
+            begin = self._plug(effect, turn) if effect.resource.kind is ResourceKind.ENI else self._add(effect)
+            if not await begin:
                 return
         except GuestError as failure:
             error, self._link = str(failure), None
@@ -159,41 +163,69 @@ class Arming:
         """Add an address; return False where it was let go before the guest was asked."""
         guest = self._guest(effect.group)
         link = await self._find_link(guest)
-        eni = await self._own_eni(guest)
+        eni = await self._own_eni(effect)
         if effect.resource not in self._armed:
             return False  # had the guest been asked already, it would do one after the other
         await guest.arm(effect.resource.id, link, eni)
         return True
 
-    async def _own_eni(self, guest: GuestNetwork) -> Interface | None:
-        """Return this node's ENI where that is a secondary one, by which answers must be made to leave."""
-        directory, eni_id = self._parts.directory, self._parts.eni_id
-        if guest is not self._parts.guest or not directory.is_secondary(eni_id):
-            return None
-        try:
-            return await directory.interface(eni_id, self._parts.cloud)
-        except CloudError as error:
-            raise GuestError(str(error)) from None
+    async def _own_eni(self, effect: fx.Arm) -> Interface | None:
+        """Return this node's ENI where that is a secondary one, by which answers must be made to leave.
 
-    async def _plug(self, effect: fx.Arm) -> None:
+        A cloud that does not tell its subnet is asked again for as long as the address is wanted.
+        """
+        directory, eni_id = self._parts.directory, self._parts.eni_id
+        if self._guest(effect.group) is not self._parts.guest or not directory.is_secondary(eni_id):
+            return None
+        while effect.resource in self._armed:
+            try:
+                return await directory.interface(eni_id, self._parts.cloud)
+            except CloudError as error:
+                await self._wait_for_the_cloud(effect, eni_id, error)
+        return None
+
+    @staticmethod
+    async def _wait_for_the_cloud(effect: fx.Arm, eni_id: str, error: CloudError) -> None:
+        log.warning("eni_unknown", group=effect.group, eni=eni_id, code=error.code, detail=error.detail)
+        await asyncio.sleep(CLOUD_RETRY_S)
+
+    async def _plug(self, effect: fx.Arm, turn: int) -> bool:
         """Wait for the link of an ENI, and set it up the moment that it is there.
 
+        Return False where it was asked for anew meanwhile: then what comes of that is to be told, not of this.
+
         That begins before the cloud is asked for the ENI, so that nothing is lost once it comes. How long it takes
-        to come is the cloud's: only from when the cloud says that it is attached here does waiting have an end.
+        to come is the cloud's: only where the cloud says that it is attached here has the guest failed. A cloud
+        that says nothing is no fault of the guest's, and asked again.
         Where it was let go meanwhile, the core takes off what may have got there when it is told.
         """
         guest, eni_id = self._guest(effect.group), effect.resource.id
-        while effect.resource in self._armed:
+        while self._is_wanted(effect.resource, turn):
             try:
                 interface = await self._parts.directory.interface(eni_id, self._parts.cloud)
                 await guest.plug(interface, deadline_s=PLUG_DEADLINE_S)
-            except (CloudError, GuestError) as error:
-                if self._is_here(eni_id):
-                    raise GuestError(str(error)) from None
+            except CloudError as error:
+                await self._wait_for_the_cloud(effect, eni_id, error)
+            except GuestError:
+                if await self._is_here(eni_id) and self._is_wanted(effect.resource, turn):
+                    raise
                 await asyncio.sleep(PLUG_RETRY_S)
             else:
                 self._spawn(self._tell_of_writers_on(guest, interface.mac))
-                return
+                break
+        return turn == self._asked[effect.resource]
+
+    def _is_wanted(self, resource: Resource, turn: int) -> bool:
+        return resource in self._armed and turn == self._asked[resource]
+
+    async def _is_here(self, eni_id: str) -> bool:
+        """Ask the cloud whether an ENI is attached here: the last reading may be from before it went."""
+        try:
+            found = await self._parts.cloud.describe_enis([eni_id])
+        except CloudError:
+            return False
+        mine = self._parts.directory.instance(self._parts.eni_id)
+        return mine is not None and [(eni.instance_id, eni.state in TRANSIENT) for eni in found] == [(mine, False)]
 
     async def _tell_of_writers_on(self, guest: GuestNetwork, mac: str) -> None:
         try:
@@ -202,16 +234,11 @@ class Arming:
             return  # it has gone again
         await self._tell_of_writers(link, mac)
 
-    def _is_here(self, eni_id: str) -> bool:
-        return self._parts.directory.instance(eni_id) == self._parts.directory.instance(self._parts.eni_id)
-
     async def probe(self, effect: fx.ProbeGuest) -> None:
         """Look whether a guest that has failed could answer again, and post that."""
         self._link, error = None, ""  # what was found before the failure may be gone
-        guest = self._guest(effect.group)
         try:
-            await self._find_link(guest)
-            await self._own_eni(guest)
+            await self._find_link(self._guest(effect.group))
         except GuestError as failure:
             error = str(failure)
         self._post(ev.GuestProbed(effect.group, error))

@@ -47,11 +47,6 @@ class Directory:
         """All that were described in the last read."""
         return tuple(self._enis.values())
 
-    @property
-    def known(self) -> tuple[Eni, ...]:
-        """The ENIs as last read, none before the first read."""
-        return tuple(self._enis.values())
-
     async def read(self, cloud: Cloud, resources: Sequence[Resource]) -> tuple[Sighting, ...]:
         """Ask the cloud once for everything, and again where an address is on no node's ENI. Raises CloudError."""
         moving = [resource.id for resource in resources if resource.kind is ResourceKind.ENI]

@@ -44,14 +44,14 @@ class Lookout:
         if self._parts.me.role == "witness":
             return
         while True:
-            if self._parts.directory.known:
+            if self._parts.directory.enis:
                 await self.look()
             await asyncio.sleep(FIRST_S if self._seen is None else EVERY_S)
 
     async def look(self) -> None:
         """Look once."""
         own = self._own_enis()
-        enis = {eni.id: eni for eni in self._parts.directory.known}
+        enis = {eni.id: eni for eni in self._parts.directory.enis}
         ground = Ground(self.config, own, enis)
         limits = await limits_of(self._parts.cloud, ground.instance(self._parts.me))
         seen = await self._guest(ground)

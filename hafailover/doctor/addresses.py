@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from hafailover.doctor.findings import failure, warning
@@ -54,32 +54,26 @@ def ranges(ground: Ground, subnets: Mapping[str, Subnet]) -> Iterator[Finding]:
     """Compare the addresses with the subnet of the nodes' ENIs; the first node's, where they differ."""
     ids = [eni.subnet_id for _, eni in ground.placed]
     subnet = next((subnets[subnet_id] for subnet_id in ids if subnet_id in subnets), None)
-    network = None if subnet is None else _network(subnet.cidr)
-    if subnet is None or network is None:
+    if subnet is None:
         return
     for address in ground.addresses:
-        objection = _objection(address, network)
+        objection = _objection(address, subnet.ipv6_cidr if ":" in address else subnet.cidr)
         if objection:
-            yield failure("address-range", address, f"it is {objection} {network} ({subnet.id})")
+            yield failure("address-range", address, f"{objection} ({subnet.id})")
 
 
-def _network(cidr: str) -> IPv4Network | None:
-    try:
-        return IPv4Network(cidr)
-    except ValueError:
-        return None
-
-
-def _objection(address: str, network: IPv4Network) -> str:
+def _objection(address: str, cidr: str) -> str:
     """Say what keeps an address from being used in a subnet: its first two and its last belong to the cloud."""
+    if not cidr:
+        return "the subnet has no IPv6 block"
     try:
-        parsed = IPv4Address(address)
-    except AddressValueError:
-        return ""  # of another family, which has other rules
+        parsed, network = ip_address(address), ip_network(cidr)
+    except ValueError:
+        return ""  # the cloud's text is none that can be judged by
     if parsed not in network:
-        return "not within"
+        return f"it is not within {network}"
     if parsed in (network[0], network[1], network[-1]):
-        return "one that the cloud keeps for itself in"
+        return f"it is one that the cloud keeps for itself in {network}"
     return ""
 
 

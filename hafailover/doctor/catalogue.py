@@ -170,6 +170,10 @@ _ENIS = {
         "A primary ENI belongs to its CVM for good and cannot move.",
         "Create a secondary ENI in the console, and name that in `enis`.",
     ),
+    "eni-vacant": Entry(
+        "Nobody has the ENI, so nobody is served; the next claim would have to attach it.",
+        "Attach it to one of the nodes in the console, or start the daemons: one of them will.",
+    ),
     "eni-stranger": Entry(
         "The ENI is in use by a machine that is no node of this file; a claim would take it away or be refused.",
         "Detach it there, or correct `enis`.",

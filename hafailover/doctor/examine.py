@@ -169,7 +169,11 @@ async def _keys(source: CredentialSource, *, attended: bool) -> access.Keys:
 
 
 async def _status(path: Path) -> Answer:
+    """Return what the daemon says; UnreachableError where there is certainly none, else ControlError."""
     try:
         return await asyncio.to_thread(client.request, path, {"command": "status"}, STATUS_TIMEOUT_S)
-    except (UnreachableError, ControlError) as error:
+    except ControlError as error:
         return error
+    except UnreachableError as error:  # also of one that hangs, or that this user may not ask
+        absent = await asyncio.to_thread(machine.nobody_listens, path)
+        return error if absent else ControlError(str(error))

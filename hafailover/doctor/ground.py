@@ -98,7 +98,9 @@ def moving_enis(ground: Ground) -> Iterator[Finding]:
             continue
         if eni.primary:
             yield failure("eni-primary", eni_id, f"it is the primary ENI of {eni.instance_id}")
-        elif eni.instance_id is not None and instances and eni.instance_id not in instances:
+        elif eni.instance_id is None:
+            yield warning("eni-vacant", eni_id, "it is attached to no instance")
+        elif instances and eni.instance_id not in instances:
             yield failure("eni-stranger", eni_id, f"it is attached to {eni.instance_id}, which is no node's")
         yield from _fitting(ground, eni)
 

@@ -44,7 +44,7 @@ def guest(ground: Ground, me: Node, seen: Guest, busy: Collection[str]) -> Itera
     if seen.capable is False:
         yield failure("guest-capability", me.name, "CAP_NET_ADMIN is missing")
     elif seen.capable is None:
-        found = "no daemon runs and doctor is not root, so the rights that it would have are not known"
+        found = "doctor is not root and can look at no daemon's process, so the rights of that are not known"
         yield unknown("guest-capability", me.name, found)
     if seen.error:
         yield unknown("guest-unreadable", me.name, seen.error)

@@ -103,6 +103,19 @@ def rp_filters(folder: Path = FILTERS) -> Mapping[str, int]:
     return found
 
 
+def nobody_listens(path: Path) -> bool:
+    """Return whether it is certain that no process listens on a Unix socket."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(CONNECT_S)
+            sock.connect(str(path))
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def listener_pid(path: Path) -> int | None:
     """Return the process that listens on a Unix socket (SO_PEERCRED, unix(7)), None where that cannot be told."""
     try:

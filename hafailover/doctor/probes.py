@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from hafailover.cloud.api import OK
 from hafailover.cloud.outcome import Remedy, classify
 from hafailover.cloud.plan import Call, Verb
-from hafailover.cloud.policy import WRITES
+from hafailover.cloud.policy import releases_eips, verbs_of
 from hafailover.doctor.findings import Note, Seen, failure, unknown
 from hafailover.election.values import Outcome, Refusal, Resource, ResourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hafailover.cloud.replies import Eni
     from hafailover.config.model import Node
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 NO_TASK = "00000000-0000-4000-8000-000000000000"
 NO_INSTANCE = "ins-00000000"
 NO_ENI = "eni-00000000"
+NO_EIP = "eip-00000000"
+NO_EIP_TASK = 0
+NO_IPV6 = "100::1"  # of the prefix that is thrown away, RFC 6666: in no subnet
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def probes(ground: Ground, me: Node) -> tuple[Probe, ...]:
     own = ground.eni(me)
     found = [*_reads(ground)]
     if own is not None:
-        found += [*_addresses(ground, own), *_enis(ground, own)]
+        found += [*_addresses(ground, own), *_enis(ground, own), *_eips(ground, own)]
     if any(group.fence == "stop-instance" for group in ground.config.groups):
         parameters = {"InstanceIds": [NO_INSTANCE], "StopType": "HARD"}
         found.append(Probe("StopInstances", parameters, NO_INSTANCE, "cvm", exact=False))
@@ -59,6 +62,9 @@ def probes(ground: Ground, me: Node) -> tuple[Probe, ...]:
 
 def _reads(ground: Ground) -> Iterator[Probe]:
     yield Probe("DescribeVpcTaskResult", {"TaskId": NO_TASK}, "a task that there is not", reads=True)
+    subnets = sorted({ground.enis[eni].subnet_id for eni in ground.moving if eni in ground.enis})
+    if subnets:
+        yield Probe("DescribeSubnets", {"SubnetIds": subnets}, ", ".join(subnets), reads=True)
     groups = ground.config.groups
     instances = [instance for instance in map(ground.instance, ground.members) if instance is not None]
     if instances and any("cloud" in group.guards or group.fence == "stop-instance" for group in groups):
@@ -66,27 +72,36 @@ def _reads(ground: Ground) -> Iterator[Probe]:
         yield Probe("DescribeInstancesStatus", parameters, ", ".join(instances), "cvm", reads=True)
 
 
+def _primary(eni: Eni) -> str | None:
+    return next((held.ip for held in eni.addresses if held.primary and ":" not in held.ip), None)
+
+
 def _addresses(ground: Ground, own: Eni) -> Iterator[Probe]:
-    """Probe with this node's primary address: it can neither move nor be assigned, and it is here already."""
-    primary = next((held.ip for held in own.addresses if held.primary), None)
-    if primary is None or not ground.addresses:
-        return
-    address = Resource(ResourceKind.ADDRESS, primary)
+    """Probe once for each action, with addresses that cannot move."""
     peers = [eni for _, eni in ground.placed if eni.id != own.id]
-    for verb in WRITES[ground.config.cloud.strategy]:
-        if verb is Verb.TAKE:
-            yield _probe(Call(verb, (address,), "", own.id), f"on {own.id}")
+    for ipv6 in sorted({":" in address for address in ground.addresses}):
+        stand_in = NO_IPV6 if ipv6 else _primary(own)
+        if stand_in is None:
             continue
-        for peer in peers:
-            target = own.id if verb is Verb.MIGRATE else ""
-            yield _probe(Call(verb, (address,), peer.id, target), f"from {peer.id} to {own.id}")
+        address = Resource(ResourceKind.ADDRESS, stand_in)
+        for verb in verbs_of(ground.config, address):
+            yield from _of_address(verb, address, own, peers)
+
+
+def _of_address(verb: Verb, address: Resource, own: Eni, peers: Sequence[Eni]) -> Iterator[Probe]:
+    if verb is Verb.TAKE:
+        yield _probe(Call(verb, (address,), "", own.id), f"on {own.id}")
+        return
+    for peer in peers:
+        target = own.id if verb is Verb.MIGRATE else ""
+        yield _probe(Call(verb, (address,), peer.id, target), f"from {peer.id} to {own.id}")
 
 
 def _enis(ground: Ground, own: Eni) -> Iterator[Probe]:
     instance = own.instance_id
     if instance is None or not ground.moving:
         return
-    for verb in WRITES[ground.config.cloud.strategy]:
+    for verb in verbs_of(ground.config, Resource(ResourceKind.ENI, own.id)):
         if verb is Verb.MIGRATE:
             for eni in (ground.enis.get(eni_id) for eni_id in ground.moving):
                 if eni is not None and eni.instance_id not in (None, instance):
@@ -106,6 +121,17 @@ def _on_primary(ground: Ground, own: Eni, verb: Verb, instance: str) -> Iterator
         yield _probe(Call(verb, (resource,), str(others[0]), ""), f"{own.id} from {others[0]}", exact=False)
 
 
+def _eips(ground: Ground, own: Eni) -> Iterator[Probe]:
+    """Probe what binds an EIP again, with one that does not exist: the policy names none."""
+    primary = _primary(own)
+    if primary is None or not releases_eips(ground.config):
+        return
+    yield Probe("DescribeAddresses", {"AddressIds": [NO_EIP]}, NO_EIP, reads=True)
+    yield Probe("DescribeTaskResult", {"TaskId": NO_EIP_TASK}, "a task that there is not", reads=True)
+    binding = {"AddressId": NO_EIP, "NetworkInterfaceId": own.id, "PrivateIpAddress": primary}
+    yield Probe("AssociateAddress", binding, NO_EIP)
+
+
 def _probe(call: Call, about: str, *, exact: bool = True) -> Probe:
     return Probe(call.action, call.parameters(), about, exact=exact)
 
@@ -113,12 +139,13 @@ def _probe(call: Call, about: str, *, exact: bool = True) -> Probe:
 def width(ground: Ground, me: Node) -> Probe | None:
     """Return a probe of an ENI that does not exist: a role that names its ENIs denies it."""
     own = ground.eni(me)
-    primary = None if own is None else next((held.ip for held in own.addresses if held.primary), None)
+    primary = None if own is None else _primary(own)
     if primary is None or not ground.addresses:
         return None
-    verb = WRITES[ground.config.cloud.strategy][0]
+    address = Resource(ResourceKind.ADDRESS, primary)
+    verb = verbs_of(ground.config, address)[0]
     target = NO_ENI if verb is Verb.MIGRATE else ""
-    return _probe(Call(verb, (Resource(ResourceKind.ADDRESS, primary),), NO_ENI, target), NO_ENI)
+    return _probe(Call(verb, (address,), NO_ENI, target), NO_ENI)
 
 
 def verdict(probe: Probe, code: str) -> Seen:

@@ -56,15 +56,20 @@ def addresses(ground: Ground, allowed: Mapping[str, Allowed]) -> Iterator[Findin
     """Look for room for all addresses on every node's ENI; nothing is said of nodes that `allowed` leaves out."""
     for node, eni in ground.placed:
         there = {held.ip for held in eni.addresses}
-        more = [address for address in ground.addresses if address not in there]
+        more = [address for address in ground.addresses if ":" not in address and address not in there]
         if node.name in allowed and more:
             yield from _addresses(node, eni, len(more), allowed[node.name])
 
 
 def _addresses(node: Node, eni: Eni, more: int, allowed: Allowed) -> Iterator[Finding]:
-    needed, bounds = len(eni.addresses) + more, allowed.private_ips
-    have = f"{eni.id} has {len(eni.addresses)} addresses and would get {more} more"
-    yield from _judge("quota-addresses", node.name, have, needed, bounds, allowed.source)
+    count = _ipv4(eni)
+    have = f"{eni.id} has {count} addresses and would get {more} more"
+    yield from _judge("quota-addresses", node.name, have, count + more, allowed.private_ips, allowed.source)
+
+
+def _ipv4(eni: Eni) -> int:
+    """Return how many of an ENI's addresses count: the API says nothing of how many IPv6 ones there may be."""
+    return sum(":" not in held.ip for held in eni.addresses)
 
 
 def enis(
@@ -85,9 +90,8 @@ def enis(
 
 def _carried(node: Node, eni: Eni | None, allowed: Allowed) -> Iterator[Finding]:
     if eni is not None:
-        have = f"{eni.id} brings {len(eni.addresses)} addresses"
-        bounds = allowed.private_ips
-        yield from _judge("quota-addresses", node.name, have, len(eni.addresses), bounds, allowed.source)
+        have = f"{eni.id} brings {_ipv4(eni)} addresses"
+        yield from _judge("quota-addresses", node.name, have, _ipv4(eni), allowed.private_ips, allowed.source)
 
 
 def _judge(name: str, about: str, have: str, needed: int, bounds: Bounds, source: str) -> Iterator[Finding]:

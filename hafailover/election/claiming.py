@@ -172,6 +172,8 @@ def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
     barred = bars(group)
     if barred is not None:
         return barred
+    if claim.cause.reason is Reason.HELD and group.pause.holds(now) and _has_lost(group, claim):
+        return Reason.PAUSED
     master = group.sure_master(now)
     if master is None:
         return None
@@ -179,6 +181,12 @@ def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
     if master.advert.term > group.term or (tied and claim.applied_at is None):
         return Reason.CLAIM_LOST  # after its own move took effect the cloud decides between two of one term
     return _master_is_back(claim, master, group)
+
+
+def _has_lost(group: Group, claim: Claim) -> bool:
+    """Return whether what was here already, and needed no move, is here no longer."""
+    seen = group.sightings(claim.started) or ()
+    return any(each.settled and not group.mine(each) for each in seen)
 
 
 def _master_is_back(claim: Claim, master: Voice, group: Group) -> Reason | None:

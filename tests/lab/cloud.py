@@ -45,7 +45,7 @@ _ADDRESS_OF = {node.name: node.address for node in CREW}
 class CloudSettings:
     """How long one API request takes, how long an accepted move, how many of CREW there are, and a power-off.
 
-    `addresses` are on the first node's ENI, those of `second` on the second's; with one of IPv6 there is IPv6.
+    `addresses` are on the first node's ENI, those of `second` on the second's; for one of IPv6 `ipv6` is needed.
     `enis` are secondary ones, each attached to the instance that it names. `eip_for` names an address with an EIP.
     `serialise` is in `emulator.model.Rules`, `cpu` is that of every node, on which its quotas depend.
     """
@@ -60,13 +60,7 @@ class CloudSettings:
     eip_for: str = ""
     serialise: str = "eni"
     cpu: int = 2
-
-    @property
-    def ipv6(self) -> bool:
-        """Whether anything of it is IPv6."""
-        return any(":" in address for address in (*self.addresses, *self.second)) or any(
-            spec.ipv6s for spec in self.enis
-        )
+    ipv6: bool = False
 
     def network(self) -> Network:
         """Return the cloud to begin with."""
@@ -194,6 +188,10 @@ class CloudControl:
     def writes(self) -> int:
         """Return how many API calls that change something have come in, refused ones included."""
         return sum(1 for arrival in self.arrivals() if arrival.writes)
+
+    def accepted(self) -> int:
+        """Return how many of these the cloud has accepted."""
+        return sum(1 for call in self.calls() if call["action"] in WRITE_ACTIONS and not call["code"])
 
     def fault(self, kind: str, **fields: object) -> None:
         """Switch a fault on (emulator.faults.Fault)."""

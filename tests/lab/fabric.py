@@ -84,7 +84,11 @@ class Port:
     name: str
     address: str
     mac: str
-    address6: str = ""
+
+    @property
+    def address6(self) -> str:
+        """The address that it has in a fabric with IPv6."""
+        return f"2001:db8:1::{self.address.rpartition('.')[2]}"
 
 
 @dataclass(frozen=True, slots=True)

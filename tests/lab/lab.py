@@ -35,10 +35,8 @@ PROBE_MS = 2.0
 PROBE_MAX_S = 60.0
 ENI = {node.name: node.eni_id for node in CREW}
 INSTANCE = {node.name: node.instance_id for node in CREW}
-PORTS = tuple(
-    Port(node.name, node.address, mac_of(node.eni_id), f"2001:db8:1::a{order}") for order, node in enumerate(CREW)
-)
-CLIENT = Port("client", "10.0.1.200", "52:54:00:00:00:c0", "2001:db8:1::c0")
+PORTS = tuple(Port(node.name, node.address, mac_of(node.eni_id)) for node in CREW)
+CLIENT = Port("client", "10.0.1.200", "52:54:00:00:00:c0")
 
 
 @dataclass(slots=True)

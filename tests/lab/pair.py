@@ -110,7 +110,8 @@ class PairSettings:
 
     `more_group` are lines of each group's table, `more` are tables of their own. `hooks` are those that leave a
     line in HOOKS_FILE after so many seconds. `witnesses` are hosts that only vote. With `ipv6` the daemons talk
-    over that, for which the cloud must have an IPv6 address. `own` are the hosts' ENIs that take the addresses.
+    over that, for which the fabric must have it (`CloudSettings.ipv6`). `own` are the hosts' ENIs that
+    take the addresses.
     """
 
     guards: tuple[str, ...] = ("vip", "cloud")
@@ -125,10 +126,10 @@ class PairSettings:
     hooks: dict[str, float] = field(default_factory=dict)
     witnesses: tuple[str, ...] = ()
     metrics_host: str = "127.0.0.1"
-    ipv6: bool = False
     strategy: str = "migrate"
-    own: dict[str, str] = field(default_factory=lambda: ENI)
     groups: tuple[GroupSettings, ...] = (GroupSettings(),)
+    ipv6: bool = False
+    own: dict[str, str] = field(default_factory=lambda: ENI)
 
 
 class Pair:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hafailover.emulator.world import EniSpec
+from hafailover.emulator.world import EniSpec, mac_of
 from tests.lab.cloud import CloudSettings
 from tests.lab.lab import ADDRESS, INSTANCE, pause
 from tests.lab.pair import GROUP, GroupSettings, Pair, PairSettings
@@ -69,7 +71,7 @@ def test_lost_host_is_replaced_by_one_move_of_its_eni(lab: Lab, pair: Pair) -> N
     assert lab.cloud.moves(ENI.eni_id) == ["web-b"]
 
 
-@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=(ENI, ELSEWHERE, WITH_IPV6))])
+@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=(ENI, ELSEWHERE, WITH_IPV6), ipv6=True, cpu=4)])
 @pytest.mark.parametrize(
     "settings",
     [PairSettings(groups=(GroupSettings(addresses=(), enis=(ENI.eni_id, ELSEWHERE.eni_id, WITH_IPV6.eni_id)),))],
@@ -182,7 +184,7 @@ TEN_EACH = tuple(
 )
 
 
-@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=TEN_EACH)])
+@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=TEN_EACH, cpu=4)])
 @pytest.mark.parametrize(
     "settings", [PairSettings(groups=(GroupSettings(addresses=(), enis=tuple(each.eni_id for each in TEN_EACH)),))]
 )
@@ -198,3 +200,91 @@ def test_thirty_addresses_on_three_enis(lab: Lab, pair: Pair) -> None:
     assert probe.report.gap_ms < 3000
     for each in TEN_EACH:
         _wait_set_up(lab, "web-b", each)
+
+
+@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=(ENI,), nodes=3)])
+@pytest.mark.parametrize("settings", [replace(PLAN, strategy="reassign", guards=(), restart_grace="1s")])
+def test_eni_that_was_only_detached_is_attached_by_the_next_master(lab: Lab, pair: Pair) -> None:
+    lab.crash("web-a")
+    wait_for("the ENI is detached", lambda: lab.cloud.moves(ENI.eni_id) == [""], pause_s=0.005)
+    pair.kill_daemon("web-b")
+    pair.wait_state("web-c", "MASTER", timeout_s=20)
+    assert lab.cloud.moves(ENI.eni_id) == ["", "web-c"]
+    _wait_set_up(lab, "web-c", ENI)
+    assert lab.remains("web-b", ENI) == []
+
+
+def test_eni_that_is_detached_by_hand_is_attached_again(lab: Lab, pair: Pair) -> None:
+    with lab.probe(*ENI.addresses) as probe:
+        pause(0.5)
+        lab.cloud.attach_by_hand(ENI.eni_id, "")
+        wait_for("somebody has it", lambda: lab.cloud.holder(ENI.eni_id) != "")
+        name = lab.cloud.holder(ENI.eni_id)
+        _wait_set_up(lab, name, ENI)
+        pair.wait_state(name, "MASTER")
+        pause(0.3)
+    assert probe.report.answered_at_end
+    assert lab.cloud.writes() == 1
+
+
+def test_eni_that_is_moved_by_hand_makes_its_new_host_master(lab: Lab, pair: Pair) -> None:
+    lab.cloud.attach_by_hand(ENI.eni_id, "web-b")
+    pair.wait_state("web-b", "MASTER")
+    pair.wait_state("web-a", "BACKUP")
+    _wait_set_up(lab, "web-b", ENI)
+    _wait_taken_off(lab, "web-a", ENI)
+    assert lab.cloud.writes() == 0
+
+
+def test_host_that_was_away_for_long_is_no_worse_for_what_it_missed(lab: Lab, pair: Pair) -> None:
+    lab.fabric.lose("web-a")
+    pair.wait_state("web-b", "MASTER")
+    pause(12)  # longer than it waits for the link of an ENI
+    lab.fabric.regain("web-a")
+    pair.wait_state("web-a", "BACKUP")
+    assert pair.said("web-a", "arm_failed") == []
+    _wait_taken_off(lab, "web-a", ENI)
+
+
+@pytest.mark.parametrize("strategy", ["reassign", "migrate"])
+def test_planned_hand_over_of_an_eni_that_is_detached_and_attached(lab: Lab, strategy: str) -> None:
+    pair = Pair(lab, replace(PLAN, strategy=strategy))
+    pair.start()
+    if strategy == "migrate":  # and the cloud does not do that here
+        lab.cloud.fault("error", code="UnsupportedOperation", action="MigrateNetworkInterface")
+    with lab.probe(*ENI.addresses) as probe:
+        pause(0.3)
+        done = pair.run("web-a", "failover", GROUP, "--wait")
+        pause(1)
+    assert done.returncode == 0, done.stderr
+    assert lab.cloud.moves(ENI.eni_id) == ["", "web-b"]
+    assert lab.cloud.accepted() == 2
+    assert [who for _, who in probe.report.switches] == ["web-a", "web-b"]
+    _wait_set_up(lab, "web-b", ENI)
+    _wait_taken_off(lab, "web-a", ENI)
+    assert (pair.state("web-a"), pair.state("web-b")) == ("BACKUP", "MASTER")
+
+
+def test_stop_hands_an_eni_over_and_leaves_nothing_of_it(lab: Lab, pair: Pair) -> None:
+    pair.daemon("web-a").signal(signal.SIGTERM)
+    assert pair.daemon("web-a").wait(10) == 0
+    pair.wait_state("web-b", "MASTER")
+    assert lab.cloud.moves(ENI.eni_id) == ["web-b"]
+    assert lab.remains("web-a", ENI) == []
+    _wait_set_up(lab, "web-b", ENI)
+
+
+def test_what_somebody_takes_off_an_eni_is_put_back(lab: Lab, pair: Pair) -> None:
+    _wait_set_up(lab, "web-a", ENI)
+    slot = lab.fabric.slots[mac_of(ENI.eni_id), "web-a"]
+    for command in (
+        ["route", "flush", "dev", slot.guest_link, "table", "all"],
+        ["addr", "flush", "dev", slot.guest_link],
+    ):
+        subprocess.run(["ip", "-n", slot.namespace, *command], check=False, timeout=10)
+    _wait_set_up(lab, "web-a", ENI)
+    with lab.probe(*ENI.addresses) as probe:
+        pause(0.5)
+    assert probe.report.lost == 0
+    assert lab.cloud.writes() == 0
+    assert pair.state("web-a") == "MASTER"

@@ -14,7 +14,7 @@ from hafailover.election import events as ev
 from hafailover.election.peers import REFUSAL_FRESH_MS
 from hafailover.election.reasons import Reason
 from hafailover.election.returns import LAG_MS
-from hafailover.election.values import GuardVerdict, Outcome, State
+from hafailover.election.values import GuardVerdict, Leaving, Outcome, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,7 @@ class Heard:
     sure: GroupAdvert | None = None
     sure_at: Instant = 0
     at_rest_after: Instant | None = None
+    left: bool = False  # it has said goodbye
 
     @property
     def active(self) -> bool:
@@ -133,6 +134,7 @@ class View:
         if now - heard.sure_at >= self._dead_ms:
             heard.sure = None  # what a daemon said before it fell silent is history, whatever else speaks since
         heard.at = now
+        heard.left = event.confirmed and event.advert.leaving is Leaving.STOPPING
         word = next((each for each in event.advert.groups if each.group == self.group.name), None)
         if word is None:
             return
@@ -248,9 +250,9 @@ class View:
         yield self._may_return(held, now), RETURN
 
     def _orphaned(self, resource: Resource, holder: str | None, now: Instant) -> bool:
-        """Whether the new holder fell silent while it claimed or served: it may have died meanwhile."""
+        """Whether the new holder fell silent, or left, while it claimed or served: it may have died meanwhile."""
         heard = self.heard.get(self._name(resource, holder) or "")
-        return heard is not None and heard.active and now - heard.at >= self._dead_ms
+        return heard is not None and heard.active and (heard.left or now - heard.at >= self._dead_ms)
 
     def _let_go(self, held: Held, now: Instant) -> None:
         """Forget that this node had it where nothing of that time can be under way any more."""

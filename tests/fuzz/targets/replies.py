@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from hafailover.cloud.outcome import CLIENT_REPLY
 from hafailover.cloud.plan import next_call, sightings, touched
-from hafailover.cloud.replies import MAX_TEXT, Eni, TaskStatus, parse_enis, parse_instance_state, parse_task
+from hafailover.cloud.replies import (
+    MAX_TEXT,
+    Eni,
+    Limits,
+    TaskStatus,
+    parse_enis,
+    parse_havips,
+    parse_instance_state,
+    parse_limits,
+    parse_sizes,
+    parse_subnets,
+    parse_task,
+)
 from hafailover.election.values import Resource, ResourceKind
 from hafailover.errors import CloudError
 from tests.fuzz.source import Source, damaged
@@ -45,6 +57,16 @@ ENIS: dict[str, Any] = {
 }
 STATES = {"InstanceStatusSet": [{"InstanceId": "ins-aaaaaaaa", "InstanceState": "RUNNING"}], "RequestId": "1"}
 TASK = {"Status": "SUCCESS", "RequestId": "1"}
+AROUND = {
+    "SubnetSet": [{"SubnetId": "subnet-1", "VpcId": "vpc-1", "Zone": "zone-3", "CidrBlock": "10.0.1.0/24"}],
+    "HaVipSet": [
+        {"HaVipId": "havip-1", "Vip": "10.0.1.9", "HaVipAssociationSet": [{"InstanceId": "ins-aaaaaaaa"}]}
+    ],
+    "InstanceSet": [{"InstanceId": "ins-aaaaaaaa", "CPU": 2, "Memory": 4}],
+    "EniQuantity": 4,
+    "EniPrivateIpAddressQuantity": 10,
+    "RequestId": "1",
+}
 RESOURCES = (
     Resource(ResourceKind.ADDRESS, "10.0.1.100"),
     Resource(ResourceKind.ADDRESS, "10.0.1.101"),
@@ -53,7 +75,7 @@ RESOURCES = (
 )
 RAW = 255
 SEEDS = (
-    *(bytes([kind]) for kind in range(3)),
+    *(bytes([kind]) for kind in range(4)),
     b"\x00\x02\x00\x05\x03\x08",
     b"\x00\x01\x04\x01\x01\x10\x03\x07\x12\x03\x08",
     bytes([RAW]) + json.dumps(ENIS).encode(),
@@ -68,7 +90,7 @@ def one(data: bytes) -> None:
     """
     source = Source(data)
     kind = source.byte()
-    answer = _json(source.rest()) if kind == RAW else damaged((ENIS, STATES, TASK)[kind % 3], source)
+    answer = _json(source.rest()) if kind == RAW else damaged((ENIS, STATES, TASK, AROUND)[kind % 4], source)
     enis = _bounded(parse_enis, answer)
     if enis is not None:
         assert parse_enis(_written(enis)) == enis
@@ -76,6 +98,13 @@ def one(data: bytes) -> None:
     state = _bounded(lambda each: parse_instance_state(each, "ins-aaaaaaaa"), answer, "ResourceNotFound")
     assert state is None or 0 < len(state) <= MAX_TEXT
     assert isinstance(_bounded(parse_task, answer), TaskStatus | None)
+    for parse, kinds in (
+        (parse_subnets, tuple),
+        (parse_havips, tuple),
+        (parse_sizes, tuple),
+        (parse_limits, Limits),
+    ):
+        assert isinstance(_bounded(parse, answer), kinds | None)
 
 
 def _json(text: bytes) -> Any:
@@ -114,7 +143,7 @@ def _move(resource: Resource, holder: str | None) -> None:
             calls += 1
             assert calls <= 2
             assert touched(resource, believed, "target")
-            assert json.dumps(call.parameters)
+            assert json.dumps(call.parameters())
             believed = call.holder_after
         assert believed == "target"
 
@@ -128,6 +157,7 @@ def _written(enis: tuple[Eni, ...]) -> dict[str, Any]:
             "Primary": eni.primary,
             "State": eni.state,
             "SubnetId": eni.subnet_id,
+            "VpcId": eni.vpc_id,
             "Zone": eni.zone,
             "GroupSet": list(eni.security_groups),
             "PrivateIpAddressSet": [

@@ -47,7 +47,13 @@ REPLY: dict[str, Any] = {"TotalCount": 1, "NetworkInterfaceSet": [ENI], "Request
 
 SURROUNDINGS: dict[str, Any] = {
     "SubnetSet": [
-        {"SubnetId": "subnet-a", "VpcId": "vpc-a", "Zone": "zone-3", "CidrBlock": "10.0.1.0/24", "IsDefault": False}
+        {
+            "SubnetId": "subnet-a",
+            "VpcId": "vpc-a",
+            "Zone": "zone-3",
+            "CidrBlock": "10.0.1.0/24",
+            "Ipv6CidrBlock": "",
+        }
     ],
     "EniQuantity": 4,
     "EniPrivateIpAddressQuantity": 10,

@@ -25,7 +25,7 @@ from hafailover.observe.history import History
 from hafailover.observe.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from hafailover.election.events import Event
@@ -101,12 +101,6 @@ class Notebook:
         """Do nothing."""
 
 
-def _resources(config: model.Config) -> Iterator[Resource]:
-    for group in config.groups:
-        yield from (Resource(ResourceKind.ADDRESS, address) for address in group.addresses)
-        yield from (Resource(ResourceKind.ENI, eni) for eni in group.enis)
-
-
 class Stage:
     """A performer with all of its parts, and what became of its effects."""
 
@@ -115,6 +109,7 @@ class Stage:
         config: model.Config,
         cloud: Cloud,
         guest: GuestNetwork | None = None,
+        resources: tuple[Resource, ...] = (ADDRESS,),
         own: tuple[str, str] = OWN,
     ) -> None:
         self.config = config
@@ -129,7 +124,7 @@ class Stage:
         self.parts = Parts(
             me=NODES[0],
             eni_id=own[0],
-            resources=tuple(_resources(config)),
+            resources=resources,
             paths=self.paths,
             cloud=cloud,
             directory=Directory(own, (FIRST.instance_id, SECOND.instance_id)),

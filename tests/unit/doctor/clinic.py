@@ -140,11 +140,11 @@ class Clinic:
         assert self.emulator is not None
         return self.emulator.model.network == self.network and not self.emulator.model.history
 
-    async def examine(self) -> Report:
-        """Examine the standby."""
+    async def examine(self, name: str = "web-b") -> Report:
+        """Examine the standby, or another node."""
         async with contextlib.AsyncExitStack() as stack:
             emulator = await self._emulator(stack)
-            config = self._config(emulator)
+            config = self._config(emulator, name)
             said = self.told(config)
             if said:
                 server = ControlServer(config.control.socket, "", self._teller(said))
@@ -153,7 +153,7 @@ class Clinic:
             if self.peer is not None:
                 await self._speak(stack, self.peer(config))
             self.emulate(emulator)
-            return await Doctor(config, "web-b", config.control.socket).examine()
+            return await Doctor(config, name, config.control.socket).examine()
 
     async def _emulator(self, stack: contextlib.AsyncExitStack) -> Emulator:
         options = Options(
@@ -167,7 +167,7 @@ class Clinic:
         stack.push_async_callback(self.emulator.close)
         return self.emulator
 
-    def _config(self, emulator: Emulator) -> Config:
+    def _config(self, emulator: Emulator, name: str) -> Config:
         key = self.folder / "cluster.key"
         key.write_text(secrets.token_hex(32) + "\n")
         key.chmod(0o600)
@@ -181,7 +181,7 @@ class Clinic:
                 port_b=self.ports[1],
             )
         )
-        return self.amend(loader.load(file, "web-b"))
+        return self.amend(loader.load(file, name))
 
     @staticmethod
     def _teller(said: list[dict[str, Any]]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from dataclasses import replace
 from ipaddress import IPv4Network
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hafailover.doctor import examine
 from hafailover.doctor.catalogue import CATALOGUE
 from hafailover.doctor.findings import Level
 from hafailover.emulator.faults import Fault, Kind
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     Plant = Callable[[Clinic], None]
 
-VIP = "10.0.1.100"
+VIP, VIP6 = "10.0.1.100", "fd00:1::100"
 OTHER_KEY = b"k" * 32
 
 
@@ -194,6 +196,10 @@ def havip(**fields: Any) -> Plant:
     return plant
 
 
+def with_ipv6(clinic: Clinic) -> None:
+    clinic.network = build(addresses=(VIP, VIP6), ipv6_cidr="fd00:1::/64")
+
+
 def on_a_stranger(clinic: Clinic) -> None:
     network = build(addresses=())
     other = replace(network.enis[B.eni_id], id="eni-dddddddd", instance_id=None, primary=False)
@@ -264,6 +270,7 @@ def port_taken(clinic: Clinic) -> None:
 
 ROLE = text('credentials = "env"', 'credentials = "role"')
 REASSIGN = text('credentials = "env"', 'credentials = "env"\nstrategy = "reassign"')
+IPV6 = both(with_ipv6, group(addresses=(VIP, VIP6)))
 FENCED = text('guest = "none"', 'guest = "none"\nfence = "stop-instance"')
 
 FAULTS: dict[str, tuple[Plant, set[str]]] = {
@@ -322,6 +329,9 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
         )
     },
     "UnassignPrivateIpAddresses is denied": (both(REASSIGN, refuse("Unassign*")), {"permission"}),
+    "AssociateAddress is denied": (both(REASSIGN, refuse("AssociateAddress")), {"permission"}),
+    "UnassignIpv6Addresses is denied": (both(IPV6, refuse("UnassignIpv6*")), {"permission"}),
+    "an ENI moves, and DescribeSubnets is denied": (both(moving(), refuse("DescribeSubnets")), {"permission"}),
     "MigrateNetworkInterface is denied": (both(moving(), refuse("MigrateNetwork*")), {"permission"}),
     "the gateway denies": (refuse("Migrate*", "AuthFailure.UnauthorizedOperation"), {"permission"}),
     "an approval is needed": (refuse("Migrate*", "UnauthorizedOperation.NeedApproval"), {"permission"}),
@@ -343,6 +353,7 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
     "nobody has the address": (text(VIP, "10.0.1.101"), {"address-vacant"}),
     "the address is outside the subnet": (text(VIP, "10.0.2.100"), {"address-range"}),
     "the address is the gateway's": (text(VIP, "10.0.1.1"), {"address-range"}),
+    "the subnet has no IPv6 block": (group(addresses=(VIP, VIP6)), {"address-range"}),
     "the address is a HAVIP": (havip(vip=VIP), {"havip-address"}),
     "a node's ENI has traffic protection": (eni(A.eni_id, traffic_protection=True), {"traffic-protection"}),
     # room
@@ -362,6 +373,7 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
     "the ENI that moves has traffic protection": (moving(traffic_protection=True), {"traffic-protection"}),
     "the ENI that moves is gone": (moving("eni-dddddddd"), {"eni-gone"}),
     "the ENI that moves is a primary one": (moving(A.eni_id), {"eni-primary"}),
+    "the ENI that moves is nobody's": (moving(instance_id=None), {"eni-vacant"}),
     "the ENI that moves is a stranger's": (moving(instance_id="ins-dddddddd"), {"eni-stranger"}),
     "the ENI that moves is in another zone": (elsewhere("ap-guangzhou-4", VPC_ID), {"eni-zone"}),
     "the ENI that moves is in another VPC": (elsewhere("ap-guangzhou-3", "vpc-bbbbbbbb"), {"eni-vpc"}),
@@ -383,6 +395,7 @@ HEALTHY: dict[str, Plant] = {
     "beside a HAVIP": havip(drift_range=(A.instance_id,)),
     "reassigning": REASSIGN,
     "with an ENI": moving(),
+    "with an IPv6 address": IPV6,
     "reassigning an ENI": both(REASSIGN, moving()),
     "where only the table knows the quota": sized(4, 8),
     "where a policy names the configured ENIs alone": both(moving(), REASSIGN, refuse("DetachNetwork*")),
@@ -416,6 +429,62 @@ async def test_a_finding_has_the_level_of_what_it_means(fault: str, level: Level
     FAULTS[fault][0](clinic)
     report = await clinic.examine()
     assert [finding.level for finding in report.findings] == [level]
+
+
+async def test_of_a_witness_only_what_it_hears_is_looked_at(clinic: Clinic) -> None:
+    witness = '[[node]]\nname = "judge"\naddress = "127.0.0.1:1"\nrole = "witness"\n'
+    text("[[group]]", witness + "[[group]]")(clinic)
+    text('guest = "none"', 'guest = "none"\nguards = ["quorum"]')(clinic)
+    daemon(node="judge")(clinic)
+    report = await clinic.examine("judge")
+    assert (report.findings, report.notes, report.node) == ((), (), "judge")
+    assert report.proven == ("heard, and hearing this node: web-a",)
+    assert clinic.emulator is not None
+    assert not clinic.emulator.service.calls
+
+
+async def test_what_is_no_daemon_is_said_to_be_none(clinic: Clinic) -> None:
+    no_daemon(clinic)
+
+    async def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(speak, clinic.folder / "control.sock")
+    async with server:
+        report = await clinic.examine()
+    assert [(each.name, each.level) for each in report.findings] == [("daemon-unreadable", Level.UNKNOWN)]
+
+
+async def test_a_daemon_that_hangs_is_not_taken_for_absent(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examine, "STATUS_TIMEOUT_S", 0.2)
+    no_daemon(clinic)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(clinic.folder / "control.sock"))
+        listener.listen()
+        report = await clinic.examine()
+    assert [each.name for each in report.findings] == ["daemon-unreadable"]
+
+
+async def test_a_healthy_pair_leaves_only_the_role_unproven(clinic: Clinic) -> None:
+    report = await clinic.examine()
+    assert [note.about for note in report.notes] == ["role"]
+    assert "there is room on every node for all that may move there" in report.proven
+    assert "no HAVIP and no traffic protection is in the way" in report.proven
+
+
+async def test_what_cannot_be_read_is_a_note_and_no_finding(clinic: Clinic) -> None:
+    for action in ("DescribeSubnets", "DescribeHaVips"):
+        refuse(action)(clinic)
+    report = await clinic.examine()
+    assert [note.about for note in report.notes] == ["DescribeSubnets", "DescribeHaVips", "role"]
+
+
+async def test_the_cloud_is_asked_about_a_dozen_times(clinic: Clinic) -> None:
+    await clinic.examine()
+    assert clinic.emulator is not None
+    assert len(clinic.emulator.service.calls) <= 12
 
 
 def test_the_table_has_only_findings_that_there_are() -> None:

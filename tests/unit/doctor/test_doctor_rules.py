@@ -110,11 +110,13 @@ def test_the_second_reason_is_not_told_where_the_first_is(ground: Ground) -> Non
         ("10.0.1.254", False),
         ("10.0.1.255", True),
         ("10.0.2.5", True),
-        ("fd00::1", False),
+        ("fd00:1::5", False),
+        ("fd00:1::1", True),
+        ("fd00:2::5", True),
     ],
 )
 def test_what_a_subnet_can_give(ground: Ground, address: str, objects: bool) -> None:  # noqa: FBT001
-    subnets = {"subnet-aaaaaaaa": Subnet("subnet-aaaaaaaa", "vpc-aaaaaaaa", "zone-3", "10.0.1.0/24")}
+    subnets = {"subnet-aaaaaaaa": Subnet("subnet-aaaaaaaa", "vpc-aaaaaaaa", "zone-3", "10.0.1.0/24", "fd00:1::/64")}
     found = names(addresses.ranges(grown(ground, addresses=(address,)), subnets))
     assert found == (["address-range"] if objects else [])
 
@@ -122,6 +124,28 @@ def test_what_a_subnet_can_give(ground: Ground, address: str, objects: bool) -> 
 @pytest.mark.parametrize("subnets", [{}, {"subnet-aaaaaaaa": Subnet("subnet-aaaaaaaa", "v", "z", "x/24")}])
 def test_a_subnet_that_is_not_told_is_no_objection(ground: Ground, subnets: dict[str, Subnet]) -> None:
     assert names(addresses.ranges(grown(ground, addresses=("192.0.2.1",)), subnets)) == []
+
+
+def test_a_subnet_without_ipv6_can_give_none(ground: Ground) -> None:
+    subnets = {"subnet-aaaaaaaa": Subnet("subnet-aaaaaaaa", "vpc-aaaaaaaa", "zone-3", "10.0.1.0/24")}
+    (found,) = addresses.ranges(grown(ground, addresses=("fd00:1::5",)), subnets)
+    assert found.what == "the subnet has no IPv6 block (subnet-aaaaaaaa)"
+
+
+def test_ipv6_addresses_do_not_count_against_the_quota(ground: Ground) -> None:
+    six = grown(ground, addresses=("fd00:1::5",))
+    assert names(room.addresses(six, {"web-b": room.by_api(Limits(1, 1))})) == []
+
+
+def test_ipv6_addresses_are_released_and_taken(ground: Ground) -> None:
+    six = grown(ground, addresses=(VIP, "fd00:1::5"))
+    assert [action for action, _ in sent(six)] == [
+        "MigratePrivateIpAddress",
+        "AssignPrivateIpAddresses",
+        "UnassignIpv6Addresses",
+        "AssignIpv6Addresses",
+    ]
+    assert all("fd00" not in str(each.parameters) for each in probes.probes(six, B))
 
 
 def test_who_has_an_address_may_be_told_by_others(ground: Ground) -> None:
@@ -285,7 +309,7 @@ def test_what_is_not_known_is_not_probed(ground: Ground) -> None:
 def test_an_eni_that_is_here_or_nowhere_is_not_probed(ground: Ground) -> None:
     for instance in ("ins-bbbbbbbb", None):
         held = grown(ground, replace(MOVING, instance_id=instance), enis=(MOVING.id, "eni-gone0000"), addresses=())
-        assert [action for action, _ in sent(held)] == ["AttachNetworkInterface"]
+        assert [action for action, _ in sent(held)] == ["AttachNetworkInterface", "DetachNetworkInterface"]
 
 
 def test_only_a_primary_eni_is_safe_to_probe_with(ground: Ground) -> None:

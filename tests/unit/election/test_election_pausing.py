@@ -149,3 +149,21 @@ def test_a_paused_master_that_is_drained_hands_over(for_ms: int | None) -> None:
     bench.hear(C, eligible=True)
     bench.give(ev.DrainAsked(9, drained=True))
     assert bench.state() is State.RELEASING
+
+
+@pytest.mark.parametrize(("holder", "goes_on"), [("eni-b", True), (None, False), ("eni-c", False)])
+def test_who_goes_on_with_what_is_here_moves_nothing_where_it_turns_out_to_be_gone(
+    holder: str | None, *, goes_on: bool
+) -> None:
+    bench = Bench().as_backup()
+    pause(bench)
+    bench.run(1_000)
+    bench.read("eni-b")
+    assert bench.all(fx.RoleChanged)[-1].reason is Reason.HELD
+    bench.now += 1
+    bench.read(holder)
+    assert bench.all(fx.Move) == []
+    assert (bench.state() is State.BACKUP) is not goes_on
+    if not goes_on:
+        assert bench.all(fx.RoleChanged)[-1].reason is Reason.PAUSED
+        assert bench.group.guest.carries == []
