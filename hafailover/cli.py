@@ -45,6 +45,7 @@ COMMANDS = (
     Command(
         "policy", "hafailover.cloud.commands", "add_policy_arguments", "run_policy", "what the cloud must allow"
     ),
+    Command("provision", "hafailover.provision.command", "add_arguments", "run", "create what the cloud lacks"),
     Command("install-unit", "hafailover.daemon.install", "add_arguments", "run", "make it a service of systemd"),
     Command("release-guest", "hafailover.daemon.leftovers", "add_arguments", "run", "remove what a daemon left"),
     Command("emulator", "hafailover.emulator.command", "add_arguments", "run", "an emulated cloud to play with"),

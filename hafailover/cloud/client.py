@@ -109,6 +109,10 @@ class Cloud:
                 raise
         return await self._api.call(action, parameters, service=service)
 
+    async def write(self, action: str, parameters: dict[str, object]) -> dict[str, object]:
+        """Send a write once and return its answer: that it is accepted, not that it is done. Raises CloudError."""
+        return await self._api.call(action, parameters, expiring=True)
+
     async def probe(self, action: str, parameters: dict[str, object], service: str = "vpc") -> str:
         """Make a request that must be refused, and return the code of the refusal: "OK" where it was not.
 
@@ -166,8 +170,7 @@ class Cloud:
         return await self._mover.move(resource, expected, target, deadline_s=deadline_s)
 
     async def _send(self, action: str, parameters: dict[str, object]) -> str:
-        response = await self._api.call(action, parameters, expiring=True)
-        return str(response["RequestId"])
+        return str((await self.write(action, parameters))["RequestId"])
 
     async def _task(self, task_id: str) -> TaskStatus:
         return parse_task(await self._api.call("DescribeVpcTaskResult", {"TaskId": task_id}))

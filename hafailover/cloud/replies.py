@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, TypeVar
 
 from hafailover.cloud.eips import Eip
@@ -47,6 +47,7 @@ class Eni:
     addresses: tuple[Address, ...]
     security_groups: tuple[str, ...]
     vpc_id: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,24 @@ class Subnet:
     zone: str
     cidr: str
     ipv6_cidr: str = ""
+
+    def objection(self, address: str) -> str:
+        """Return why no ENI of it can get an address, "" where nothing is known to be in the way.
+
+        The cloud keeps the first two addresses of an IPv4 block and its last for itself; of IPv6 no document says.
+        """
+        version = ip_address(address).version
+        block = self.cidr if version == 4 else self.ipv6_cidr  # noqa: PLR2004 - the IP version
+        if not block:
+            return f"{self.id} has no IPv6 block"
+        try:
+            network = ip_network(block)
+        except ValueError:
+            return ""  # of a spelling that the documents do not have: the cloud itself will say
+        if ip_address(address) not in network:
+            return f"it is not within {network}, the range of {self.id}"
+        kept = (network[0], network[1], network[-1]) if version == 4 else ()  # noqa: PLR2004 - as above
+        return f"the cloud keeps it for itself in {self.id}" if ip_address(address) in kept else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +209,7 @@ def _eni(value: object, where: str) -> Eni:
         ),
         security_groups=_optional_list(source, "GroupSet", where, _group),
         vpc_id=_text_or_empty(source, "VpcId", where),
+        name=_text_or_empty(source, "NetworkInterfaceName", where),
     )
 
 
@@ -255,6 +275,12 @@ def parse_enis(response: object) -> tuple[Eni, ...]:
     if len({eni.id for eni in enis}) != len(enis):
         raise _bad("NetworkInterfaceSet", "free of duplicates")
     return enis
+
+
+def parse_created_eni(response: object) -> str:
+    """Read the id of the ENI that CreateNetworkInterface has begun to make; much else of it is still empty."""
+    source = _object(_object(response, "Response").get("NetworkInterface"), "NetworkInterface")
+    return _text(source, "NetworkInterfaceId", "NetworkInterface.")
 
 
 def parse_instance_state(response: object, instance_id: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.cloud.client import PAGE
 from hafailover.cloud.replies import (
+    Eni,
     HaVip,
     Limits,
     Size,
@@ -49,6 +50,17 @@ async def protected(cloud: Cloud, eni_ids: Sequence[str]) -> frozenset[str]:
     ]
     parameters: dict[str, object] = {"Filters": filters, "Offset": 0, "Limit": PAGE}
     return frozenset(eni.id for eni in parse_enis(await cloud.ask("DescribeNetworkInterfaces", parameters)))
+
+
+async def named(cloud: Cloud, name: str, vpc_id: str) -> tuple[Eni, ...]:
+    """Return up to 100 ENIs of a VPC that have exactly this name (DescribeNetworkInterfaces)."""
+    filters: list[dict[str, object]] = [
+        {"Name": "network-interface-name", "Values": [name]},
+        {"Name": "vpc-id", "Values": [vpc_id]},
+    ]
+    parameters: dict[str, object] = {"Filters": filters, "Offset": 0, "Limit": PAGE}
+    found = parse_enis(await cloud.ask("DescribeNetworkInterfaces", parameters))
+    return tuple(eni for eni in found if eni.name == name)
 
 
 async def sizes(cloud: Cloud, instance_ids: Sequence[str]) -> tuple[Size, ...]:

@@ -195,19 +195,20 @@ class Arming:
         Return False where it was asked for anew meanwhile: then what comes of that is to be told, not of this.
 
         That begins before the cloud is asked for the ENI, so that nothing is lost once it comes. How long it takes
-        to come is the cloud's: only where the cloud says that it is attached here has the guest failed. A cloud
-        that says nothing is no fault of the guest's, and asked again.
+        to come is the cloud's: only where the cloud says that it is attached here, and was when the wait began, has
+        the guest failed. A cloud that says nothing is no fault of the guest's, and asked again.
         Where it was let go meanwhile, the core takes off what may have got there when it is told.
         """
         guest, eni_id = self._guest(effect.group), effect.resource.id
         while self._is_wanted(effect.resource, turn):
+            was_here = self._was_here(eni_id)
             try:
                 interface = await self._parts.directory.interface(eni_id, self._parts.cloud)
                 await guest.plug(interface, deadline_s=PLUG_DEADLINE_S)
             except CloudError as error:
                 await self._wait_for_the_cloud(effect, eni_id, error)
             except GuestError:
-                if await self._is_here(eni_id) and self._is_wanted(effect.resource, turn):
+                if was_here and await self._is_here(eni_id) and self._is_wanted(effect.resource, turn):
                     raise
                 await asyncio.sleep(PLUG_RETRY_S)
             else:
@@ -217,6 +218,9 @@ class Arming:
 
     def _is_wanted(self, resource: Resource, turn: int) -> bool:
         return resource in self._armed and turn == self._asked[resource]
+
+    def _was_here(self, eni_id: str) -> bool:
+        return self._parts.directory.instance(eni_id) == self._parts.directory.instance(self._parts.eni_id)
 
     async def _is_here(self, eni_id: str) -> bool:
         """Ask the cloud whether an ENI is attached here: the last reading may be from before it went."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from hafailover.doctor.findings import failure, warning
@@ -57,24 +56,9 @@ def ranges(ground: Ground, subnets: Mapping[str, Subnet]) -> Iterator[Finding]:
     if subnet is None:
         return
     for address in ground.addresses:
-        objection = _objection(address, subnet.ipv6_cidr if ":" in address else subnet.cidr)
+        objection = subnet.objection(address)
         if objection:
-            yield failure("address-range", address, f"{objection} ({subnet.id})")
-
-
-def _objection(address: str, cidr: str) -> str:
-    """Say what keeps an address from being used in a subnet: its first two and its last belong to the cloud."""
-    if not cidr:
-        return "the subnet has no IPv6 block"
-    try:
-        parsed, network = ip_address(address), ip_network(cidr)
-    except ValueError:
-        return ""  # the cloud's text is none that can be judged by
-    if parsed not in network:
-        return f"it is not within {network}"
-    if parsed in (network[0], network[1], network[-1]):
-        return f"it is one that the cloud keeps for itself in {network}"
-    return ""
+            yield failure("address-range", address, objection)
 
 
 def in_the_way(ground: Ground, havips: Sequence[HaVip]) -> Iterator[Finding]:

@@ -196,7 +196,7 @@ _ADDRESSES = {
     "address-vacant": Entry(
         "Nobody holds the address, so nobody is served; the next claim would have to assign it, and anybody in "
         "the subnet may be given it first.",
-        "Assign it to one of the nodes' ENIs in the console, or start the daemons: one of them will.",
+        "Assign it to one of the nodes' ENIs with `hafailover provision`, or start the daemons: one of them will.",
     ),
 }
 

@@ -71,7 +71,7 @@ def test_lost_host_is_replaced_by_one_move_of_its_eni(lab: Lab, pair: Pair) -> N
     assert lab.cloud.moves(ENI.eni_id) == ["web-b"]
 
 
-@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=(ENI, ELSEWHERE, WITH_IPV6), ipv6=True, cpu=4)])
+@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=(ENI, ELSEWHERE, WITH_IPV6), ipv6=True, cpu=8)])
 @pytest.mark.parametrize(
     "settings",
     [PairSettings(groups=(GroupSettings(addresses=(), enis=(ENI.eni_id, ELSEWHERE.eni_id, WITH_IPV6.eni_id)),))],
@@ -184,7 +184,7 @@ TEN_EACH = tuple(
 )
 
 
-@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=TEN_EACH, cpu=4)])
+@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=TEN_EACH, cpu=8)])
 @pytest.mark.parametrize(
     "settings", [PairSettings(groups=(GroupSettings(addresses=(), enis=tuple(each.eni_id for each in TEN_EACH)),))]
 )

@@ -41,7 +41,8 @@ def test_the_page_on_the_cloud_names_a_test_for_every_row() -> None:
 
 def test_every_action_that_the_product_calls_is_on_the_page() -> None:
     page = (ROOT / "docs/cloud.md").read_text()
-    sources = [*(ROOT / "hafailover/cloud").glob("*.py"), *(ROOT / "hafailover/doctor").glob("*.py")]
+    rooms = ("cloud", "doctor", "provision")
+    sources = [source for room in rooms for source in (ROOT / "hafailover" / room).glob("*.py")]
     called = {action for source in sources for action in ACTION.findall(source.read_text())}
     assert "MigratePrivateIpAddress" in called
     assert sorted(action for action in called if action not in page) == []

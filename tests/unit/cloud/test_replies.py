@@ -17,6 +17,7 @@ from hafailover.cloud.replies import (
     Size,
     Subnet,
     TaskStatus,
+    parse_created_eni,
     parse_enis,
     parse_havips,
     parse_instance_state,
@@ -94,6 +95,55 @@ def test_an_eni_as_documented() -> None:
             security_groups=("sg-1", "sg-2"),
         ),
     )
+
+
+def test_the_name_of_an_eni() -> None:
+    assert parse_enis(changed("NetworkInterfaceSet.0.NetworkInterfaceName", "web"))[0].name == "web"
+    assert parse_enis(REPLY)[0].name == ""
+
+
+def test_the_id_of_an_eni_that_is_being_created() -> None:
+    made = {"NetworkInterfaceId": "eni-aaaaaaaa", "State": "PENDING", "Zone": "", "GroupSet": []}
+    assert parse_created_eni({"NetworkInterface": made, "RequestId": "r"}) == "eni-aaaaaaaa"
+
+
+@pytest.mark.parametrize("value", [None, [], {}, {"NetworkInterface": None}, {"NetworkInterface": {}}])
+def test_a_creation_without_an_id_is_refused(value: Any) -> None:
+    with pytest.raises(CloudError) as info:
+        parse_created_eni(value)
+    assert info.value.code == "ClientBadReply"
+
+
+DUAL = Subnet("subnet-1", "vpc-1", "zone-1", "10.0.1.0/24", "fd00::/64")
+
+
+def test_subnets_with_and_without_ipv6() -> None:
+    told = {"SubnetId": "subnet-1", "VpcId": "vpc-1", "Zone": "zone-1", "CidrBlock": "10.0.1.0/24"}
+    both = [{**told, "Ipv6CidrBlock": "fd00::/64"}, {**told, "Ipv6CidrBlock": ""}, told]
+    without = Subnet("subnet-1", "vpc-1", "zone-1", "10.0.1.0/24")
+    assert parse_subnets({"SubnetSet": both}) == (DUAL, without, without)
+
+
+@pytest.mark.parametrize(
+    ("address", "objection"),
+    [
+        ("10.0.1.2", ""),
+        ("10.0.1.254", ""),
+        ("fd00::1", ""),
+        ("10.0.1.0", "the cloud keeps it for itself in subnet-1"),
+        ("10.0.1.1", "the cloud keeps it for itself in subnet-1"),
+        ("10.0.1.255", "the cloud keeps it for itself in subnet-1"),
+        ("10.0.2.2", "it is not within 10.0.1.0/24, the range of subnet-1"),
+        ("fd01::2", "it is not within fd00::/64, the range of subnet-1"),
+    ],
+)
+def test_addresses_that_no_eni_of_a_subnet_can_get(address: str, objection: str) -> None:
+    assert DUAL.objection(address) == objection
+
+
+def test_a_subnet_without_ipv6_or_with_a_block_of_an_unknown_spelling() -> None:
+    assert Subnet("subnet-1", "v", "z", "10.0.1.0/24").objection("fd00::2") == "subnet-1 has no IPv6 block"
+    assert Subnet("subnet-1", "v", "z", "ten").objection("10.0.1.2") == ""
 
 
 @pytest.mark.parametrize("value", [None, {"InstanceId": ""}, {"InstanceId": None}, {}])
