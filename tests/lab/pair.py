@@ -110,8 +110,8 @@ class PairSettings:
 
     `more_group` are lines of each group's table, `more` are tables of their own. `hooks` are those that leave a
     line in HOOKS_FILE after so many seconds. `witnesses` are hosts that only vote. With `ipv6` the daemons talk
-    over that, for which the fabric must have it (`CloudSettings.ipv6`). `own` are the hosts' ENIs that take the
-    addresses.
+    over that, for which the fabric must have it (`CloudSettings.ipv6`). `own` are the hosts' ENIs that
+    take the addresses.
     """
 
     guards: tuple[str, ...] = ("vip", "cloud")
