@@ -170,6 +170,15 @@ async def test_a_connection_that_never_comes_about_leaves_nothing_sent() -> None
     assert calls[0].to_wire_s is None
 
 
+@pytest.mark.parametrize(("timeout_s", "connect_s"), [(1.0, 0.45), (3.0, 0.9), (60.0, 0.9)])
+async def test_no_connection_comes_about_by_a_packet_that_the_kernel_repeats(
+    timeout_s: float, connect_s: float
+) -> None:
+    client = transport.http_client(tls=False, limit_bytes=1, timeout_s=timeout_s)
+    assert client.timeout.connect == connect_s
+    await client.aclose()
+
+
 async def test_the_deadline_is_for_the_whole_answer_and_the_pool_survives_it(make_stub: MakeStub) -> None:
     async def dribble(_asked: Asked) -> bytes | None:
         writer = stub.writers[-1]
