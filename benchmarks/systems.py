@@ -17,6 +17,8 @@ from tests.lab.cloud import API_PORT
 from tests.lab.fabric import API, LabError, sweep, why_not
 from tests.lab.lab import ADDRESS, ENI, SERVICE_PORT, pause
 from tests.lab.pair import GROUP, Pair, PairSettings
+from tests.lab.processes import Process
+from tests.lab.service import process_name
 
 if TYPE_CHECKING:
     from tests.lab.lab import Lab
@@ -73,8 +75,9 @@ class Keepalived:
 
     name = "keepalived"
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *, tracks_process: bool = False) -> None:
         self.lab = lab
+        self._tracks_process = tracks_process
 
     def start(self) -> None:
         """Start web-a, then web-b: neither preempts, so the first is master."""
@@ -97,8 +100,13 @@ class Keepalived:
         )
         secret_id, secret_key = self.lab.cloud.keys_of(host)
         cloud = keepalived.Cloud(f"{API}:{API_PORT}", REGION, secret_id, secret_key)
-        argv = keepalived.prepare(side, cloud, ADDRESS, SERVICE_PORT, hosts[host].directory)
-        hosts[host].start("keepalived", argv)
+        directory = hosts[host].directory
+        if not self._tracks_process:
+            hosts[host].start("keepalived", keepalived.prepare(side, cloud, ADDRESS, SERVICE_PORT, directory))
+            return
+        tracked = keepalived.Tracked(process_name(host), hosts[host].namespace)
+        argv = keepalived.prepare(side, cloud, ADDRESS, SERVICE_PORT, directory, tracked)
+        hosts[host].processes["keepalived"] = Process(argv, directory / "keepalived.log")
 
     def stop(self, host: str) -> None:
         """Send SIGTERM: keepalived says goodbye to its peer with priority 0."""

@@ -41,6 +41,13 @@ COMMANDS = (
     Command("resume", "hafailover.control.commands", "add_resume_arguments", "run_resume", "end this node's pause"),
     Command("reload", "hafailover.control.commands", "add_reload_arguments", "run_reload", "read the file again"),
     Command("history", "hafailover.control.commands", "add_history_arguments", "run_history", "past failovers"),
+    Command(
+        "import-keepalived",
+        "hafailover.keepalived.command",
+        "add_arguments",
+        "run",
+        "keepalived.conf to a configuration",
+    ),
     Command("keygen", "hafailover.config.commands", "add_keygen_arguments", "run_keygen", "write a heartbeat key"),
     Command(
         "policy", "hafailover.cloud.commands", "add_policy_arguments", "run_policy", "what the cloud must allow"
@@ -48,6 +55,7 @@ COMMANDS = (
     Command("provision", "hafailover.provision.command", "add_arguments", "run", "create what the cloud lacks"),
     Command("install-unit", "hafailover.daemon.install", "add_arguments", "run", "make it a service of systemd"),
     Command("release-guest", "hafailover.daemon.leftovers", "add_arguments", "run", "remove what a daemon left"),
+    Command("completion", "hafailover.completion", "add_arguments", "run", "complete words in bash or zsh"),
     Command("emulator", "hafailover.emulator.command", "add_arguments", "run", "an emulated cloud to play with"),
     Command("demo", "hafailover.demo.command", "add_arguments", "run", "a failover to watch, on this machine"),
 )

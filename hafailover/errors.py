@@ -3,6 +3,7 @@
     HafailoverError
     ├── ConfigError         the configuration or a file it names is wrong      (exit 2)
     ├── StartError          the daemon cannot start here: port, socket, right  (exit 1)
+    ├── KeepalivedError     a keepalived.conf that cannot be understood          (exit 2)
     ├── InstallError        the service cannot be installed or removed so      (exit 1)
     ├── ControlError        the daemon said no, or spoke nonsense              (exit 1)
     ├── UnreachableError    no daemon answers on the control socket            (exit 3)
@@ -49,6 +50,12 @@ class ConfigError(HafailoverError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class KeepalivedError(HafailoverError):
+    """A keepalived.conf, or a file that it includes, cannot be understood; the message names file and line."""
+
+    exit_code = 2
 
 
 class StartError(HafailoverError):

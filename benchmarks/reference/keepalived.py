@@ -11,19 +11,13 @@ from pathlib import Path
 
 RECIPE = Path(__file__).with_name("recipe.py")
 
-_CONFIG = """
+_CONFIG = """{namespace}
 global_defs {{
     router_id {name}
     vrrp_version 3
     script_user root
 }}
-vrrp_script service {{
-    script "{check}"
-    interval {check_interval_s:g}
-    timeout 1
-    fall 1
-    rise 1
-}}
+{service}
 vrrp_script check_self {{
     script "{notify} CHECK"
     interval 5
@@ -44,8 +38,8 @@ vrrp_instance vip {{
     virtual_ipaddress {{
         {address}/32 dev eth0
     }}
+    {tracked}
     track_script {{
-        service
         check_self
     }}
     notify_master "{notify} MASTER"
@@ -54,6 +48,19 @@ vrrp_instance vip {{
     notify_stop "{notify} STOP"
 }}
 """
+
+_BY_SCRIPT = """vrrp_script service {{
+    script "{check}"
+    interval 1
+    timeout 1
+    fall 1
+    rise 1
+}}"""
+
+_BY_PROCESS = """vrrp_track_process service {{
+    process {process}
+    weight 0
+}}"""
 
 # keepalived resolves the links in a script's path; an interpreter so resolved forgets its virtual environment.
 _NOTIFY = '#!/bin/sh\nexec {python} {recipe} {settings} "$1" 2>> {log}\n'
@@ -83,6 +90,18 @@ class Cloud:
     secret_key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """The process that keepalived tracks in place of the script, and the host's network namespace.
+
+    The kernel tells of processes only in the first network namespace, so keepalived must be started there and enter
+    the host's by itself.
+    """
+
+    process: str
+    namespace: str
+
+
 def version() -> str:
     """Return the version of the installed keepalived, or an empty string."""
     if shutil.which("keepalived") is None:
@@ -97,11 +116,13 @@ def _script(path: Path, text: str) -> Path:
     return path
 
 
-def prepare(side: Side, cloud: Cloud, address: str, port: int, directory: Path) -> list[str]:
+def prepare(
+    side: Side, cloud: Cloud, address: str, port: int, directory: Path, tracked: Tracked | None = None
+) -> list[str]:
     """Write one host's files below `directory` and return the command that runs keepalived in the foreground.
 
     Advertisements come every 100 ms, so a master is taken for dead after 300 ms and VRRP's skew (RFC 9568
-    section 6.1); the service is checked every second, keepalived's default for a script.
+    section 6.1); the service is checked every second, keepalived's default for a script, unless it is `tracked`.
     """
     state_file = directory / "state"
     settings = directory / "recipe.json"
@@ -119,8 +140,9 @@ def prepare(side: Side, cloud: Cloud, address: str, port: int, directory: Path) 
         peer=side.peer,
         priority=side.priority,
         address=address,
-        check=check,
-        check_interval_s=1,
+        namespace=f"net_namespace {tracked.namespace}" if tracked else "",
+        service=_BY_PROCESS.format(process=tracked.process) if tracked else _BY_SCRIPT.format(check=check),
+        tracked=f"track_{'process' if tracked else 'script'} {{\n        service\n    }}",
         advert_s=0.1,
         notify=notify,
     )

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 MAX_DETAIL = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one run has found; `detail` is one line of at most `MAX_DETAIL` characters, see `one_line`."""
+    """What one run has found; `detail` is one line of at most `MAX_DETAIL` characters, see `one_line`.
+
+    `sure` is False where nobody said no: there was no answer in time, or the check could not be carried out. That
+    is a failure of a check as it is and of a reversed one.
+    """
 
     passed: bool
     detail: str
+    sure: bool = True
+
+    def reversed(self) -> Verdict:
+        """Return the verdict of a check that is to pass where this one says no."""
+        return Verdict(passed=self.sure and not self.passed, detail=self.detail, sure=self.sure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,17 @@ class Probe(Protocol):
         """Look at the service once. It must end by itself soon after `timeout_s`, and be cancellable."""
 
 
+@runtime_checkable
+class Watcher(Probe, Protocol):
+    """A kind of check that is told of changes, so that a run need not wait for its turn."""
+
+    async def changed(self) -> None:
+        """Wait until another run would probably say something else than the last one; cancellable."""
+
+    async def close(self) -> None:
+        """Give back what the watching takes; nothing is asked afterwards."""
+
+
 def one_line(text: str) -> str:
     """Return the text as one line without control characters, cut to `MAX_DETAIL` characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_DETAIL]).split())
@@ -49,6 +69,11 @@ def failed(text: str) -> Verdict:
     return Verdict(passed=False, detail=one_line(text))
 
 
+def unable(text: str) -> Verdict:
+    """Return the verdict of a check that could not be carried out."""
+    return Verdict(passed=False, detail=one_line(text), sure=False)
+
+
 def late(timeout_s: float) -> Verdict:
     """Return the verdict of a check that had no answer in time: a service that hangs does not serve."""
-    return Verdict(passed=False, detail=f"no answer within {timeout_s * 1000:.0f} ms")
+    return unable(f"no answer within {timeout_s * 1000:.0f} ms")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.checks.hysteresis import Hysteresis
 from hafailover.checks.registry import make_probe
-from hafailover.checks.result import CheckResult, Verdict, failed
+from hafailover.checks.result import CheckResult, Verdict, Watcher, unable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hafailover.election.values import CheckState
 
 OVERTIME_S = 3.0  # what a probe may take, beyond its timeout, to tidy up (to kill a script)
+LEAST_REST_S = 0.02  # between two runs, however often what is watched changes
 STALL_S = 0.25  # this process was so late itself that the answer may have been there in time
 
 
@@ -62,14 +63,34 @@ class CheckRunner:
     async def run(self) -> None:
         """Run the check, at once and then every interval (start to start), until cancelled.
 
-        Never two runs at once, and nothing that a check does ends this.
+        Never two runs at once, and nothing that a check does ends this. Where the probe sees a change, the next
+        run is at once, and the intervals count from there: with a `fall` of 2 what has gone has one to return in.
         """
         interval_s = self._check.interval_ms / 1000
         due_s = self._clock()
-        while True:
-            await self.run_once()
-            due_s = next_start(due_s, self._clock(), interval_s)
-            await asyncio.sleep(due_s - self._clock())
+        try:
+            while True:
+                await self.run_once()
+                due_s = next_start(due_s, self._clock(), interval_s)
+                if await self._rest(due_s - self._clock()):
+                    due_s = self._clock()
+        finally:
+            if isinstance(self._probe, Watcher):
+                await self._probe.close()
+
+    async def _rest(self, most_s: float) -> bool:
+        """Wait for so long, or until the probe sees a change: then True."""
+        if not isinstance(self._probe, Watcher):
+            await asyncio.sleep(most_s)
+            return False
+        least_s = min(most_s, LEAST_REST_S)
+        await asyncio.sleep(least_s)
+        try:
+            async with asyncio.timeout(most_s - least_s):
+                await self._probe.changed()
+        except TimeoutError:
+            return False
+        return True
 
     async def run_once(self) -> CheckResult:
         """Run the check once and take the result into account.
@@ -107,9 +128,9 @@ class CheckRunner:
             async with asyncio.timeout(timeout_s + OVERTIME_S):
                 verdict = await self._probe.run(timeout_s)
         except TimeoutError:
-            verdict = failed("the check did not end")
+            verdict = unable("the check did not end")
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a check is that check's failure
-            verdict = failed(f"{type(error).__name__}: {error}")
+            verdict = unable(f"{type(error).__name__}: {error}")
         finally:
             alarm.cancel()
-        return verdict, bool(stalls) and stalls[0] > STALL_S
+        return verdict.reversed() if self._check.reverse else verdict, bool(stalls) and stalls[0] > STALL_S

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hafailover.checks.result import Verdict, failed, late, one_line
+from hafailover.checks.result import Verdict, late, one_line, unable
 from hafailover.process import Ended, is_running, run_program
 
 
@@ -24,7 +24,7 @@ class ScriptProbe:
     async def run(self, timeout_s: float) -> Verdict:
         """Run the program once; the verdict says how it ended and the last line that it wrote."""
         if self._last_pid and is_running(self._last_pid):
-            return failed(f"an earlier run (process {self._last_pid}) hangs and cannot be killed")
+            return unable(f"an earlier run (process {self._last_pid}) hangs and cannot be killed")
         ended = await run_program(self._command, env=self._env, timeout_s=timeout_s, grace_s=0, sweep=True)
         self._last_pid = ended.pid
         return _verdict(ended, timeout_s)
@@ -34,7 +34,7 @@ def _verdict(ended: Ended, timeout_s: float) -> Verdict:
     if ended.timed_out:
         return late(timeout_s)
     if ended.exit_code is None:
-        return failed(ended.error)
+        return unable(ended.error)
     how = f"exit code {ended.exit_code}" if ended.exit_code >= 0 else f"killed by signal {-ended.exit_code}"
     said = ended.output.rpartition("\n")[2]
     return Verdict(passed=ended.exit_code == 0, detail=one_line(f"{how}: {said}" if said else how))

@@ -22,7 +22,16 @@ LIVE: Mapping[str, frozenset[str]] = {
     "node": frozenset({"priority"}),
     "peer": frozenset({"priority", "address"}),
     "group": frozenset(
-        {"preempt", "preempt_delay", "on_isolation", "isolation_timeout", "hold_down", "guards", "vip_port"}
+        {
+            "preempt",
+            "preempt_delay",
+            "startup_delay",
+            "on_isolation",
+            "isolation_timeout",
+            "hold_down",
+            "guards",
+            "vip_port",
+        }
     ),
     "check": frozenset({"*"}),
     "notify": frozenset({"*"}),

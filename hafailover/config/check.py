@@ -89,7 +89,9 @@ def _fence_line(group: str) -> str:
 
 
 def _service_line(of: ServiceTimes) -> str:
-    found = f"found after {render(of.found_ms)} ({render(of.interval_ms)} x {of.fall})"
+    found = f"found after {render(of.found_ms)} ({render(of.interval_ms)} x {of.intervals})"
+    if not of.intervals:
+        found = "found at once"
     hanging = f"{render(of.hanging_found_ms)} where it hangs"
     costs = f"costs at most {_outage(of.found_ms)}"
     return f'  group "{of.group}", check "{of.check}": a fault is {found}, {hanging}, and {costs}'

@@ -70,7 +70,7 @@ class Check:
     """`[[group.check]]`: which of the fields after `weight` say something depends on `type`.
 
     script: command; tcp: address; http: url and status; process: pidfile, else the process called `name`;
-    systemd: unit; file: path; interface: interface.
+    systemd: unit; file: path; interface: interface. `reverse`: it passes where it else says no.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Check:
     rise: int = 2
     fall: int = 2
     weight: int = 0
+    reverse: bool = False
     command: tuple[str, ...] = ()
     address: tuple[str, int] | None = None
     url: str = ""
@@ -92,13 +93,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """`[group.notify]`: each hook is an argument vector that begins with an absolute path; empty: none."""
+    """`[group.notify]`: each hook is an argument vector that begins with an absolute path; empty: none.
+
+    `notify` is run after each of the others but `promote`, with four more arguments, as keepalived's is.
+    """
 
     promote: tuple[str, ...] = ()
     master: tuple[str, ...] = ()
     backup: tuple[str, ...] = ()
     fault: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
+    notify: tuple[str, ...] = ()
     timeout_ms: int = 30_000
 
 
@@ -111,6 +116,7 @@ class Group:
     enis: tuple[str, ...] = ()
     preempt: bool = False
     preempt_delay_ms: int = 30_000
+    startup_delay_ms: int = 0
     handover: Handover = Handover.OVERLAP
     on_isolation: Literal["hold", "demote"] = "hold"
     isolation_timeout_ms: int = 30_000

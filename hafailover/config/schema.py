@@ -115,6 +115,7 @@ CHECK = Table(
         Key("rise", integer(1, 100)),
         Key("fall", integer(1, 100)),
         Key("weight", integer(-253, 253)),
+        Key("reverse", kinds.FLAG),
         Key("command", kinds.COMMAND),
         Key("address", kinds.TARGET),
         Key("url", kinds.URL),
@@ -129,7 +130,7 @@ NOTIFY = Table(
     "notify",
     model.Notify,
     (
-        *(Key(hook, kinds.COMMAND) for hook in ("promote", "master", "backup", "fault", "stop")),
+        *(Key(hook, kinds.COMMAND) for hook in ("promote", "master", "backup", "fault", "stop", "notify")),
         Key("timeout", duration_between("100ms", "1h"), ("timeout_ms",)),
     ),
 )
@@ -142,6 +143,7 @@ GROUP = Table(
         Key("enis", Many(kinds.ENI_ID, MOST_ENIS)),
         Key("preempt", kinds.FLAG),
         Key("preempt_delay", duration_between("0s", "1h"), ("preempt_delay_ms",)),
+        Key("startup_delay", duration_between("0s", "1h"), ("startup_delay_ms",)),
         Key("handover", choice("overlap", "strict", enum=Handover)),
         Key("on_isolation", choice("hold", "demote")),
         Key("isolation_timeout", duration_between("1s", "1h"), ("isolation_timeout_ms",)),

@@ -15,17 +15,22 @@ if TYPE_CHECKING:
 EXAMPLE_REQUEST_MS = 100
 EXAMPLE_MOVE_MS = 500
 OWN_MS = 20  # what the daemons add at most
+WATCHED = ("process", "systemd", "interface")  # types of checks that are told of a change at once
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceTimes:
-    """For one check: when a fault is found at the latest, and when the check's program or peer hangs besides."""
+    """For one check: when a fault is found at the latest, and when the check's program or peer hangs besides.
+
+    `intervals` are those that it takes: `fall`, and one less where the check is told of the change at once.
+    """
 
     group: str
     check: str
     interval_ms: int
     timeout_ms: int
     fall: int
+    intervals: int
     found_ms: int
     hanging_found_ms: int
     outage_example_ms: int
@@ -67,14 +72,17 @@ def outage_example_ms(detection_ms: int) -> int:
 
 
 def _service(group: str, check: Check) -> ServiceTimes:
-    found_ms = check.interval_ms * check.fall
+    intervals = check.fall - 1 if check.type in WATCHED else check.fall
+    found_ms = check.interval_ms * intervals
+    hanging_found_ms = check.interval_ms * check.fall + check.timeout_ms
     return ServiceTimes(
         group=group,
         check=check.name,
         interval_ms=check.interval_ms,
         timeout_ms=check.timeout_ms,
         fall=check.fall,
+        intervals=intervals,
         found_ms=found_ms,
-        hanging_found_ms=found_ms + check.timeout_ms,
+        hanging_found_ms=hanging_found_ms,
         outage_example_ms=outage_example_ms(found_ms),
     )

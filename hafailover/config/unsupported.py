@@ -33,7 +33,6 @@ def _one_of(*values: str) -> Callable[[object], bool]:
 ROWS = (
     Row("", "mqtt", _any, "no [mqtt] table; heartbeats travel by UDP only"),
     Row("group", "guards", _one_of("mqtt"), '"vip", "cloud", "gateway" and "quorum"'),
-    Row("check", "type", _one_of("process", "systemd", "file", "interface"), '"http", "tcp" or "script"'),
 )
 
 

@@ -27,6 +27,7 @@ PLACES = {  # the file in the wheel, and where it belongs
     "hafailover-guest.service": "etc/systemd/system/hafailover-guest.service",
     "hafailover.sysusers": "etc/sysusers.d/hafailover.conf",
     "hafailover.tmpfiles": "etc/tmpfiles.d/hafailover.conf",
+    "hafailover.8": "usr/local/share/man/man8/hafailover.8",
 }
 PROGRAM = "/opt/hafailover/bin/hafailover"  # as the files name it
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - what the unit does not let the daemon see

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Parts:
     """The rooms, ready for use. `disk` runs what is written to the state directory, one after another.
 
-    `holder_of` tells who holds a group's first resource as last read, None if unknown.
+    `priority_of` tells a group's effective priority on this node, `holder_of` who holds a group's first resource as
+    last read, None if unknown.
 
     On a witness `cloud` and `guest` are there and not used: `eni_id` is empty, and `directory` knows no ENI.
     """
@@ -44,6 +45,7 @@ class Parts:
     history: History
     disk: Executor
     eips: EipKeeper
+    priority_of: Callable[[str], int]
     holder_of: Callable[[str], Sighting | None]
 
     def instance_of(self, group: str) -> str | None:

@@ -18,7 +18,7 @@ from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
 from hafailover.election.values import FenceResult, GuardVerdict, MoveResult, Outcome, Refusal, State
 from hafailover.errors import CloudError
-from hafailover.guest.hooks import HookContext, HookQueue
+from hafailover.guest.hooks import HookContext, HookQueue, as_keepalived
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -242,8 +242,14 @@ class Performer:
             addresses=group.addresses,
             enis=group.enis,
         )
-        queue = self._hooks[effect.group]
-        queue.submit(effect.hook, argv, context.environment(), group.notify.timeout_ms / 1000, ended)
+        priority = self._parts.priority_of(effect.group)
+        generic = as_keepalived(group.notify.notify, effect.hook, effect.group, priority)
+        queue, timeout_s = self._hooks[effect.group], group.notify.timeout_ms / 1000
+        if generic:
+            queue.submit(effect.hook, argv, context.environment(), timeout_s)
+            queue.submit("notify", generic, context.environment(), timeout_s, ended)
+        else:
+            queue.submit(effect.hook, argv, context.environment(), timeout_s, ended)
 
     def _hook_ended(self, group: GroupName, run_id: int, ok: bool) -> None:  # noqa: FBT001 - given by the hooks' queue
         self._post(ev.HookFinished(group, run_id, ok))

@@ -125,7 +125,8 @@ class Daemon:
         self._closing.append(guest.close)
         directory = leftovers.directory_of(os.environ)
         if directory is not None:
-            await leftovers.note(directory, self._config.groups, guest)
+            own = (node.eni for node in self._config.nodes)
+            await leftovers.note(directory, self._config.groups, guest, own)
         return guest
 
     def _credentials(self, me: model.Node, metadata: Metadata) -> CredentialSource:
@@ -182,6 +183,7 @@ class Daemon:
             history=observer.history,
             disk=disk,
             eips=self._make_eip_keeper(node, cloud, observer, disk),
+            priority_of=lambda group: node.groups[GroupName(group)].priority,
             holder_of=lambda group: _holder(node, group),
         )
         performer = Performer(config, parts, inbox.post, self._spawn)

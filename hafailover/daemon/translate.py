@@ -62,6 +62,7 @@ def _policy(group: Group) -> Policy:
         resources=(*addresses, *enis),
         preempt=group.preempt,
         preempt_delay_ms=group.preempt_delay_ms,
+        startup_delay_ms=group.startup_delay_ms,
         handover=group.handover,
         demote_when_isolated=group.on_isolation == "demote",
         isolation_timeout_ms=group.isolation_timeout_ms,
@@ -69,7 +70,7 @@ def _policy(group: Group) -> Policy:
         guards=group.guards,
         checks=tuple((check.name, check.weight) for check in group.checks),
         fence=group.fence == "stop-instance",
-        hook_timeout_ms=group.notify.timeout_ms,
+        hook_timeout_ms=group.notify.timeout_ms * (2 if group.notify.notify else 1),
         promote=bool(group.notify.promote),
     )
 

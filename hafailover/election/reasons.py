@@ -41,7 +41,7 @@ class Reason(Enum):
     ADDRESS_LOST = "nobody holds the address any more: putting it back"
 
     # why a node does not claim
-    STARTING = "this node still listens after its start"
+    STARTING = "this node has just started and still listens, or waits for startup_delay"
     MASTER_ALIVE = "the master is heard"
     MASTER_LATE = "the master is late, but not yet for the dead interval"
     MASTER_RESTARTING = "the master's host answers and its daemon may be restarting"

@@ -22,7 +22,7 @@ class Situation:
     `loss` is why there is no master to wait for. For `taken_unheard` see `takeover`. `rank` counts the candidates
     before this node, `turn_ms` is what each of those is given, and `waited_ms` the time since it can be one's turn.
     `votes_due`: the other voters may just be about to miss the master too. `listening`: a peer that was not heard
-    since the start may still be.
+    since the start may still be. `settling`: the group's startup_delay is not over.
     """
 
     witness: bool = False
@@ -32,6 +32,7 @@ class Situation:
     drained: bool = False
     stopping: bool = False
     listening: bool = False
+    settling: bool = False
     paused: bool = False
     distrust: bool = False
     offered: bool = False
@@ -101,6 +102,7 @@ def _not_now(situation: Situation) -> Reason | None:
         (not situation.holder_known, Reason.HOLDER_UNKNOWN),
         (situation.listening, Reason.STARTING),
         (situation.held_by_me and not situation.rival_claims, None),
+        (situation.settling, Reason.STARTING),
         (situation.stranger, Reason.HELD_BY_STRANGER),
         (situation.hold_down, Reason.HOLD_DOWN),
         (situation.taken_unheard, Reason.TAKEN_UNHEARD),

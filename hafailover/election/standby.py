@@ -40,7 +40,7 @@ def eligible(group: Group) -> bool:
     context, now = group.context, group.context.now
     if group.state is State.CLAIMING:
         return group.claim is not None and group.claim.failures + context.holders.failures < FAILING_AFTER
-    barred = max(group.hold_down.until, group.promotion.refused_until) > now
+    barred = max(group.hold_down.until, group.promotion.refused_until, _settled_at(group)) > now
     free = not barred and group.returns.pending(group.policy.resources, now) is None
     able = context.holders.readable and not (group.fault or group.tracking.pending)
     in_service = not context.me.witness and not context.drained and context.leaving is Leaving.NO
@@ -195,6 +195,7 @@ def situation(group: Group, now: Instant) -> Situation:
         drained=context.drained,
         stopping=context.leaving is not Leaving.NO,
         listening=_listening(group, now),
+        settling=group.wait_until(_settled_at(group), now),
         paused=group.pause.holds(now),
         distrust=group.wait_until(context.distrust_until, now),
         offered=_offered(group, master),
@@ -226,6 +227,11 @@ def _listening(group: Group, now: Instant) -> bool:
     if all(peer.confirmed for peer in context.peers if not peer.member.witness):
         return False
     return group.wait_until(context.started_at + context.timing.dead_interval_ms, now)
+
+
+def _settled_at(group: Group) -> Instant:
+    """Return when a node that has started may move something here, for all that its group's startup_delay says."""
+    return group.context.started_at + group.policy.startup_delay_ms
 
 
 def _nobody_else(group: Group, now: Instant) -> bool:

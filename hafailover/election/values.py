@@ -224,13 +224,14 @@ class Policy:
     resources: tuple[Resource, ...]
     preempt: bool = False
     preempt_delay_ms: int = 0
+    startup_delay_ms: int = 0  # after the daemon's start, within which nothing is moved here
     handover: Handover = Handover.OVERLAP
     demote_when_isolated: bool = False
     isolation_timeout_ms: int = 30_000
     hold_down_ms: int = 30_000
     guards: tuple[str, ...] = ()
     fence: bool = False  # power the old master off before an unplanned claim
-    hook_timeout_ms: int = 30_000
+    hook_timeout_ms: int = 30_000  # of all hooks of one change together
     promote: bool = False  # there is a hook to ask before an unplanned claim
     checks: tuple[tuple[str, int], ...] = ()  # (name, weight)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_WAITING = 32
+STATES = {"master": "MASTER", "backup": "BACKUP", "fault": "FAULT", "stop": "STOP"}  # keepalived's, by our hooks
 _KILL_S = 3.0  # killing takes a moment; more than this it does not get at the daemon's end
 DROPPED = "not run: too many hooks were waiting and a newer one took its place"
 
@@ -69,6 +70,16 @@ class HookContext:
             "HAFAILOVER_ENIS": " ".join(self.enis),
             "HAFAILOVER_NODE": self.node,
         }
+
+
+def as_keepalived(command: tuple[str, ...], hook: str, group: str, priority: int) -> tuple[str, ...]:
+    """Return what the program of `notify` is run with for a change of this hook's; empty where it is not run.
+
+    The four arguments are those of keepalived.conf(5), "notify": TYPE NAME STATE PRIORITY.
+    """
+    if not command or hook not in STATES:
+        return ()
+    return (*command, "INSTANCE", group, STATES[hook], str(priority))
 
 
 async def run_hook(hook: str, argv: tuple[str, ...], env: dict[str, str], timeout_s: float) -> HookResult:

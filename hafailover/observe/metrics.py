@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PHASES = ("detect", "guard", "guest", "fence", "cloud", "verify")
 MOVING_ACTIONS = ("MigratePrivateIpAddress", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses")
 API_ACTIONS = ("DescribeNetworkInterfaces", "DescribeVpcTaskResult", *MOVING_ACTIONS)
-HOOKS = ("promote", "master", "backup", "fault", "stop")
+HOOKS = ("promote", "master", "backup", "fault", "stop", "notify")
 HOOK_RESULTS = ("ok", "failed", "timeout")
 # What a claim that ends well may have begun for.
 CLAIM_REASONS = (

@@ -39,6 +39,7 @@ NAMES = (
     "metadata",
     "credentials",
     "http1",
+    "keepalived",
 )
 CANARY = "canary"
 MOST_BYTES = 4096

@@ -31,6 +31,7 @@ EXECUTIONS = {
     "metadata": 1_000,
     "credentials": 1_000,
     "http1": 200,
+    "keepalived": 500,
 }
 CANARY_EXECUTIONS = 200_000
 needs_atheris = pytest.mark.skipif(not engine.atheris_installed(), reason="atheris is not installed")

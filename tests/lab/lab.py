@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ADDRESS = VIP
 SERVICE_PORT = 8080
+SERVICE_PIDFILE = "run/service.pid"  # in the host's directory
 PROBE_MS = 2.0
 PROBE_MAX_S = 60.0
 ENI = {node.name: node.eni_id for node in CREW}
@@ -68,7 +69,9 @@ class Host:
     def start_service(self) -> None:
         """Start the service and wait until it listens."""
         argv = module("tests.lab.service", self.port.name, SERVICE_PORT)
-        self.start("service", argv, talks=True).line()
+        service = self.start("service", argv, talks=True)
+        service.line()
+        (self.directory / SERVICE_PIDFILE).write_text(f"{service.pid}\n", encoding="ascii")
 
     def stop_service(self) -> None:
         """End the service as a crash does."""

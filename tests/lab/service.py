@@ -1,7 +1,8 @@
 """The service that the pair offers: answers each datagram and each connection with its host's name.
 
 Run inside a host's namespace: `python -m tests.lab.service NAME PORT`. It listens on every address, so
-whoever gets an answer knows which host the network took the request to.
+whoever gets an answer knows which host the network took the request to. Its process is called "svc-NAME", for the
+hosts of a lab share the process ids of this machine.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import selectors
 import socket
 import struct
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab.realtime import run_at_once
@@ -54,8 +56,14 @@ def _sockets(port: int) -> Iterator[tuple[socket.socket, Callable[[socket.socket
         yield socket.create_server((host, port), family=family, backlog=64), _answer_connection
 
 
+def process_name(name: str) -> str:
+    """Return what the process of a host's service is called."""
+    return f"svc-{name}"
+
+
 def main(name: str, port: int) -> None:
     """Serve until killed; writes one line to standard output once it listens."""
+    Path("/proc/self/comm").write_text(process_name(name), encoding="ascii")
     chooser = selectors.DefaultSelector()
     for sock, answer in _sockets(port):
         chooser.register(sock, selectors.EVENT_READ, answer)

@@ -63,7 +63,7 @@ class SimulatedGuest:
             raise GuestError("there is no such interface")
         return Link(2, name or "eth0", mac or "")
 
-    async def arm(self, address: str, link: Link) -> None:  # noqa: ARG002 - there is one interface
+    async def arm(self, address: str, link: Link, eni: Interface | None = None) -> None:  # noqa: ARG002 - there is one interface
         """Answer for an address. Raises GuestError."""
         async with self._lock:
             await self._take_time()

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import socket
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,7 @@ from hafailover.config.model import Check
 from hafailover.election.values import CheckState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 PENDING, UP, DOWN = CheckState.PENDING, CheckState.UP, CheckState.DOWN
 
@@ -174,18 +176,115 @@ async def test_a_failure_that_takes_all_its_time_is_counted() -> None:
     assert runner.state is DOWN
 
 
-def test_each_type_has_its_probe() -> None:
-    from hafailover.checks.http import HttpProbe  # noqa: PLC0415 - imported by the registry only when asked for
-    from hafailover.checks.script import ScriptProbe  # noqa: PLC0415 - the same
-    from hafailover.checks.tcp import TcpProbe  # noqa: PLC0415 - the same
+class Watched:
+    """A probe of which the test says what there is, and when it is told of that."""
 
-    assert isinstance(make(Check("a", "http", url="http://127.0.0.1/"))[0]._probe, HttpProbe)
-    assert isinstance(make(Check("a", "script", command=("/bin/true",)))[0]._probe, ScriptProbe)
-    assert isinstance(make(tcp(1))[0]._probe, TcpProbe)
+    def __init__(self) -> None:
+        self.passes = True
+        self.news = asyncio.Event()
+        self.runs: list[float] = []
+        self.closed = False
+
+    async def run(self, _timeout_s: float) -> Verdict:
+        self.runs.append(time.monotonic())
+        return Verdict(passed=self.passes, detail="")
+
+    async def changed(self) -> None:
+        await self.news.wait()
+        self.news.clear()
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def turn(self, *, passes: bool) -> None:
+        self.passes = passes
+        self.news.set()
+
+
+@contextlib.asynccontextmanager
+async def running(check: Check, probe: Probe) -> AsyncIterator[Told]:
+    runner, told = make(check, probe)
+    task = asyncio.create_task(runner.run())
+    try:
+        yield told
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+async def until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not what():  # noqa: ASYNC110 - other tasks do it
+            await asyncio.sleep(0.005)
+
+
+async def test_what_is_watched_is_looked_at_when_it_changes() -> None:
+    probe = Watched()
+    async with running(tcp(1, interval_ms=60_000, fall=1), probe) as told:
+        await until(lambda: told.changes == [("service", UP)])
+        probe.turn(passes=False)
+        await until(lambda: told.changes == [("service", UP), ("service", DOWN)])
+    assert probe.closed
+
+
+async def test_with_a_fall_of_2_what_is_watched_has_an_interval_to_come_back() -> None:
+    probe = Watched()
+    async with running(tcp(1, interval_ms=300, fall=2), probe) as told:
+        await until(lambda: len(told.results) == 2)
+        probe.turn(passes=False)
+        await until(lambda: ("service", DOWN) in told.changes)
+    assert probe.runs[3] - probe.runs[2] > 0.25
+
+
+async def test_however_often_it_changes_there_is_a_rest_between_two_runs() -> None:
+    probe = Watched()
+    async with running(tcp(1, interval_ms=60_000), probe) as told:
+        end_s = time.monotonic() + 0.3
+        while time.monotonic() < end_s:
+            probe.turn(passes=not probe.passes)
+            await asyncio.sleep(0)
+    assert 2 <= len(told.results) <= 0.3 / module.LEAST_REST_S + 2
+
+
+async def test_a_watched_check_is_run_every_interval_besides() -> None:
+    probe = Watched()
+    async with running(tcp(1, interval_ms=50), probe) as told:
+        await until(lambda: len(told.results) == 4)
+    assert probe.runs[3] - probe.runs[0] > 0.14
+
+
+@pytest.mark.parametrize(
+    ("verdict", "passed"),
+    [
+        (Verdict(passed=True, detail="here"), False),
+        (Verdict(passed=False, detail="not here"), True),
+        (Verdict(passed=False, detail="nobody answers", sure=False), False),
+    ],
+)
+async def test_a_reversed_check_passes_only_where_it_says_no_for_certain(verdict: Verdict, passed: bool) -> None:  # noqa: FBT001 - a table
+    async def probe(_timeout_s: float) -> Verdict:
+        return verdict
+
+    runner, _ = make(replace(tcp(1), reverse=True), Stub(probe))
+    result = await runner.run_once()
+    assert (result.passed, result.detail) == (passed, verdict.detail)
+
+
+def test_each_type_has_its_probe() -> None:
+    checks = {
+        "HttpProbe": Check("a", "http", url="http://127.0.0.1/"),
+        "ScriptProbe": Check("a", "script", command=("/bin/true",)),
+        "TcpProbe": tcp(1),
+        "ProcessProbe": Check("a", "process"),
+        "UnitProbe": Check("a", "systemd", unit="a.service"),
+        "FileProbe": Check("a", "file", path=Path("/a")),
+        "InterfaceProbe": Check("a", "interface", interface="lo"),
+    }
+    assert {type(make(check)[0]._probe).__name__: check for check in checks.values()} == checks
 
 
 def test_what_cannot_be_made_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"check a: type file is not one of script, tcp, http"):
+    with pytest.raises(ValueError, match="check a: type file needs a path"):
         make(Check("a", "file"))
     with pytest.raises(ValueError, match="check a: type tcp needs an address"):
         make(Check("a", "tcp"))

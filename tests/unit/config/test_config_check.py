@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hafailover.config import check
 from hafailover.config.times import ServiceTimes, Times
 from tests.unit.config.conftest import PARTS
@@ -22,7 +24,7 @@ def test_the_times_follow_from_the_intervals(made: Made) -> None:
         detection_ms=1000,
         restart_grace_ms=3000,
         outage_example_ms=1620,
-        services=(ServiceTimes("vip", "nginx", 400, 300, 3, 1200, 1500, 1820),),
+        services=(ServiceTimes("vip", "nginx", 400, 300, 3, 3, 1200, 1500, 1820),),
     )
 
 
@@ -79,3 +81,15 @@ def test_the_json_report_says_the_same(made: Made) -> None:
     assert (said["file"], said["cluster"], said["nodes"], said["groups"]) == ("f.toml", "web", 2, 1)
     assert said["times"]["detection_ms"] == 1000
     assert said["warnings"][0]["key"] == 'group "vip".check'
+
+
+@pytest.mark.parametrize(
+    ("fall", "found"),
+    [
+        (1, "a fault is found at once, 800ms where it hangs, and costs at most 0ms + A"),
+        (3, "found after 1s (500ms x 2)"),
+    ],
+)
+def test_what_is_told_of_a_change_at_once_takes_an_interval_less(made: Made, fall: int, found: str) -> None:
+    check_ = f'[[group.check]]\nname = "nginx"\ntype = "process"\nfall = {fall}\n'
+    assert found in check.as_text(check.report(made(check=check_)))

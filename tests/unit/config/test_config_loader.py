@@ -62,13 +62,15 @@ def test_every_value_reaches_its_field(made: Made) -> None:
         nodes='[[node]]\nname = "n"\naddress = "[FD00::1]:1"\ninstance_id = "ins-00000000"\neni = "eni-00000000"\n'
         'interface = "eth1"\npriority = 7\nrole = "member"\n',
         group='[[group]]\nname = "g"\naddresses = ["10.0.0.9", "10.0.0.8"]\nenis = []\npreempt = true\n'
-        'preempt_delay = "0s"\nhandover = "overlap"\non_isolation = "demote"\nisolation_timeout = "5s"\n'
+        'preempt_delay = "0s"\nstartup_delay = "6s"\nhandover = "overlap"\n'
+        'on_isolation = "demote"\nisolation_timeout = "5s"\n'
         'hold_down = "0s"\nguards = ["cloud", "vip"]\nfence = "none"\nvip_port = 80\nguest = "none"\n',
         check='[[group.check]]\nname = "c"\ntype = "http"\nurl = "https://a/"\nstatus = 204\ninterval = "1s"\n'
-        'timeout = "1s"\nrise = 3\nfall = 4\nweight = -5\n'
+        'timeout = "1s"\nrise = 3\nfall = 4\nweight = -5\nreverse = true\n'
         '[[group.check]]\nname = "t"\ntype = "tcp"\naddress = "DB:5"\n'
         '[[group.check]]\nname = "s"\ntype = "script"\ncommand = ["/a", "b"]\n',
-        notify='[group.notify]\nmaster = "/m"\nbackup = ["/b", "x"]\nfault = "/f"\nstop = "/s"\ntimeout = "9s"\n',
+        notify='[group.notify]\nmaster = "/m"\nbackup = ["/b", "x"]\nfault = "/f"\nstop = "/s"\n'
+        'notify = ["/n", "y"]\ntimeout = "9s"\n',
         rest='[metrics]\nlisten = "[::]:1"\n[control]\nsocket = "/c"\ngroup = "ops"\n[state]\ndirectory = "/d"\n'
         '[log]\nlevel = "debug"\nformat = "json"\n',
     )
@@ -96,6 +98,7 @@ def test_every_value_reaches_its_field(made: Made) -> None:
                 (),
                 preempt=True,
                 preempt_delay_ms=0,
+                startup_delay_ms=6000,
                 handover=Handover.OVERLAP,
                 on_isolation="demote",
                 isolation_timeout_ms=5000,
@@ -104,11 +107,11 @@ def test_every_value_reaches_its_field(made: Made) -> None:
                 vip_port=80,
                 guest="none",
                 checks=(
-                    model.Check("c", "http", 1000, 1000, 3, 4, -5, url="https://a/", status=204),
+                    model.Check("c", "http", 1000, 1000, 3, 4, -5, reverse=True, url="https://a/", status=204),
                     model.Check("t", "tcp", address=("db", 5)),
                     model.Check("s", "script", command=("/a", "b")),
                 ),
-                notify=model.Notify((), ("/m",), ("/b", "x"), ("/f",), ("/s",), 9000),
+                notify=model.Notify((), ("/m",), ("/b", "x"), ("/f",), ("/s",), ("/n", "y"), 9000),
             ),
         ),
         metrics=model.Metrics("::", 1),
@@ -199,8 +202,8 @@ def test_the_examples_load(tmp_path: Path, key_file: Path, name: str) -> None:
 
 def test_the_example_shows_the_defaults(made: Made) -> None:
     content = (EXAMPLES / "hafailover.toml").read_text()
-    examples = ("interface =", "promote =", "master =", "backup =", "fault =", "stop =")
-    shown = re.sub(r"(?m)^#(?!interface|promote|master|backup|fault|stop)(\w+ = )", r"\1", content)
+    examples = ("interface =", "promote =", "master =", "backup =", "fault =", "stop =", "notify =")
+    shown = re.sub(r"(?m)^#(?!interface|promote|master|backup|fault|stop|notify)(\w+ = )", r"\1", content)
     plain = {"cluster": content, "nodes": "", "group": ""}
     assert made(**{**plain, "cluster": shown}).digest == made(**plain).digest
     everything = re.sub(r"(?m)^#(\w+ = )", r"\1", content)

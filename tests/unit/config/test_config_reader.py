@@ -207,8 +207,8 @@ def test_a_bad_hook_is_told(told: Told) -> None:
             [
                 (
                     'group "vip".check "c".time_out: unknown key (did you mean "timeout"?); allowed:'
-                    " address, command, fall, interface, interval, name, path, pidfile, rise, status, timeout,"
-                    " type, unit, url, weight"
+                    " address, command, fall, interface, interval, name, path, pidfile, reverse, rise, status,"
+                    " timeout, type, unit, url, weight"
                 )
             ],
         ),
@@ -216,8 +216,8 @@ def test_a_bad_hook_is_told(told: Told) -> None:
             {"notify": '[group.notify]\nnotify_master = "/a"\n'},
             [
                 (
-                    'group "vip".notify.notify_master: unknown key (did you mean "master"?);'
-                    " allowed: backup, fault, master, promote, stop, timeout"
+                    'group "vip".notify.notify_master: unknown key (did you mean "notify"?);'
+                    " allowed: backup, fault, master, notify, promote, stop, timeout"
                 )
             ],
         ),

@@ -204,7 +204,7 @@ def test_what_depends_on_a_bad_value_is_not_judged(told: Told) -> None:
     ]
 
 
-def test_each_key_beyond_weight_belongs_to_a_type() -> None:
-    general = {"name", "type", "interval", "timeout", "rise", "fall", "weight"}
+def test_each_key_beyond_reverse_belongs_to_a_type() -> None:
+    general = {"name", "type", "interval", "timeout", "rise", "fall", "weight", "reverse"}
     of_a_type = {key for needed, taken in relations.CHECK_KEYS.values() for key in needed + taken}
     assert of_a_type == {key.name for key in schema.CHECK.keys} - general

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hafailover.emulator.server import Emulator
+    from hafailover.guest.interface import Interface
     from tests.unit.daemon.conftest import MakeStage
     from tests.unit.daemon.stage import Stage
 
@@ -68,7 +69,8 @@ class Kernel(NullGuest):
         self._judge("find_link")
         return Link(7, "eth0", mac or "")
 
-    async def arm(self, address: str, link: Link) -> None:
+    async def arm(self, address: str, link: Link, eni: Interface | None = None) -> None:
+        assert eni is None  # the node's ENI is a primary one
         self._judge("arm")
         self.carried[address] = link
 
@@ -496,6 +498,27 @@ async def test_hooks_run_in_order_and_are_told_of_the_change(make_stage: MakeSta
     assert (second["hook"], second["result"], second["exit_code"]) == ("backup", "failed", 3)
     assert second["log_level"] == "error"
     assert 'hook="backup",node="web-a",result="failed"} 1.0' in stage.metrics()
+
+
+async def test_a_program_of_keepalived_s_runs_unchanged(make_stage: MakeStage, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    hook = script(tmp_path / "notify", f'echo "$@" >> {told}')
+    stage = make_stage(replace(NONE, notify=model.Notify(master=(*hook, "x"), notify=(*hook, "own"))))
+    stage.performer.perform(fx.RoleChanged(GROUP, State.CLAIMING, State.MASTER, Reason.CLAIM_DONE, 3))
+    for name in ("master", "backup", "fault", "stop", "promote"):
+        stage.performer.perform(fx.RunHook(GROUP, name))
+    stage.performer.perform(fx.RunHook(GROUP, "backup", run_id=7))
+    await until(lambda: told.exists() and len(told.read_text().splitlines()) == 6)
+    await until(lambda: stage.posted == [ev.HookFinished(GROUP, 7, True)])
+    assert told.read_text().splitlines() == [
+        "x",
+        "own INSTANCE vip MASTER 110",
+        "own INSTANCE vip BACKUP 110",
+        "own INSTANCE vip FAULT 110",
+        "own INSTANCE vip STOP 110",
+        "own INSTANCE vip BACKUP 110",
+    ]
+    await until(lambda: 'hook="notify",node="web-a",result="ok"} 5.0' in stage.metrics())
 
 
 async def test_a_hook_that_is_awaited_tells_when_it_has_ended(make_stage: MakeStage, tmp_path: Path) -> None:

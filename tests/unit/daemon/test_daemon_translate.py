@@ -49,6 +49,7 @@ def test_a_group_as_it_wants_to_be_treated(tmp_path: Path) -> None:
         addresses=("10.0.1.100", "10.0.1.101"),
         preempt=True,
         preempt_delay_ms=1,
+        startup_delay_ms=5,
         handover=Handover.STRICT,
         on_isolation="demote",
         isolation_timeout_ms=2,
@@ -70,6 +71,7 @@ def test_a_group_as_it_wants_to_be_treated(tmp_path: Path) -> None:
         (Resource(ResourceKind.ADDRESS, "10.0.1.100"), Resource(ResourceKind.ADDRESS, "10.0.1.101")),
         preempt=True,
         preempt_delay_ms=1,
+        startup_delay_ms=5,
         handover=Handover.STRICT,
         demote_when_isolated=True,
         isolation_timeout_ms=2,
@@ -80,6 +82,12 @@ def test_a_group_as_it_wants_to_be_treated(tmp_path: Path) -> None:
         hook_timeout_ms=4,
     )
     assert [each.id for each in second.resources] == ["10.0.1.100", "10.0.1.101"]  # equality ignores the kind
+
+
+def test_a_change_may_run_two_hooks(tmp_path: Path) -> None:
+    group = model.Group("vip", addresses=("10.0.1.100",), notify=model.Notify(notify=("/n",), timeout_ms=4))
+    (policy,) = translate.policies(config(tmp_path, group))
+    assert policy.hook_timeout_ms == 8
 
 
 def test_a_witness_lives_by_the_same_file_and_does_nothing_of_it(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ TABLE: tuple[tuple[dict[str, object], Reason], ...] = (
     ({"master": Liveness.RESTARTING}, Reason.MASTER_RESTARTING),
     ({"paused": True}, Reason.PAUSED),
     ({"holder_known": False}, Reason.HOLDER_UNKNOWN),
+    ({"settling": True}, Reason.STARTING),
     ({"stranger": True}, Reason.HELD_BY_STRANGER),
     ({"hold_down": True}, Reason.HOLD_DOWN),
     ({"taken_unheard": True}, Reason.TAKEN_UNHEARD),

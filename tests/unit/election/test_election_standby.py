@@ -10,7 +10,7 @@ import pytest
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
-from hafailover.election.standby import GUARD_SLACK_MS
+from hafailover.election.standby import GUARD_SLACK_MS, eligible
 from hafailover.election.values import (
     CheckState,
     GroupMemory,
@@ -25,6 +25,7 @@ from tests.unit.election.bench import (
     GROUP,
     OTHER,
     POLICY,
+    TIMING,
     VIP,
     A,
     B,
@@ -566,3 +567,30 @@ def test_it_claims_what_the_dead_master_held_and_nothing_else() -> None:
     bench.read("eni-b")
     assert bench.state() is State.MASTER
     assert [move.expected for move in bench.moves] == ["eni-a"]
+
+
+SETTLING = replace(POLICY, startup_delay_ms=5_000)
+
+
+def test_who_has_just_started_takes_nothing_over_for_its_startup_delay() -> None:
+    bench = Bench(policy=SETTLING)
+    bench.read(None)
+    bench.run(4_999)
+    assert (bench.state(), why(bench)) == (State.BACKUP, Reason.STARTING)
+    bench.run(1)
+    assert bench.state() is State.CLAIMING
+
+
+def test_a_startup_delay_keeps_nobody_from_what_is_here_already() -> None:
+    bench = Bench(policy=SETTLING)
+    bench.read("eni-b")
+    bench.run(TIMING.dead_interval_ms)
+    assert bench.state() is State.MASTER
+
+
+def test_nobody_hands_over_to_who_waits_for_its_startup_delay() -> None:
+    bench = Bench(policy=SETTLING).as_backup()
+    assert not eligible(bench.group)
+    bench.run(5_000, A)
+    bench.read("eni-a")
+    assert eligible(bench.group)

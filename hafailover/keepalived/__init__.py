@@ -1,0 +1,1 @@
+"""From keepalived.conf to a configuration of this program."""
