@@ -91,7 +91,8 @@ class Notebook:
     async def open(self) -> None:
         """Do nothing."""
 
-    def send(self, advert: Advert) -> None:
+    def send(self, advert: Advert, now_us: int | None = None) -> None:
+        del now_us
         self.sent.append(advert)
 
     def stats(self) -> tuple[PeerPathStats, ...]:
@@ -136,6 +137,7 @@ class Stage:
             eips=self.eips,
             priority_of=lambda _group: 110,
             holder_of=lambda _group: None if self.holder is None else Sighting(ADDRESS, self.holder),
+            master_of=lambda _group: None,
         )
         self.performer = Performer(config, self.parts, self.posted.append, self._spawn)
 
