@@ -26,7 +26,7 @@ CHANGING = frozenset({"CREATING", "BINDING", "UNBINDING"})
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """An address had this EIP while this ENI carried it."""
+    """An address had this EIP while this ENI carried it; `eni_id` is "" once it was seen elsewhere, or nowhere."""
 
     address: str
     eip_id: str
@@ -72,12 +72,13 @@ class EipBook:
             self._see(address, _carriers(address, enis))
 
     def _see(self, address: str, carriers: Mapping[str, str]) -> None:
+        known = self._bound.get(address)
         if len(carriers) != 1:
             self._seen[address] = ""  # released, or on its way: whoever has it next may lack the EIP
             self._lost.pop(address, None)
+            self._note_gap(known)
             return
         ((eni_id, eip_id),) = carriers.items()
-        known = self._bound.get(address)
         stayed = self._seen.get(address, "" if known is None else known.eni_id) == eni_id
         self._seen[address] = eni_id
         if eip_id:
@@ -87,6 +88,12 @@ class EipBook:
             del self._bound[address]
         elif known is not None:
             self._lost[address] = Binding(address, known.eip_id, eni_id)
+            self._note_gap(known)
+
+    def _note_gap(self, known: Binding | None) -> None:
+        """Have a later run of the daemon know that an address without its EIP has not stayed where it was."""
+        if known is not None and known.eni_id:
+            self._bound[known.address] = Binding(known.address, known.eip_id, "")
 
     def restored(self, binding: Binding) -> None:
         """Take in that a lost EIP is bound again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,6 +13,7 @@ from hafailover.cloud.plan import TRANSIENT
 from hafailover.election import events as ev
 from hafailover.election.values import ResourceKind
 from hafailover.errors import CloudError, GuestError
+from hafailover.guest.writers import second_writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from hafailover.election import effects as fx
     from hafailover.election.events import Event
     from hafailover.election.values import GroupName, Resource
+    from hafailover.guest.interface import Interface
     from hafailover.guest.network import GuestNetwork, Link
 
 DISARM_RETRY_S = 1.0
@@ -49,6 +52,7 @@ class Arming:
         self._asked: Counter[Resource] = Counter()  # how often each was to be armed
         self._link: Link | None = None
         self._swept = False
+        self._told: set[str] = set()  # of second writers
 
     async def stop_answering(self, effect: fx.StopAnswering) -> None:
         """Have the guest answer for a resource no longer: a barrier. Tried again later where it fails."""
@@ -92,21 +96,29 @@ class Arming:
     async def prepare(self) -> None:
         """Learn what is needed before it is, which saves a claim time and tells early if anything is missing."""
         enis = [resource.id for resource in self._parts.resources if resource.kind is ResourceKind.ENI]
+        secondary = self._parts.directory.is_secondary(self._parts.eni_id)
+        if enis or secondary:
+            await self._learn_subnets()
         if enis:
-            await self._prepare_enis(enis)
+            await self._sweep([*enis, self._parts.eni_id])
         if self._link is not None:
             return
         try:
-            await self._find_link(self._parts.guest)
+            link = await self._find_link(self._parts.guest)
         except GuestError as error:
             log.warning("interface_unknown", error=str(error))
+        else:
+            if secondary:
+                self._spawn(self._tell_of_writers(link, self._parts.directory.mac(self._parts.eni_id) or ""))
 
-    async def _prepare_enis(self, enis: Sequence[str]) -> None:
-        """Learn the ENIs' subnets, and once take off the guest what is of none of them: an earlier file's."""
+    async def _learn_subnets(self) -> None:
         try:
             await self._parts.directory.learn_subnets(self._parts.cloud)
         except CloudError as error:
             log.warning("subnets_unknown", code=error.code, detail=error.detail)
+
+    async def _sweep(self, enis: Sequence[str]) -> None:
+        """Once, take off the guest what is of none of these ENIs: an earlier file's."""
         macs = [mac for eni_id in enis if (mac := self._parts.directory.mac(eni_id))]
         if self._swept or len(macs) < len(enis):
             return
@@ -115,6 +127,16 @@ class Arming:
             await self._parts.guest.unplug_others(macs)
         except GuestError as error:
             log.warning("leftovers_not_released", error=str(error))
+
+    async def _tell_of_writers(self, link: Link, mac: str) -> None:
+        """Log, once each, which other programs may set up this card, and how to make them stop."""
+        if not link.index:
+            return  # somebody else looks after it
+        asking = asyncio.get_running_loop().run_in_executor(None, second_writers, replace(link, mac=mac))
+        for text in await asking:
+            if text not in self._told:
+                self._told.add(text)
+                log.warning("second_writer", interface=link.name, what=text)
 
     def _guest(self, group: GroupName) -> GuestNetwork:
         return self._parts.guest_of(self._groups[group])
@@ -141,10 +163,21 @@ class Arming:
         """Add an address; return False where it was let go before the guest was asked."""
         guest = self._guest(effect.group)
         link = await self._find_link(guest)
+        eni = await self._own_eni(guest)
         if effect.resource not in self._armed:
             return False  # had the guest been asked already, it would do one after the other
-        await guest.arm(effect.resource.id, link)
+        await guest.arm(effect.resource.id, link, eni)
         return True
+
+    async def _own_eni(self, guest: GuestNetwork) -> Interface | None:
+        """Return this node's ENI where that is a secondary one, by which answers must be made to leave."""
+        directory, eni_id = self._parts.directory, self._parts.eni_id
+        if guest is not self._parts.guest or not directory.is_secondary(eni_id):
+            return None
+        try:
+            return await directory.interface(eni_id, self._parts.cloud)
+        except CloudError as error:
+            raise GuestError(str(error)) from None
 
     async def _plug(self, effect: fx.Arm, turn: int) -> bool:
         """Wait for the link of an ENI, and set it up the moment that it is there.
@@ -152,12 +185,13 @@ class Arming:
         Return False where it was asked for anew meanwhile: then what comes of that is to be told, not of this.
 
         That begins before the cloud is asked for the ENI, so that nothing is lost once it comes. How long it takes
-        to come is the cloud's: only where the cloud says that it is attached here has the guest failed. A cloud
-        that says nothing is no fault of the guest's, and asked again.
+        to come is the cloud's: only where the cloud says that it is attached here, and was when the wait began, has
+        the guest failed. A cloud that says nothing is no fault of the guest's, and asked again.
         Where it was let go meanwhile, the core takes off what may have got there when it is told.
         """
         guest, eni_id = self._guest(effect.group), effect.resource.id
         while self._is_wanted(effect.resource, turn):
+            was_here = self._was_here(eni_id)
             try:
                 interface = await self._parts.directory.interface(eni_id, self._parts.cloud)
                 await guest.plug(interface, deadline_s=PLUG_DEADLINE_S)
@@ -165,15 +199,26 @@ class Arming:
                 log.warning("eni_unknown", group=effect.group, eni=eni_id, code=error.code, detail=error.detail)
                 await asyncio.sleep(CLOUD_RETRY_S)
             except GuestError:
-                if await self._is_here(eni_id) and self._is_wanted(effect.resource, turn):
+                if was_here and await self._is_here(eni_id) and self._is_wanted(effect.resource, turn):
                     raise
                 await asyncio.sleep(PLUG_RETRY_S)
             else:
+                self._spawn(self._tell_of_writers_on(guest, interface.mac))
                 break
         return turn == self._asked[effect.resource]
 
     def _is_wanted(self, resource: Resource, turn: int) -> bool:
         return resource in self._armed and turn == self._asked[resource]
+
+    async def _tell_of_writers_on(self, guest: GuestNetwork, mac: str) -> None:
+        try:
+            link = await guest.find_link(mac=mac)
+        except GuestError:
+            return  # it has gone again
+        await self._tell_of_writers(link, mac)
+
+    def _was_here(self, eni_id: str) -> bool:
+        return self._parts.directory.instance(eni_id) == self._parts.directory.instance(self._parts.eni_id)
 
     async def _is_here(self, eni_id: str) -> bool:
         """Ask the cloud whether an ENI is attached here: the last reading may be from before it went."""
@@ -187,8 +232,10 @@ class Arming:
     async def probe(self, effect: fx.ProbeGuest) -> None:
         """Look whether a guest that has failed could answer again, and post that."""
         self._link, error = None, ""  # what was found before the failure may be gone
+        guest = self._guest(effect.group)
         try:
-            await self._find_link(self._guest(effect.group))
+            await self._find_link(guest)
+            await self._own_eni(guest)
         except GuestError as failure:
             error = str(failure)
         self._post(ev.GuestProbed(effect.group, error))

@@ -39,7 +39,6 @@ class Directory:
         self._eni_ids = tuple(eni_ids)
         self._instances = frozenset(instances)
         self._enis: dict[str, Eni] = {}
-        self._moving: tuple[str, ...] = ()
         self._subnets: dict[str, Subnet] = {}
         self._asking = asyncio.Lock()
 
@@ -50,8 +49,8 @@ class Directory:
 
     async def read(self, cloud: Cloud, resources: Sequence[Resource]) -> tuple[Sighting, ...]:
         """Ask the cloud once for everything, and again where an address is on no node's ENI. Raises CloudError."""
-        self._moving = tuple(resource.id for resource in resources if resource.kind is ResourceKind.ENI)
-        enis = await cloud.describe_enis([*self._eni_ids, *self._moving])
+        moving = [resource.id for resource in resources if resource.kind is ResourceKind.ENI]
+        enis = await cloud.describe_enis([*self._eni_ids, *moving])
         self._enis = {eni.id: eni for eni in enis}
         seen = sightings(resources, enis)
         vacant = [
@@ -80,18 +79,22 @@ class Directory:
         return holder is not None and holder not in ours
 
     async def learn_subnets(self, cloud: Cloud) -> None:
-        """Ask for the subnets of the ENIs that move, all at once, unless they are known. Raises CloudError."""
+        """Ask for the subnets of all secondary ENIs, all at once, unless they are known. Raises CloudError."""
         async with self._asking:
-            enis = (self._enis.get(eni_id) for eni_id in self._moving)
-            unknown = {eni.subnet_id for eni in enis if eni is not None} - self._subnets.keys()
+            unknown = {eni.subnet_id for eni in self._enis.values() if not eni.primary} - self._subnets.keys()
             if unknown:
                 self._subnets.update({each.id: each for each in await survey.subnets(cloud, sorted(unknown))})
 
     async def interface(self, eni_id: str, cloud: Cloud) -> Interface:
-        """Return an ENI as the guest is to have it; its subnet is asked for once. Raises CloudError, GuestError."""
+        """Return a secondary ENI as the guest is to have it; its subnet is asked for once.
+
+        Raises CloudError, GuestError.
+        """
         eni = self._enis.get(eni_id)
         if eni is None:
             raise GuestError(f"the cloud describes no {eni_id}")
+        if eni.primary:
+            raise GuestError(f"{eni_id} is a primary ENI, which belongs to its CVM for good")
         await self.learn_subnets(cloud)
         known = self._subnets.get(eni.subnet_id)
         if known is None:
@@ -106,7 +109,13 @@ class Directory:
             addresses=tuple(each.ip for each in ordered if each.state not in ("DELETING", "PENDING")),
             prefix=network.prefixlen,
             gateway=str(network.network_address + 1),
+            own=eni_id in self._eni_ids,
         )
+
+    def is_secondary(self, eni_id: str) -> bool:
+        """Return whether an ENI is a secondary one, as far as the cloud has said."""
+        eni = self._enis.get(eni_id)
+        return eni is not None and not eni.primary
 
     def addresses(self, eni_id: str) -> tuple[str, ...]:
         """Return the IPv4 addresses of an ENI as last read."""

@@ -141,7 +141,7 @@ def decode(text: bytes) -> tuple[Binding, ...]:
 
 def _texts(value: object) -> tuple[str, str, str]:
     match value:
-        case [str(address), str(eip_id), str(eni_id)] if all(0 < len(each) <= MAX_TEXT for each in value):
+        case [str(address), str(eip_id), str(eni_id)] if address and eip_id and max(map(len, value)) <= MAX_TEXT:
             return address, eip_id, eni_id
         case _:
             raise ValueError("an entry is not an address, an EIP and an ENI")

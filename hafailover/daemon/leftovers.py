@@ -44,19 +44,22 @@ def directory_of(environment: Mapping[str, str]) -> Path | None:
     return Path(first) if first.startswith("/") else None
 
 
-async def note(directory: Path, groups: Sequence[Group], guest: GuestNetwork) -> None:
+async def note(
+    directory: Path, groups: Sequence[Group], guest: GuestNetwork, own: Iterable[str | None] = ()
+) -> None:
     """Note the addresses and ENIs that a daemon with these groups may put on the guest.
 
     What an earlier one has noted and this one's configuration does not know any more comes off at once; of ENIs,
-    where none is left at all: which card is whose, the cloud must say first. Neither failing keeps a daemon from
-    its work; it is logged.
+    where none is left at all and none of them is a node's `own` by now: which card is whose, the cloud must say
+    first. Neither failing keeps a daemon from its work; it is logged.
     """
     try:
         old = noted(directory)
     except OSError:
         old = ()
     known = {word for group in groups for word in (*group.addresses, *group.enis)}
-    strays = [word for word in old if word not in known and (not _is_eni(word) or not any(map(_is_eni, known)))]
+    unclear = any(map(_is_eni, known)) or not set(own).isdisjoint(old)
+    strays = [word for word in old if word not in known and not (_is_eni(word) and unclear)]
     if strays:
         log.info("leftovers_released", addresses=strays, failed=await _take_off(guest, strays))
     netlink = [group for group in groups if group.guest == "netlink"]

@@ -125,7 +125,8 @@ class Daemon:
         self._closing.append(guest.close)
         directory = leftovers.directory_of(os.environ)
         if directory is not None:
-            await leftovers.note(directory, self._config.groups, guest)
+            own = (node.eni for node in self._config.nodes)
+            await leftovers.note(directory, self._config.groups, guest, own)
         return guest
 
     def _credentials(self, me: model.Node, metadata: Metadata) -> CredentialSource:

@@ -244,6 +244,11 @@ _GUEST = {
         "With a strict rp_filter the kernel drops what comes in on another interface than answers would leave by.",
         "sysctl net.ipv4.conf.all.rp_filter=2, and the same for the interface; put it into /etc/sysctl.d.",
     ),
+    "second-writer": Entry(
+        "Two programs that set up one card undo each other's work: until the daemon has mended it, "
+        "the address does not answer.",
+        "Do as the finding says; docs/guest.md goes through the programs.",
+    ),
     "guest-leftover": Entry(
         "This machine answers itself for an address that another one holds: its own processes do not reach it.",
         "A running daemon removes it. Without one: `ip address del ADDRESS/32 dev INTERFACE`, and see that no "

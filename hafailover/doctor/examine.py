@@ -127,6 +127,8 @@ class Doctor:
             interface=me.interface,
             mac=None if own is None else own.mac,
             daemon_pid=pid,
+            secondary=[eni.mac for eni in asked.ground.enis_for(me) if not eni.primary],
+            to_come=bool(asked.ground.moving),
         )
         groups = status.get("groups") or () if isinstance(status, dict) else ()
         busy = {str(group.get("name")) for group in groups if group.get("state") in BUSY}

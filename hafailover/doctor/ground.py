@@ -48,6 +48,11 @@ class Ground:
         """The ids of the ENIs that move."""
         return tuple(eni for group in self.config.groups for eni in group.enis)
 
+    def enis_for(self, node: Node) -> tuple[Eni, ...]:
+        """Return a node's own ENI, and all that may come to it, as far as they are known."""
+        found = (self.eni(node), *map(self.enis.get, self.moving))
+        return tuple(eni for eni in found if eni is not None)
+
     def instance(self, node: Node) -> str | None:
         """Return a node's instance, from the file or from where its ENI is."""
         eni = self.eni(node)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hafailover.doctor.findings import Finding
     from hafailover.doctor.ground import Ground
 
+TO_COME = "interfaces to come"
 STRICT = 1  # net.ipv4.conf.*.rp_filter (Linux, networking/ip-sysctl)
 
 
@@ -24,7 +25,8 @@ class Guest:
     `capable`: whether the daemon, or else this process as root, may change addresses; None where that is not known.
     `interface`: the one of the node's ENI, "" where it was not found, for the reason `link_error`. `present`: those
     of the groups' addresses that it carries, None where that could not be read, for the reason `error`. `filters`:
-    rp_filter by interface, with "all" and "default". `way_out`: the interface of the default route.
+    rp_filter by interface, with "all" and "default". `way_out`: the interface of the default route. `writers`: what
+    there is to say of other programs that may set up a card, with the card's name.
     """
 
     capable: bool | None = None
@@ -34,6 +36,7 @@ class Guest:
     error: str = ""
     filters: Mapping[str, int] = field(default_factory=dict)
     way_out: str | None = None
+    writers: tuple[tuple[str, str], ...] = ()
 
 
 def guest(ground: Ground, me: Node, seen: Guest, busy: Collection[str]) -> Iterator[Finding]:
@@ -49,6 +52,8 @@ def guest(ground: Ground, me: Node, seen: Guest, busy: Collection[str]) -> Itera
     if seen.link_error:
         yield failure("guest-interface", me.name, seen.link_error)
     yield from _filters(ground, seen)
+    for interface, found in seen.writers:
+        yield warning("second-writer", interface, found)
     yield from leftovers(ground, me, seen.present or frozenset(), busy)
 
 
@@ -59,7 +64,7 @@ def _filters(ground: Ground, seen: Guest) -> Iterator[Finding]:
     for name in names:
         value = max(seen.filters.get("all", 0), seen.filters.get(name, 0))  # the kernel takes the greater one
         if value == STRICT:
-            about = "interfaces to come" if name == "default" else name
+            about = TO_COME if name == "default" else name
             yield warning("guest-rp-filter", about, "rp_filter is strict (1)")
 
 

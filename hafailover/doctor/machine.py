@@ -1,4 +1,4 @@
-"""Looks at this machine without changing it: rights, interface, addresses, filters."""
+"""Looks at this machine without changing it: rights, interface, addresses, filters, who else sets it up."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import asyncio
 import os
 import socket
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hafailover.doctor.guest import Guest
+from hafailover.doctor.guest import TO_COME, Guest
 from hafailover.errors import GuestError
 from hafailover.guest.netlink import Guest as Kernel
-from hafailover.guest.network import require_capability
+from hafailover.guest.network import Link, require_capability
 from hafailover.guest.routes import way_out
+from hafailover.guest.writers import second_writers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 CONNECT_S = 2.0
 FILTERS = Path("/proc/sys/net/ipv4/conf")
@@ -24,9 +26,18 @@ _UCRED = struct.Struct("iII")  # pid, uid, gid: struct ucred of socket(7)
 
 
 async def look(
-    addresses: Iterable[str], *, interface: str | None, mac: str | None, daemon_pid: int | None
+    addresses: Iterable[str],
+    *,
+    interface: str | None,
+    mac: str | None,
+    daemon_pid: int | None,
+    secondary: Sequence[str] = (),
+    to_come: bool = False,
 ) -> Guest:
-    """Return what there is to see; raises nothing."""
+    """Return what there is to see; raises nothing.
+
+    `secondary` are the MAC addresses of secondary ENIs, which may be here or not; `to_come`: whether any may come.
+    """
     capable = _capable(daemon_pid)
     filters, out = await asyncio.gather(asyncio.to_thread(rp_filters), asyncio.to_thread(way_out))
     kernel = Kernel()
@@ -37,11 +48,35 @@ async def look(
         return Guest(capable, error=str(error), filters=filters, way_out=out)
     try:
         link = await kernel.find_link(mac=mac, name=interface) if interface or mac else None
+        cards = await _cards(kernel, link, mac, secondary)
     except GuestError as error:
         return Guest(capable, link_error=str(error), present=present, filters=filters, way_out=out)
     finally:
         await kernel.close()
-    return Guest(capable, "" if link is None else link.name, "", present, "", filters, out)
+    cards += [Link(0, TO_COME)] if to_come else []
+    writers = await asyncio.to_thread(_writers, cards)
+    return Guest(capable, "" if link is None else link.name, "", present, "", filters, out, writers)
+
+
+async def _cards(kernel: Kernel, own: Link | None, own_mac: str | None, macs: Iterable[str]) -> list[Link]:
+    """Return the interfaces of those of the ENIs that are here; the node's own may have been found by its name."""
+    found = []
+    for mac in macs:
+        try:
+            link = own if mac == own_mac and own is not None else await kernel.find_link(mac=mac)
+        except GuestError:
+            continue
+        found.append(replace(link, mac=mac))
+    return found
+
+
+def _writers(cards: Iterable[Link]) -> tuple[tuple[str, str], ...]:
+    """Return what there is to say of who else may set up these cards: each once, with the first that it is of."""
+    said: dict[str, str] = {}
+    for card in cards:
+        for text in second_writers(card):
+            said.setdefault(text, card.name)
+    return tuple((name, text) for text, name in said.items())
 
 
 def _capable(daemon_pid: int | None) -> bool | None:

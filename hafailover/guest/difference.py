@@ -18,7 +18,7 @@ secondary ENIs on Linux and what its container network does:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -121,6 +121,23 @@ def difference(interface: Interface, seen: Seen) -> Difference:
         lacking_rules=tuple(sorted(rules - ours)),
         lacking_addresses=tuple(address for address in addresses if address not in seen.addresses),
         surplus_addresses=tuple(sorted(former & seen.addresses)),
+    )
+
+
+def addition(own: Interface, address: str, seen: Seen) -> Difference:
+    """Return what a node's own ENI lacks for answers from one more address; nothing is taken off it.
+
+    Only where the same place is taken, by another route in its table or another rule of ours, that makes room.
+    """
+    whole = difference(replace(own, addresses=(address,)), seen)
+    six, source = ":" in address, canonical(address)
+    in_the_way = (each for each in whole.surplus_routes if each.table == own.table)
+    return replace(
+        whole,
+        surplus_routes=tuple(each for each in in_the_way if (":" in each.destination) == six),
+        surplus_rules=tuple(rule for rule in whole.surplus_rules if rule.source == source),
+        lacking_addresses=(),
+        surplus_addresses=(),
     )
 
 

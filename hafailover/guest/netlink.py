@@ -13,7 +13,8 @@ An IPv6 address is added as ADDRESS/128, with "nodad", since the cloud has one h
 would cost a second; without the route that the kernel would make for its prefix; and as deprecated (preferred for
 0 s), by which it answers as any other, while the node's own traffic takes another source: the rules for choosing
 one (RFC 6724) would otherwise prefer it to the node's own wherever more of its bits are those of the destination.
-No rule is needed for it on the primary card: in IPv6 too everything leaves by the default route, and that is there.
+No rule is needed for an address on the primary card: in IPv6 too everything leaves by the default route, and that
+is there. On a secondary one the way back is needed too: see `ways`.
 
 Nothing is announced: a VPC ignores gratuitous ARP and learns from the cloud's API who holds an address.
 No lifetime is set on it either, since a restarted or upgraded daemon is to find its address in place.
@@ -35,6 +36,7 @@ from hafailover.guest.flows import close_flows
 from hafailover.guest.kernel import Kernel
 from hafailover.guest.network import Link
 from hafailover.guest.plugs import Plugs
+from hafailover.guest.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,6 +59,7 @@ class Guest:
     def __init__(self, deadline_s: float = DEADLINE_S) -> None:
         self._kernel = Kernel(deadline_s)
         self._plugs = Plugs(self._kernel, self._end_flows)
+        self._ways = Ways(self._kernel)
         self._armed: set[str] = set()
         self._said: set[str] = set()
 
@@ -87,14 +90,18 @@ class Guest:
             return seen.link_of(found[0])
         raise GuestError(_not_found(name, mac, [seen.link_of(m) for m in messages]))
 
-    async def arm(self, address: str, link: Link) -> None:
-        """Add ADDRESS/32 (/128) to the interface. Raises GuestError where it is gone or the kernel refuses."""
+    async def arm(self, address: str, link: Link, eni: Interface | None = None) -> None:
+        """Add ADDRESS/32 (/128) to the interface. Raises GuestError where it is gone or the kernel refuses.
+
+        Where that is the interface of a secondary ENI, `eni` describes it: answers are to leave by it too.
+        """
         async with self._kernel.lend(f"add {address} to {link.name}") as route:
+            await self._ways.pave(route, address, link, eni)
             await Changes(self._kernel, route).add_address(address, link.index)
             self._armed.add(address)
 
     async def disarm(self, address: str) -> None:
-        """Remove the address, with whatever prefix, from all interfaces, and end its TCP connections here.
+        """Remove the address, with whatever prefix, from all interfaces, and its way; end its TCP connections here.
 
         So leftovers go too: of a crash, of an interface configured earlier, of a static configuration. Raises
         GuestError, also where removing it would take this node's other addresses with it.
@@ -108,6 +115,7 @@ class Guest:
             await self._end_flows((address,))  # while their resets can still leave, see `flows`
             for entry in leaving:
                 await Changes(self._kernel, route).remove_address(entry)
+            await self._ways.close(route, address)
         await self._end_flows((address,))
 
     async def present(self, addresses: Iterable[str]) -> frozenset[str]:
@@ -147,7 +155,7 @@ class Guest:
         return await self._plugs.plugged(macs)
 
     async def watch(self, on_change: Callable[[str], None]) -> None:
-        """Call back, for ever, with each armed address that is gone though nobody has disarmed it.
+        """Call back, for ever, with each armed address that is gone, or its way, though nobody has disarmed it.
 
         Likewise with the MAC address of each plugged ENI that is not as it is to be: rules flushed, an address
         removed, set down, gone. `interface.is_mac` tells one from the other. networkd, NetworkManager, DHCP
@@ -164,7 +172,7 @@ class Guest:
     async def _tell_missing(self, on_change: Callable[[str], None]) -> None:
         armed = frozenset(self._armed)  # before the kernel is read: what is armed meanwhile is not missing
         try:
-            missing = armed - await self.present(armed)
+            missing = armed - await self.present(armed) | await self._ways.lost()
             lost = await self._plugs.lost()
         except GuestError:
             return  # it is tried again soon, and the next operation that matters says so

@@ -43,8 +43,11 @@ class GuestNetwork(Protocol):
     async def find_link(self, *, mac: str | None = None, name: str | None = None) -> Link:
         """Find an interface by its name, else by its MAC address in upper or lower case."""
 
-    async def arm(self, address: str, link: Link) -> None:
-        """Answer for the address on this interface; nothing happens where that is so already."""
+    async def arm(self, address: str, link: Link, eni: Interface | None = None) -> None:
+        """Answer for the address on this interface; nothing happens where that is so already.
+
+        `eni` describes the node's own ENI where that is a secondary one.
+        """
 
     async def disarm(self, address: str) -> None:
         """Stop answering for the address on every interface; nothing happens where that is so already."""
@@ -65,7 +68,7 @@ class GuestNetwork(Protocol):
         """Return those of the ENIs' MAC addresses that are as `plug` was last asked to have them."""
 
     async def watch(self, on_change: Callable[[str], None]) -> None:
-        """Call back, for ever, with each armed address that somebody else has removed.
+        """Call back, for ever, with each armed address that somebody else has removed, or of which the way back.
 
         A plugged ENI that has lost anything of its configuration is told by its MAC address: see
         `interface.is_mac`.
@@ -85,7 +88,7 @@ class NullGuest:
         """Return a link that stands for whatever the others use."""
         return Link(0, name or "none", (mac or "").lower())
 
-    async def arm(self, address: str, link: Link) -> None:
+    async def arm(self, address: str, link: Link, eni: Interface | None = None) -> None:
         """Do nothing."""
 
     async def disarm(self, address: str) -> None:

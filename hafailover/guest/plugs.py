@@ -24,7 +24,7 @@ from hafailover.errors import GuestError
 from hafailover.guest import notices, seen
 from hafailover.guest.changes import Changes
 from hafailover.guest.difference import ANY4, ANY6, Route, Rule, Seen, difference
-from hafailover.guest.interface import PROTOCOL, Interface, table_of
+from hafailover.guest.interface import Interface, is_moving, is_own, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -139,7 +139,7 @@ class Plugs:
         async with self._kernel.lend("read rules and routes") as route:
             tables = {rule.table for rule in await seen.rules(route)}
             tables |= {one.table for one in await seen.routes(route)}
-        for table in sorted(table for table in tables - kept if table >> 24 == PROTOCOL):
+        for table in sorted(filter(is_moving, tables - kept)):
             self._forget(table)
             await self._take_off(f"table {table}", partial(_remains_in, table=table))
 
@@ -211,11 +211,16 @@ async def _remains(route: Any, mac: str) -> _Remains:  # noqa: ANN401 - pyroute2
 
 
 async def _remains_in(route: Any, table: int) -> _Remains:  # noqa: ANN401 - pyroute2 is not typed
-    """Return what the kernel has by a table; an interface is meant only where something of ours is on it too."""
+    """Return what the kernel has by a table; an interface is meant only where something of ours is on it too.
+
+    One that has a table of a node's own ENI is such a one by now: its link and addresses stay.
+    """
     fitting = {m["index"] for m in await seen.links(route) if seen.mac_of(m) and table_of(seen.mac_of(m)) == table}
     sources = {rule.source for rule in await seen.rules(route) if rule.table == table}
-    marked = {one.index for one in await seen.routes(route) if one.table == table}
+    all_routes = await seen.routes(route)
+    marked = {one.index for one in all_routes if one.table == table}
     marked |= {entry.index for entry in await seen.entries(route) if entry.address in sources}
+    marked -= {one.index for one in all_routes if is_own(one.table)}
     return await _remains_of(route, table, min(fitting & marked, default=None))
 
 

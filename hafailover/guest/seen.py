@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hafailover.guest.difference import ANY4, ANY6, KERNEL_PROTOCOL, MAIN_TABLE, Route, Rule, Seen
-from hafailover.guest.interface import PROTOCOL
+from hafailover.guest.interface import PROTOCOL, is_moving, is_own
 from hafailover.guest.network import Link
 
 if TYPE_CHECKING:
@@ -107,7 +107,11 @@ async def routes(route: Any) -> list[Route]:  # noqa: ANN401 - pyroute2 is not t
     """Return all routes of our protocol or in a table of ours, and the connected ones of the main table."""
     found = [m for family in families() for m in [m async for m in await route.route("dump", family=family)]]
     made = [_route(m) for m in found if m["type"] == _RTN_UNICAST]
-    return [one for one in made if one.table >> 24 == PROTOCOL or one.protocol == PROTOCOL or _is_connected(one)]
+    return [one for one in made if _is_ours(one) or _is_connected(one)]
+
+
+def _is_ours(route: Route) -> bool:
+    return route.protocol == PROTOCOL or is_moving(route.table) or is_own(route.table)
 
 
 def _route(message: Any) -> Route:  # noqa: ANN401 - pyroute2 is not typed

@@ -120,6 +120,8 @@ class CloudControl:
         self._settings = settings
         self._log = directory / "cloud.log"
         self._process: Process | None = None
+        own = {spec.eni_id: _NAME_OF[spec.instance_id] for spec in settings.enis if spec.instance_id}
+        self._node_of = {**_NODE_OF, **own}  # a secondary ENI that takes addresses does not move itself
 
     def __enter__(self) -> Self:
         plan = _plan(self._fabric, self._settings)
@@ -149,7 +151,7 @@ class CloudControl:
 
     def holder(self, resource: str = VIP) -> str:
         """Return the name of the host that has an address or a secondary ENI, or an empty string."""
-        return _NODE_OF.get(self._ask("holder", resource=resource), "")
+        return self._node_of.get(self._ask("holder", resource=resource), "")
 
     def bound_to(self, eip: str) -> str:
         """Return the address that an EIP is bound to, or an empty string."""
@@ -162,7 +164,8 @@ class CloudControl:
     def all_applied(self) -> list[Move]:
         """Return every move that the cloud has applied, of whatever."""
         return [
-            Move(_NODE_OF.get(holder, ""), at, routed, name) for name, holder, at, routed in self._ask("routes")
+            Move(self._node_of.get(holder, ""), at, routed, name)
+            for name, holder, at, routed in self._ask("routes")
         ]
 
     def moves(self, resource: str = VIP) -> list[str]:

@@ -110,7 +110,8 @@ class PairSettings:
 
     `more_group` are lines of each group's table, `more` are tables of their own. `hooks` are those that leave a
     line in HOOKS_FILE after so many seconds. `witnesses` are hosts that only vote. With `ipv6` the daemons talk
-    over that, for which the fabric must have it (`CloudSettings.ipv6`).
+    over that, for which the fabric must have it (`CloudSettings.ipv6`). `own` are the hosts' ENIs that take the
+    addresses.
     """
 
     guards: tuple[str, ...] = ("vip", "cloud")
@@ -128,6 +129,7 @@ class PairSettings:
     strategy: str = "migrate"
     groups: tuple[GroupSettings, ...] = (GroupSettings(),)
     ipv6: bool = False
+    own: dict[str, str] = field(default_factory=lambda: ENI)
 
 
 class Pair:
@@ -191,7 +193,7 @@ class Pair:
         text = _NODE.format(name=name, address=address, port=HEARTBEAT_PORT, priority=100 - 10 * order)
         if name in self.settings.witnesses:
             return text + _WITNESS
-        return text + _MEMBER.format(instance=INSTANCE[name], eni=ENI[name])
+        return text + _MEMBER.format(instance=INSTANCE[name], eni=self.settings.own[name])
 
     def _notify(self) -> str:
         lines = [_HOOK.format(hook=hook, seconds=seconds) for hook, seconds in self.settings.hooks.items()]

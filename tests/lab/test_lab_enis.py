@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hafailover.emulator.world import EniSpec
+from hafailover.emulator.world import EniSpec, mac_of
 from tests.lab.cloud import CloudSettings
 from tests.lab.lab import ADDRESS, INSTANCE, pause
 from tests.lab.pair import GROUP, GroupSettings, Pair, PairSettings
@@ -69,7 +71,7 @@ def test_lost_host_is_replaced_by_one_move_of_its_eni(lab: Lab, pair: Pair) -> N
     assert lab.cloud.moves(ENI.eni_id) == ["web-b"]
 
 
-@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=(ENI, ELSEWHERE, WITH_IPV6), ipv6=True)])
+@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=(ENI, ELSEWHERE, WITH_IPV6), ipv6=True, cpu=8)])
 @pytest.mark.parametrize(
     "settings",
     [PairSettings(groups=(GroupSettings(addresses=(), enis=(ENI.eni_id, ELSEWHERE.eni_id, WITH_IPV6.eni_id)),))],
@@ -182,7 +184,7 @@ TEN_EACH = tuple(
 )
 
 
-@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=TEN_EACH)])
+@pytest.mark.parametrize("cloud", [CloudSettings(addresses=(), enis=TEN_EACH, cpu=8)])
 @pytest.mark.parametrize(
     "settings", [PairSettings(groups=(GroupSettings(addresses=(), enis=tuple(each.eni_id for each in TEN_EACH)),))]
 )
@@ -242,3 +244,47 @@ def test_host_that_was_away_for_long_is_no_worse_for_what_it_missed(lab: Lab, pa
     pair.wait_state("web-a", "BACKUP")
     assert pair.said("web-a", "arm_failed") == []
     _wait_taken_off(lab, "web-a", ENI)
+
+
+@pytest.mark.parametrize("strategy", ["reassign", "migrate"])
+def test_planned_hand_over_of_an_eni_that_is_detached_and_attached(lab: Lab, strategy: str) -> None:
+    pair = Pair(lab, replace(PLAN, strategy=strategy))
+    pair.start()
+    if strategy == "migrate":  # and the cloud does not do that here
+        lab.cloud.fault("error", code="UnsupportedOperation", action="MigrateNetworkInterface")
+    with lab.probe(*ENI.addresses) as probe:
+        pause(0.3)
+        done = pair.run("web-a", "failover", GROUP, "--wait")
+        pause(1)
+    assert done.returncode == 0, done.stderr
+    assert lab.cloud.moves(ENI.eni_id) == ["", "web-b"]
+    assert lab.cloud.accepted() == 2
+    assert [who for _, who in probe.report.switches] == ["web-a", "web-b"]
+    _wait_set_up(lab, "web-b", ENI)
+    _wait_taken_off(lab, "web-a", ENI)
+    assert (pair.state("web-a"), pair.state("web-b")) == ("BACKUP", "MASTER")
+
+
+def test_stop_hands_an_eni_over_and_leaves_nothing_of_it(lab: Lab, pair: Pair) -> None:
+    pair.daemon("web-a").signal(signal.SIGTERM)
+    assert pair.daemon("web-a").wait(10) == 0
+    pair.wait_state("web-b", "MASTER")
+    assert lab.cloud.moves(ENI.eni_id) == ["web-b"]
+    assert lab.remains("web-a", ENI) == []
+    _wait_set_up(lab, "web-b", ENI)
+
+
+def test_what_somebody_takes_off_an_eni_is_put_back(lab: Lab, pair: Pair) -> None:
+    _wait_set_up(lab, "web-a", ENI)
+    slot = lab.fabric.slots[mac_of(ENI.eni_id), "web-a"]
+    for command in (
+        ["route", "flush", "dev", slot.guest_link, "table", "all"],
+        ["addr", "flush", "dev", slot.guest_link],
+    ):
+        subprocess.run(["ip", "-n", slot.namespace, *command], check=False, timeout=10)
+    _wait_set_up(lab, "web-a", ENI)
+    with lab.probe(*ENI.addresses) as probe:
+        pause(0.5)
+    assert probe.report.lost == 0
+    assert lab.cloud.writes() == 0
+    assert pair.state("web-a") == "MASTER"

@@ -145,6 +145,16 @@ def test_who_slept_cannot_tell() -> None:
     assert seen.claims(Reason.MASTER_DEAD) == [view.PATHS]
 
 
+def test_who_was_silent_before_the_sleep_is_not_excused() -> None:
+    seen = Seen()
+    seen.hear(A, State.MASTER)
+    seen.wait(PATIENCE_MS)
+    seen.hear(C, State.BACKUP)
+    seen.view.group.last_master = A
+    seen.view.learn(ev.LoopLagged(DEAD_MS), seen.now)
+    assert seen.claims(Reason.MASTER_DEAD) == []
+
+
 def test_a_holder_that_serves_and_is_heard_is_left_alone() -> None:
     seen = Seen()
     seen.read(ENI_A)

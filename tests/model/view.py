@@ -79,6 +79,7 @@ class View:
     node: Node
     started_at: Instant
     due: Instant  # when the node had asked to be woken
+    turned_at: Instant  # the last event
     heard: dict[str, Heard] = field(default_factory=dict)
     refused: dict[str, tuple[Instant, Instant]] = field(default_factory=dict)  # a peer's kernel: first, last since
     held: dict[Resource, Held] = field(default_factory=dict)
@@ -106,9 +107,8 @@ class View:
     def learn(self, event: Event, now: Instant) -> None:
         """Take in what an event tells."""
         if now - self.due > self._dead_ms // 2 or type(event) is ev.LoopLagged:
-            for heard in self.heard.values():
-                heard.at = now  # it slept, and cannot tell who was silent
-        self.due = self.node.deadline
+            self._excuse(now)
+        self.due, self.turned_at = self.node.deadline, now
         if type(event) is ev.TimerExpired:
             return
         match event:
@@ -127,6 +127,12 @@ class View:
                 self._guarded(event)
             case _:
                 pass
+
+    def _excuse(self, now: Instant) -> None:
+        """Begin the silence anew of who was there before this node slept: it cannot tell who was silent."""
+        for heard in self.heard.values():
+            if self.turned_at - heard.at < self._patience_ms:
+                heard.at = now
 
     def _hear(self, event: ev.AdvertReceived, now: Instant) -> None:
         heard = self.heard.setdefault(event.advert.node, Heard(now))
@@ -301,4 +307,4 @@ class View:
 
 def view_of(group: Group, node: Node, now: Instant) -> View:
     """Return the view of a daemon that has just started."""
-    return View(group, node, now, now, held={resource: Held() for resource in group.policy.resources})
+    return View(group, node, now, now, now, held={resource: Held() for resource in group.policy.resources})

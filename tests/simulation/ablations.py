@@ -12,7 +12,8 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hafailover.election import claiming, invariants, standby, tenure
+from hafailover.cloud.eips import EipBook
+from hafailover.election import claim, claiming, invariants, standby, tenure
 from hafailover.election.answering import Answering
 from hafailover.election.claim import Claim
 from hafailover.election.context import Context
@@ -23,20 +24,40 @@ from hafailover.election.node import Node
 from hafailover.election.peers import Peer
 from hafailover.election.returns import Returns
 from hafailover.election.takeover import Takeovers
-from hafailover.election.values import Handover
+from hafailover.election.values import Handover, Timing
 from hafailover.election.values import Outcome as Ending
+from hafailover.emulator.eni_moves import MoveEni
 from hafailover.emulator.writes import MigrateIp
 from tests.simulation.ablation import Ablation, without
+from tests.simulation.host import Host
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.model_allows import ModelAllows
 from tests.simulation.life import live
 from tests.simulation.options import Wave, expand
+from tests.simulation.universe import Universe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulation.life import Outcome
     from tests.simulation.options import Options
+
+
+def _any_instance(step: Any, self: MoveEni, network: Any) -> object:
+    holder = network.holder_of(self.eni)
+    takes = self.source and holder not in (None, self.target)
+    return step(replace(self, source=holder) if takes else self, network)
+
+
+def _forgets_on_a_gap(see: Any, self: EipBook, address: str, carriers: Any) -> None:
+    if len(carriers) != 1:
+        self.forget(address)
+    see(self, address, carriers)
+
+
+def _by_the_new_file_at_once(reconfigure: Any, self: Node, event: Any) -> None:
+    reconfigure(self, event)
+    self.context.retime(event.timing)
 
 
 def _constant(value: object) -> Callable[..., object]:
@@ -123,6 +144,7 @@ def _forgets_term(remember: Any, self: Context, group: Any, term: int, **kwargs:
 
 
 CLOUDY = ("late-effect", "request-lost", "reply-lost", "error-before", "error-after", "power-off", "service-down")
+_FAILOVERS = Wave("failover", 1_000, 3_000, 5_000, 20_000)
 THREE = (("a", 100), ("b", 100), ("c", 100))
 # One hand-over after the other, most of whose calls arrive when nobody waits for them any more.
 BUSY = (
@@ -292,6 +314,76 @@ ABLATIONS = (
             ("preempt", False),
             ("api_ms", 30),
             ("waves", BUSY),
+        ),
+    ),
+    Ablation(
+        "who detaches an ENI names whom it takes it from",
+        (_wrapped(MoveEni, "begin", _any_instance), _wrapped(MoveEni, "finish", _any_instance)),
+        ("console", "late-effect", "freeze", "isolate-host", "power-off"),
+        ("no-stale-steal", "strangers-keep"),
+        (("enis", 1), ("addresses", 0), ("strategy", "reassign")),
+    ),
+    Ablation(
+        "nothing is taken from a stranger",
+        (
+            (Context, "is_stranger", _constant(False)),
+            (Universe, "refuses", _constant(False)),
+            (Takeovers, "forbid", _property(False)),  # it protects strangers too, as it does whoever is not heard
+        ),
+        ("to-stranger",),
+        ("strangers-keep",),
+        (
+            ("enis", 1),
+            ("addresses", 0),
+            ("hold_down_ms", 5_000),
+            ("guards", ()),
+            ("waves", (Wave("to-stranger", 60_000, 60_000, 5_000, 5_000),)),
+        ),
+    ),
+    Ablation(
+        "an ENI is not waited for before it is asked for",
+        ((Answering, "ahead", property(lambda self: self.resources)),),
+        ("power-off", "failover"),
+        ("elects", "recovers", "quiet"),
+        (("enis", 1), ("handover", Handover.OVERLAP)),
+    ),
+    Ablation(
+        "who is refused for want of room waits longer and longer",
+        ((claim, "backoff_ms", _constant(0)),),
+        ("quota", "power-off", "failover"),
+        ("quota-patience", "effects-bounded"),
+        (("api_ms", 30), ("waves", (Wave("quota", 60_000, 60_000, 1_000, 1_000), _FAILOVERS))),
+    ),
+    Ablation(
+        "what was bound to a released address is remembered",
+        (_wrapped(EipBook, "_see", _forgets_on_a_gap),),
+        ("failover", "power-off", "console"),
+        ("recovers", "eip-kept"),
+        (("eips", 1), ("strategy", "reassign"), ("addresses", 1)),
+    ),
+    Ablation(
+        "what was bound is on disk",
+        ((Host, "note_eips", _constant(None)),),
+        ("failover", "kill", "kill-interrupted", "power-off"),
+        ("recovers", "eip-kept"),
+        (("eips", 1), ("strategy", "reassign"), ("addresses", 1)),
+    ),
+    Ablation(
+        "a paused group claims nothing by itself",
+        (_situation(paused=False),),
+        ("pause", "power-off"),
+        ("fit-to-claim",),
+        (("waves", (Wave("pause", 60_000, 60_000, 1_000, 1_000), Wave("power-off", 20_000, 5_000, 5_000, 5_000))),),
+    ),
+    Ablation(
+        "who has read its file again gives who has not the longer time",
+        (_wrapped(Node, "_reconfigure", _by_the_new_file_at_once),),
+        ("reload", "cut", "loss"),
+        ("silence-is-theirs", "no-needless-move"),
+        (
+            ("guards", ()),
+            ("timing", Timing(1_000, 4_000, 4_000, 30_000)),
+            ("retimed", Timing(200, 1_000, 3_000, 30_000)),
         ),
     ),
     Ablation(

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hafailover.election import events as ev
-from hafailover.election.values import Memory, Resource, ResourceKind
-from tests.simulation.options import GROUP
+from hafailover.election.values import Memory
 
 if TYPE_CHECKING:
     import random
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 def pick_running(universe: Universe, rng: random.Random) -> Host | None:
     """Return a host whose daemon runs: more often the holder than chance would have it."""
     running = [host for host in universe.hosts.values() if host.running and not host.suspended]
-    holders = [host for host in running if host.member.eni_id in universe.holder.values()]
+    holding = [universe.by_holder.get(holder or "") for holder in universe.holder.values()]
+    holders = [host for host in running if host in holding]
     if holders and rng.random() < 0.5:
         return rng.choice(holders)
     return rng.choice(running) if running else None
@@ -52,8 +52,10 @@ class Kill:
             universe.kill(name)
             if self.disk == "lost":
                 host.memory = Memory(groups=host.memory.groups if universe.options.paused else ())
+                host.eips = ()
             elif self.disk == "old":
                 host.memory = host.older_memory
+                host.eips = host.older_eips
             universe.start(name)
 
         return name, end
@@ -189,5 +191,5 @@ class Vanish:
         host.guest.discard(address)
         universe.truth_changed()
         assert host.process is not None
-        host.process.post(ev.AddressVanished(GROUP, Resource(ResourceKind.ADDRESS, address)))
+        host.process.post(ev.AddressVanished(universe.group_of[address], universe.resources[address]))
         return f"{address} {host.member.name}", None

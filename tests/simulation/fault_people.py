@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 from hafailover.election import events as ev
 from hafailover.election.values import NodeName
 from tests.simulation.fault_hosts import pick_running
-from tests.simulation.options import GROUP
+from tests.simulation.fault_resources import give
+from tests.simulation.universe import File
+
+OTHER_DIGEST = b"\1" * 8
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
+    from hafailover.election.values import GroupName
     from tests.simulation.universe import Universe
 
     End = Callable[[], None]
@@ -69,14 +73,19 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """Somebody moves an address by hand; to nobody too."""
+    """Somebody moves a resource by hand; to nobody too."""
 
     def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
-        address = rng.choice(sorted(universe.holder))
-        enis = [host.member.eni_id for host in universe.hosts.values() if not host.member.witness]
-        to = rng.choice([*enis, None])
-        universe.cloud.move(address, to, universe.now)
-        return f"{address} to {to}", None
+        resource = universe.resources[rng.choice(sorted(universe.holder))]
+        members = [host.member for host in universe.hosts.values() if not host.member.witness]
+        to = rng.choice([*(member.holder_id(resource) for member in members), None])
+        give(universe, resource, to)
+        return f"{resource.id} to {to}", None
+
+
+def _pick_group(universe: Universe, rng: random.Random) -> GroupName:
+    groups = [policy.group for policy in universe.options.policies]
+    return groups[0] if len(groups) == 1 else rng.choice(groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +95,39 @@ class Failover:
     def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
         name, target = rng.choice(list(universe.hosts)), rng.choice([None, *universe.hosts])
         wanted = None if target is None else NodeName(target)
-        universe.ask(name, lambda request: ev.FailoverAsked(request, GROUP, wanted))
+        group = _pick_group(universe, rng)
+        universe.ask(name, lambda request: ev.FailoverAsked(request, group, wanted))
         return f"{name} to {target}", None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator pauses the group on a node, for a while or until told otherwise, and resumes."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None]:
+        name, for_ms = rng.choice(list(universe.hosts)), rng.choice((None, 20_000, 300_000))
+        group = _pick_group(universe, rng)
+        universe.ask(name, lambda request: ev.PauseAsked(request, group, for_ms))
+        return f"{name} for {for_ms}", lambda: universe.ask(name, lambda request: ev.ResumeAsked(request, group))
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Somebody changes the intervals in the file, the daemons read it again, each when it is told; and back."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None] | None:
+        before, other = universe.file, universe.options.retimed
+        if other is None:
+            return None
+        spread_ms = rng.choice((10, 5_000, 30_000))
+
+        def read(file: File) -> None:
+            universe.file = file
+            for name in universe.hosts:
+                universe.at(universe.now + rng.randrange(spread_ms), universe.reload, name)
+
+        read(File(other, OTHER_DIGEST))
+        return f"{other}", lambda: read(before)
 
 
 @dataclass(frozen=True, slots=True)

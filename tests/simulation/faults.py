@@ -17,12 +17,25 @@ from tests.simulation.fault_hosts import (
     Vanish,
 )
 from tests.simulation.fault_paths import CutLink, Flapping, Isolate, Partition, Replay, Swizzle, Weather
-from tests.simulation.fault_people import Console, Drain, FailingReads, Failover, Outage, StaleReads, Stop, Writes
+from tests.simulation.fault_people import (
+    Console,
+    Drain,
+    FailingReads,
+    Failover,
+    Outage,
+    Pause,
+    Reload,
+    StaleReads,
+    Stop,
+    Writes,
+)
+from tests.simulation.fault_resources import LateLinks, Mutex, NoLinks, NoMigration, Quota, TakeRefused, ToStranger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.simulation.options import Wave
+    from tests.simulation.process import Process
     from tests.simulation.universe import Universe
 
     End = Callable[[], None]
@@ -71,9 +84,18 @@ KINDS: dict[str, Kind] = {
     "vanish": Vanish(),
     "console": Console(),
     "failover": Failover(),
+    "pause": Pause(),
+    "reload": Reload(),
     "drain": Drain(),
     "stop": Stop(),
     "restart": Stop(restarting=True),
+    "quota": Quota(),
+    "mutex": Mutex(),
+    "take-refused": TakeRefused(),
+    "to-stranger": ToStranger(),
+    "no-eni-migration": NoMigration(),
+    "late-links": LateLinks(),
+    "no-links": NoLinks(),
 }
 
 
@@ -133,7 +155,14 @@ class Storm:
             universe.start(name)
             if host.process is not None and host.process.node.context.drained:
                 universe.ask(name, lambda request: ev.DrainAsked(request, drained=False))
+            if host.process is not None and not universe.options.paused and _is_paused(host.process):
+                universe.ask(name, lambda request: ev.ResumeAsked(request, None))
+            universe.reload(name)
         universe.struck("heal", "", over=True)
+
+
+def _is_paused(process: Process) -> bool:
+    return any(group.pause.holds(process.clock) for group in process.node.groups.values())
 
 
 def _length(rng: random.Random, least_ms: int, mean_ms: int) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from hafailover.election.values import Memory
 
 if TYPE_CHECKING:
-    from hafailover.election.values import Member
+    from hafailover.cloud.eips import Binding
+    from hafailover.election.values import GroupName, Member
     from tests.simulation.process import Process
 
 
@@ -23,6 +24,8 @@ class Host:
     offset_ms: int
     memory: Memory = field(default_factory=Memory)
     older_memory: Memory = field(default_factory=Memory)
+    eips: tuple[Binding, ...] = ()  # what the keeper of EIPs has on its disk
+    older_eips: tuple[Binding, ...] = ()
     process: Process | None = None
     powered: bool = True
     suspended: bool = False
@@ -33,10 +36,15 @@ class Host:
     slowness: int = 1  # how many times longer than it should a hook takes
     dark: int = 0  # how many faults keep its network card from everything, the gateway included
     on_since: int = -1  # when it was last powered on
-    hook_until: int = 0  # when the latest hook that something waits for will have ended
+    # When the latest hook of each group that something waits for will have ended.
+    hooks_until: dict[GroupName, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.older_memory = self.memory
+
+    def note_eips(self, bindings: tuple[Binding, ...]) -> None:
+        """Put the EIPs on the disk."""
+        self.older_eips, self.eips = self.eips, bindings
 
     @property
     def running(self) -> bool:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from hafailover.election.holddown import CAP_MS
 from hafailover.election.returns import LAG_MS
 from hafailover.election.values import Handover, State
+from tests.simulation.eips import eip_bound_ms
 from tests.simulation.faults import Storm
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.double_answer import DoubleAnswer
 from tests.simulation.invariants.model_allows import ModelAllows
-from tests.simulation.options import GROUP
+from tests.simulation.parts import OfPart, judges
+from tests.simulation.plugs import PLUG_DEADLINE_MS
 from tests.simulation.sky import CALL_TIMEOUT_MS, FENCE_MS, LIFE_MS, MOVE_DEADLINE_MS
 from tests.simulation.survey import Survey
 from tests.simulation.universe import Broken, Universe
@@ -70,7 +72,7 @@ def live(options: Options, kinds: Iterable[type[Invariant]] = ALL) -> Outcome:
     """Live one life, watched by these invariants; what breaks is in the outcome."""
     began = time.process_time()
     universe = Universe(options)
-    invariants = [kind(universe) for kind in kinds]
+    invariants = judges(universe, kinds)
     universe.watch(invariants)
     outcome = Outcome(options)
     try:
@@ -107,16 +109,27 @@ def _through(universe: Universe, outcome: Outcome) -> None:
     outcome.healed_in_ms = universe.now - healed_at
     outcome.recovery = (outcome.healed_in_ms, max(bound_ms, settling_ms(options)))
     outcome.healed_at = healed_at
-    moves = len(universe.cloud.history)
+    moves = _moves(universe)
     universe.run_until(universe.now + QUIET_MS)
-    _require("" if len(universe.cloud.history) == moves else "something moved", "quiet")
+    _require("" if _moves(universe) == moves else "something moved", "quiet")
     if not options.paused:
         _require(astray(universe), "quiet")
 
 
+def _moves(universe: Universe) -> int:
+    """Return what has moved so far, EIPs that were lost with it; one may be remembered at any time."""
+    return sum(change.resource in universe.holder or change.after is None for change in universe.cloud.history)
+
+
 def _handing_over(universe: Universe) -> bool:
-    """Whether a first pre-emption is still under way, as with a slow hook."""
-    return any(_state(host) is State.RELEASING for host in universe.hosts.values())
+    """Whether a first pre-emption is still under way, as with a slow hook or a slow API."""
+    busy = (State.RELEASING, State.CLAIMING)
+    return any(_state(host) in busy for part in _parts(universe) for host in part.hosts.values())
+
+
+def _parts(universe: Universe) -> list[Universe]:
+    """Return each group as if it were alone."""
+    return universe.parts or [universe]
 
 
 def _require(wrong: str, name: str) -> None:
@@ -126,16 +139,18 @@ def _require(wrong: str, name: str) -> None:
 
 def settling_ms(options: Options) -> int:
     """Return for how long what happened before the healing may still have its consequences."""
-    return options.timing.dead_interval_ms + options.timing.restart_grace_ms
+    return options.patient.dead_interval_ms + options.patient.restart_grace_ms
 
 
 def recovery_bound_ms(options: Options) -> int:
     """Return within what time after all faults have ended the right node must be master, and everybody know it."""
-    timing = options.timing
+    timing = options.patient
     request_ms = round(options.api_ms * math.exp(3 * options.api_spread))
     patience_ms = max(timing.dead_interval_ms, timing.restart_grace_ms)
     listen_ms = patience_ms + len(options.priorities) * timing.dead_interval_ms
-    calls = options.addresses * (2 if options.strategy == "reassign" else 1)
+    # An ENI that cannot be migrated is detached and attached after that was refused.
+    addresses = options.addresses + options.groups - 1
+    calls = addresses * (2 if options.strategy == "reassign" else 1) + 2 * options.sixes + 3 * options.enis
     move_ms = calls * (3 * request_ms + options.task_ms + 1_000) + 2 * request_ms
     straggler_ms = LIFE_MS + max(options.task_ms, 12_000) + 2 * timing.audit_interval_ms
     waits_ms = MOVE_DEADLINE_MS + RELEASE_MS + RETRY_MS + 2 * BACKOFF_MS + options.preempt_delay_ms
@@ -143,7 +158,11 @@ def recovery_bound_ms(options: Options) -> int:
     # The return rule; in a pair nobody waits for it.
     return_ms = 2 * LAG_MS + timing.request_life_ms + BACKOFF_MS if len(options.priorities) > 2 else 0
     fence_ms = 2 * (FENCE_MS + CALL_TIMEOUT_MS + RETRY_MS) if options.fence else 0
-    return listen_ms + 2 * move_ms + straggler_ms + waits_ms + 2 * quiet_ms + return_ms + fence_ms
+    # A link that fails to come is given its time and then counts as a guest that failed.
+    link_ms = options.plug_ms + PLUG_DEADLINE_MS + RETRY_MS if options.enis else 0
+    eips_ms = eip_bound_ms(options) if options.eips else 0
+    rest_ms = straggler_ms + waits_ms + return_ms + fence_ms + link_ms + eips_ms
+    return listen_ms + 2 * move_ms + 2 * quiet_ms + rest_ms
 
 
 def held_down_ms(universe: Universe) -> int:
@@ -151,7 +170,8 @@ def held_down_ms(universe: Universe) -> int:
 
     What it has lost by now, or finds that it has lost once it runs or reads again.
     """
-    groups = [(group, host) for host in universe.hosts.values() if (group := _group(host)) is not None]
+    hosts = [host for part in _parts(universe) for host in part.hosts.values()]
+    groups = [(group, host) for host in hosts if (group := _group(host)) is not None]
     waits = [group.hold_down.until - host.process.clock for group, host in groups if host.process is not None]
     first_ms = universe.options.hold_down_ms
     waits.extend(min(first_ms << min(group.hold_down.losses, 10), CAP_MS) for group, _ in groups)
@@ -160,16 +180,20 @@ def held_down_ms(universe: Universe) -> int:
 
 def astray(universe: Universe) -> str:
     """Return what is not as it should be when all is well, empty where nothing is."""
+    return next((wrong for part in _parts(universe) if (wrong := _astray(part))), "")
+
+
+def _astray(universe: Universe) -> str:
     masters = [host for host in universe.hosts.values() if _state(host) is State.MASTER]
     if len(masters) != 1:
         return f"masters: {[host.member.name for host in masters]}"
     master = masters[0]
-    looks: tuple[Callable[[Universe, Host], str], ...] = (_roles, _cloud, _guests, _agreement, _rank, _rest)
+    looks: tuple[Callable[[Universe, Host], str], ...] = (_roles, _cloud, _guests, _eips, _agreement, _rank, _rest)
     return next((wrong for look in looks if (wrong := look(universe, master))), "")
 
 
 def _group(host: Host) -> Group | None:
-    return None if host.process is None else host.process.node.groups[GROUP]
+    return None if host.process is None else next(iter(host.process.node.groups.values()))
 
 
 def _state(host: Host) -> State | None:
@@ -183,7 +207,7 @@ def _roles(universe: Universe, master: Host) -> str:
 
 
 def _cloud(universe: Universe, master: Host) -> str:
-    held = all(eni == master.member.eni_id for eni in universe.holder.values())
+    held = all(universe.by_holder.get(holder or "") is master for holder in universe.holder.values())
     return "" if held else f"{master.member.name} is master and the cloud says {universe.holder}"
 
 
@@ -192,6 +216,10 @@ def _guests(universe: Universe, master: Host) -> str:
         return f"the master's guest has {sorted(master.guest)}"
     others = [host.member.name for host in universe.hosts.values() if host is not master and host.guest]
     return f"also on the guest of {others}" if others else ""
+
+
+def _eips(universe: Universe, _master: Host) -> str:
+    return f"not bound: {universe.loose_eips}" if universe.loose_eips else ""
 
 
 def _agreement(universe: Universe, master: Host) -> str:
@@ -235,12 +263,12 @@ def _account(universe: Universe, outcome: Outcome) -> None:
     outcome.events = universe.events
     outcome.counts = universe.counts
     given = [change for change in universe.cloud.history if change.after is not None]
-    outcome.moves = sum(change.caller != "console" for change in given)
+    outcome.moves = sum(change.caller != "console" and change.resource in universe.holder for change in given)
     for began, ended in universe.dark:
         before = [kind for at, kind in universe.strikes if at <= began]
         outcome.dark.append((ended - began, before[-1] if before else "start"))
     for each in universe.invariants:
-        _take(outcome, each)
+        _take(outcome, each.inner if isinstance(each, OfPart) else each)
     if outcome.healed_at is not None:
         bound_ms = outcome.recovery[1]
         outcome.unanswered = (_longest(universe.dark, outcome.healed_at), bound_ms)
@@ -249,7 +277,8 @@ def _account(universe: Universe, outcome: Outcome) -> None:
 def _take(outcome: Outcome, seen: Invariant) -> None:
     """Take over what one of those who looked on has to tell."""
     if isinstance(seen, DoubleAnswer):
-        outcome.double_ms, outcome.double = seen.longest_ms, (seen.longest_ms, seen.bound_ms)
+        outcome.double = max(outcome.double, (seen.longest_ms, seen.bound_ms))
+        outcome.double_ms = outcome.double[0]
     elif isinstance(seen, ModelAllows):
         outcome.steps = seen.bridge.steps
     elif isinstance(seen, Survey):

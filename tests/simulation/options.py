@@ -7,17 +7,20 @@ common where only little is enabled), each with its own lengths of trouble and o
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from hafailover.election.values import GroupName, Handover, Policy, Resource, ResourceKind, Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-GROUP = GroupName("vip")
+GROUP, OTHER_GROUP = GroupName("vip"), GroupName("other")
 CHECK = "web"
 ADDRESSES = ("10.0.1.100", "10.0.1.101")
+OTHER_ADDRESS = "10.0.1.110"  # of the other group, which has nothing else
+SIX = "2001:db8:1::100"
+ENIS = ("eni-11111111", "eni-22222222")  # each with an address of its own
 CALM_MS = 120_000
 TROUBLE_MS = 480_000
 NAMES = "abcde"
@@ -37,6 +40,17 @@ NEW_TIMINGS = (
     (Timing(200, 1_000, 3_000, 30_000), 4),
     (Timing(100, 400, 2_000, 10_000), 8),
 )
+
+# From here on a life may have ENIs, IPv6 addresses and EIPs, and what befalls these. They are drawn from random
+# numbers of their own, so that the seeds below stand for the lives that they stood for.
+RESOURCE_SEEDS = 10_000_000
+RESOURCE_KINDS = ("quota", "mutex", "take-refused", "to-stranger")
+ENI_KINDS = ("no-eni-migration", "late-links", "no-links")
+
+# From here on nodes may be paused, and their file be read again with another timing; drawn apart again.
+RELOAD_SEEDS = 10_010_000
+RELOAD_KINDS = ("pause", "reload")
+LATER_KINDS = (*RESOURCE_KINDS, *ENI_KINDS, *RELOAD_KINDS)
 
 # Without one of these nothing would move, and what befalls moves would befall nothing.
 STIRRING = ("power-off", "kill", "host-dark", "isolate-host", "service-down", "failover", "console", "freeze")
@@ -59,14 +73,20 @@ class Options:
 
     seed: int
     priorities: tuple[tuple[str, int], ...]
-    timing: Timing
+    timing: Timing  # of the first version of the file
     preempt: bool = False
     preempt_delay_ms: int = 0
     handover: Handover = Handover.OVERLAP
     demote: bool = False
     guards: tuple[str, ...] = ()
     strategy: str = "migrate"
+    groups: int = 1
     addresses: int = 1
+    sixes: int = 0  # IPv6 addresses, of which there is one
+    enis: int = 0
+    eips: int = 0  # so many of the addresses have one
+    retimed: Timing | None = None  # of another version of the file
+    plug_ms: int = 500  # from an ENI's attachment to its link on the guest
     checked: bool = True
     hold_down_ms: int = 30_000
     api_ms: int = 100  # the median of one request
@@ -86,15 +106,44 @@ class Options:
 
     @property
     def resources(self) -> tuple[Resource, ...]:
-        """What the group has."""
-        return tuple(Resource(ResourceKind.ADDRESS, each) for each in ADDRESSES[: self.addresses])
+        """What all groups have."""
+        return tuple(each for policy in self.policies for each in policy.resources)
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """All groups; the second is treated as the first."""
+        other = (Resource(ResourceKind.ADDRESS, OTHER_ADDRESS),)
+        second = replace(self.policy, group=OTHER_GROUP, resources=other)
+        return (self.policy, second)[: self.groups]
+
+    @property
+    def _first_resources(self) -> tuple[Resource, ...]:
+        addresses = (*ADDRESSES[: self.addresses], *(SIX,) * self.sixes)
+        enis = (Resource(ResourceKind.ENI, each) for each in ENIS[: self.enis])
+        return (*(Resource(ResourceKind.ADDRESS, each) for each in addresses), *enis)
+
+    @property
+    def hasty(self) -> Timing:
+        """What nobody may undercut, whichever version of the file is in force."""
+        return self._extreme(min)
+
+    @property
+    def patient(self) -> Timing:
+        """What nobody may exceed."""
+        return self._extreme(max)
+
+    def _extreme(self, choose: Callable[[int, int], int]) -> Timing:
+        if self.retimed is None:
+            return self.timing
+        both = zip(astuple(self.timing), astuple(self.retimed), strict=True)
+        return Timing(*(choose(one, other) for one, other in both))
 
     @property
     def policy(self) -> Policy:
-        """The group as its configuration would have it."""
+        """The first group as its configuration would have it."""
         return Policy(
             group=GROUP,
-            resources=self.resources,
+            resources=self._first_resources,
             preempt=self.preempt,
             preempt_delay_ms=self.preempt_delay_ms,
             handover=self.handover,
@@ -121,14 +170,18 @@ def _plain(value: object) -> object:
 def expand(seed: int, kinds: tuple[str, ...]) -> Options:
     """Return the options of a seed; `kinds` are the faults to choose from."""
     rng = random.Random(f"{seed}:options")  # noqa: S311 - to be repeated, not secret
+    if seed >= RELOAD_SEEDS:
+        return _with_reloads(_with_resources(_newer(rng, seed, kinds)))
+    if seed >= RESOURCE_SEEDS:
+        return _with_resources(_newer(rng, seed, kinds))
     if seed >= NEW_SEEDS:
         return _newer(rng, seed, kinds)
     return _drawn(rng, seed, kinds)
 
 
 def kinds_of(seed: int, kinds: Iterable[str]) -> tuple[str, ...]:
-    """Return the kinds of faults that a seed has to choose from."""
-    return tuple(kind for kind in kinds if seed >= NEW_SEEDS or kind not in NEW_KINDS)
+    """Return the kinds of faults that a seed has to choose from; those of new resources come on top."""
+    return tuple(kind for kind in kinds if kind not in LATER_KINDS and (seed >= NEW_SEEDS or kind not in NEW_KINDS))
 
 
 def _newer(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> Options:
@@ -151,6 +204,38 @@ def _newer(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> Options:
         hook_timeout_ms=rng.choice((5_000, 30_000)),
         calm_ms=max(30_000, drawn.calm_ms // haste) + drawn.preempt_delay_ms + (FENCED_MS if fence else 0),
         trouble_ms=drawn.trouble_ms // haste,
+    )
+
+
+def _with_resources(drawn: Options) -> Options:
+    """Return the options of a seed that may have every kind of resource, which half of them have."""
+    rng = random.Random(f"{drawn.seed}:resources")  # noqa: S311 - to be repeated, not secret
+    enis = rng.choices((0, 1, 2), (5, 4, 1))[0]
+    addresses = 0 if enis and rng.random() < 0.6 else drawn.addresses
+    released = drawn.strategy == "reassign"
+    kinds = (*RESOURCE_KINDS, *ENI_KINDS) if enis else RESOURCE_KINDS
+    chosen = rng.sample(kinds, rng.choices((0, 1, 2, 3), (4, 4, 2, 1))[0])
+    return replace(
+        drawn,
+        enis=enis,
+        addresses=addresses,
+        sixes=int(addresses > 0 and rng.random() < 0.2),
+        eips=rng.randrange(addresses + 1) if rng.random() < (0.8 if released else 0.2) else 0,
+        plug_ms=rng.choice((50, 500, 2_000, 6_000)),
+        waves=(*drawn.waves, *(_wave(rng, kind) for kind in chosen)),
+    )
+
+
+def _with_reloads(drawn: Options) -> Options:
+    """Return the options of a seed with two groups perhaps, whose people may pause nodes and change the file."""
+    rng = random.Random(f"{drawn.seed}:reloads")  # noqa: S311 - to be repeated, not secret
+    # A life that is short for its short intervals stays so; one with long ones would cost more with shorter.
+    slow = [timing for timing, haste in NEW_TIMINGS if haste == 1]
+    retimed = rng.choice(slow) if rng.random() < 0.2 else None
+    kinds = ("pause",) * (rng.random() < 0.15) + ("reload",) * (retimed is not None)
+    groups = 2 if rng.random() < 0.08 and not drawn.fence else 1
+    return replace(
+        drawn, groups=groups, retimed=retimed, waves=(*drawn.waves, *(_wave(rng, kind) for kind in kinds))
     )
 
 
@@ -191,13 +276,14 @@ def _waves(rng: random.Random, kinds: tuple[str, ...]) -> tuple[Wave, ...]:
     stirring = [kind for kind in kinds if kind in STIRRING]
     if stirring and not set(chosen) & set(stirring):
         chosen.append(rng.choice(stirring))
-    return tuple(
-        Wave(
-            kind=kind,
-            least_ms=rng.choice((100, 1_000, 5_000)),
-            mean_ms=rng.choice((500, 3_000, 10_000, 40_000)),
-            least_calm_ms=rng.choice((1_000, 10_000, 40_000)),
-            mean_calm_ms=rng.choice((5_000, 20_000, 60_000)),
-        )
-        for kind in chosen
+    return tuple(_wave(rng, kind) for kind in chosen)
+
+
+def _wave(rng: random.Random, kind: str) -> Wave:
+    return Wave(
+        kind=kind,
+        least_ms=rng.choice((100, 1_000, 5_000)),
+        mean_ms=rng.choice((500, 3_000, 10_000, 40_000)),
+        least_calm_ms=rng.choice((1_000, 10_000, 40_000)),
+        mean_calm_ms=rng.choice((5_000, 20_000, 60_000)),
     )

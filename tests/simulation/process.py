@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import events as ev
 from hafailover.election.node import Node
+from tests.simulation.eips import Keeper
 from tests.simulation.trace import told_event
 from tests.simulation.wire import Datagram, Ears
 
@@ -59,13 +60,15 @@ class Process:
         self.turned_at = universe.now
         self.heard: dict[str, Heard] = {}
         self.socket: list[Datagram] = []
-        self.ears = Ears(self.name, boot, options.timing.dead_interval_ms // 2)
+        self.wanted: set[str] = set()  # what the guest was asked to answer for
+        self.keeper = Keeper(self) if options.eips and not host.member.witness else None
+        self.ears = Ears(self.name, boot, options.hasty.dead_interval_ms // 2)
         self.node = Node(
             host.member,
             [each.member for each in universe.hosts.values()],
-            options.timing,
-            [options.policy],
-            config_digest=DIGEST,
+            universe.file.timing,
+            options.policies,
+            config_digest=universe.file.digest,
             memory=host.memory,
             rng=random.Random(f"{options.seed}:{self.name}:{boot}"),  # noqa: S311 - to be repeated, not secret
             now=self.clock,

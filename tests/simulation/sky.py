@@ -13,18 +13,22 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from hafailover.cloud.mover import UNSUPPORTED
 from hafailover.cloud.outcome import TASK_FAILED, classify
-from hafailover.cloud.plan import next_call, sightings
+from hafailover.cloud.plan import Verb, next_call, sightings
 from hafailover.cloud.replies import parse_enis, parse_task
 from hafailover.election import events as ev
-from hafailover.election.values import FenceResult, MoveResult, Outcome, Refusal
+from hafailover.election.values import FenceResult, MoveResult, Outcome, Refusal, ResourceKind
 from hafailover.emulator.values import NORMAL, ApiError, Fate, Handling
+from tests.simulation.ground import STRANGER
+from tests.simulation.refusals import Refusals
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
     from hafailover.cloud.plan import Call, Strategy
+    from hafailover.cloud.replies import Eni
     from hafailover.election.effects import Fence, Move
     from hafailover.election.values import Sighting
     from hafailover.emulator.network import Network as NetworkOfCloud
@@ -59,11 +63,14 @@ class Sky:
 
     def __init__(self, universe: Universe, rng: random.Random) -> None:
         self._universe = universe
+        self._moving = [each.id for each in universe.options.resources if each.kind is ResourceKind.ENI]
         self.rng = rng
         self.outages: Counter[str] = Counter()  # nothing of this caller gets through
         self.write_faults: Counter[str] = Counter()  # kind: per cent of the writes
         self.read_failures = 0  # per cent
         self.stale_ms: dict[str, int] = {}  # by caller: how old an answer may be at most
+        self.refusals = Refusals()
+        self._enis: tuple[Eni, ...] = ()  # of the last reading
         self._seen: tuple[NetworkOfCloud | None, tuple[Sighting, ...]] = (None, ())
         self.fences_on_their_way = 0
         self.on_its_way: Counter[tuple[str, str]] = Counter()  # (caller, address): late requests that will arrive
@@ -86,6 +93,7 @@ class Sky:
         self, name: str, action: str, params: Mapping[str, object], handling: Handling = NORMAL
     ) -> dict[str, object]:
         """Carry out one request at this instant. Raises ApiError."""
+        self.refusals.admit(name, action, params)
         return self._universe.cloud.request(action, params, name, self._universe.now, handling)
 
     # -- reading -----------------------------------------------------------------------------------------------
@@ -106,7 +114,10 @@ class Sky:
         oldest_ms = self.stale_ms.get(name, 0)
         stale_ms = self.rng.randrange(oldest_ms + 1) if oldest_ms else 0
         seen = self._look(name, stale_ms)
-        universe.at(universe.now + total_ms - total_ms // 2, process.post, ev.HoldersRead(seen, asked_at))
+        back_at = universe.now + total_ms - total_ms // 2
+        universe.at(back_at, process.post, ev.HoldersRead(seen, asked_at))
+        if process.keeper is not None:
+            universe.at(back_at, process.when_running, partial(process.keeper.see, self._enis))
 
     def _look(self, name: str, stale_ms: int) -> tuple[Sighting, ...]:
         """Return what a caller sees; the same network is rendered and parsed once, for most answers are alike."""
@@ -114,10 +125,13 @@ class Sky:
         universe.cloud.advance(universe.now)
         network = universe.cloud.network_at(universe.now - stale_ms)
         if self._seen[0] is not network:
-            ids = [host.member.eni_id for host in universe.hosts.values()]
+            # The stranger's, because the daemons ask who has an address that is on no node's.
+            ids = [*(host.member.eni_id for host in universe.hosts.values()), STRANGER.eni_id, *self._moving]
             params: dict[str, object] = {"NetworkInterfaceIds": ids, "Limit": 100}
             reply = self.request(name, "DescribeNetworkInterfaces", params, Handling(stale_ms=stale_ms))
-            self._seen = (network, sightings(universe.options.resources, parse_enis(reply)))
+            enis = parse_enis(reply)
+            self._enis = tuple(each for each in enis if each.id != STRANGER.eni_id)
+            self._seen = (network, sightings(universe.options.resources, enis))
         return self._seen[1]
 
     # -- powering off --------------------------------------------------------------------------------------------
@@ -130,7 +144,7 @@ class Sky:
 
     def _fence_arrives(self, process: Process, fence: Fence, total_ms: int) -> None:
         universe = self._universe
-        host = universe.by_eni.get(fence.holder)
+        host = universe.by_holder.get(fence.holder)
         lost = bool(self.outages[process.name]) or self.draw_fault() in ("request-lost", "throttle", "error-before")
         if lost or host is None:
             failed = FenceResult(stopped=False, code="ClientTimeout" if lost else "InvalidInstanceId.NotFound")
@@ -156,6 +170,7 @@ class Errand:
         self._sky, self._process, self._move = sky, process, move
         self._universe = process.universe
         self._holder = move.expected
+        self._strategy = cast("Strategy", process.universe.options.strategy)
         self._key = (process.name, move.resource.id)
         self._half_done = False
         self._ended = False
@@ -193,8 +208,7 @@ class Errand:
         universe.at(universe.now + total_ms // 2, self._arrive, call, fault, total_ms - total_ms // 2)
 
     def _next_call(self) -> Call | None:
-        strategy = cast("Strategy", self._universe.options.strategy)
-        return next_call(self._move.resource, self._holder, self._move.target, strategy)
+        return next_call(self._move.resource, self._holder, self._move.target, self._strategy)
 
     def _arrive_late(self, call: Call) -> None:
         self._sky.on_its_way[self._key] -= 1
@@ -232,10 +246,18 @@ class Errand:
         return NORMAL
 
     def _fail(self, call: Call, code: str) -> None:
+        if self._has_no_migration(call, code):
+            self._strategy, self._in_flight = "reassign", False
+            self._send()
+            return
         kind = classify(code, call.action)
         waited_ms = self._universe.now - self._sent_at
         open_ms = max(0, LIFE_MS + GRAIN_MS - waited_ms) if code in UNANSWERED else 0
         self._end(MoveResult(kind.outcome, code, kind.refusal, open_ms=open_ms, busy=kind.busy))
+
+    def _has_no_migration(self, call: Call, code: str) -> bool:
+        eni = self._move.resource.kind is ResourceKind.ENI
+        return eni and call.verb is Verb.MIGRATE and code in UNSUPPORTED and not self._ended
 
     def _accepted(self, task: str) -> None:
         self._accepted_by_cloud = True
@@ -274,4 +296,4 @@ class Errand:
             result = replace(result, half_done=True, holder=self._holder)
         move = self._move
         self._process.post(ev.MoveFinished(move.group, move.move_id, move.resource, result))
-        self._universe.errand_done(self._process)
+        self._universe.errand_done(self._process, move.resource)

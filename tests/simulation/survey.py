@@ -8,7 +8,6 @@ from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.values import State
 from tests.simulation.invariants.base import Invariant
-from tests.simulation.options import GROUP
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
@@ -46,7 +45,7 @@ class Survey(Invariant):
         self._pairs.add((id(state), type(event)))  # an enum's hash is slow, and there are many events
         if not effects and type(event) is ev.AdvertReceived:
             return  # most are
-        group = process.node.groups[GROUP]
+        group = next(iter(process.node.groups.values()))
         if group.state is not state or group.verdict_reason is not reason:
             self._last[process.boot] = (group.state, group.verdict_reason)
             self.reasons.add(group.verdict_reason.name)

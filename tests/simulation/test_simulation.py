@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hafailover.election.values import Timing
 from tests.simulation.ablation import Ablation, in_place, without
 from tests.simulation.ablations import ABLATIONS, seeds_to_find
 from tests.simulation.faults import KINDS
@@ -14,13 +15,13 @@ from tests.simulation.figures import Figures
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.model_allows import ModelAllows
 from tests.simulation.life import live
-from tests.simulation.options import Options, Wave, expand
+from tests.simulation.options import LATER_KINDS, Options, Wave, expand
 from tests.simulation.run import TIER, known_finds, live_seed
 from tests.simulation.shrink import report, shrink
 
 NOTES = (Path(__file__).parent / "seeds.txt").read_text().splitlines()
 FOUND = [int(line.split()[0]) for line in NOTES if line[0] != "#"]
-SEEDS = (*FOUND, *range(1_001, 1_011))
+SEEDS = (*FOUND, *range(1_001, 1_011), *range(10_010_001, 10_010_011))
 PAIR = (("a", 100), ("b", 90))
 
 
@@ -36,7 +37,7 @@ def test_a_life(seed: int) -> None:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_each_kind_of_fault_happens_and_is_survived(kind: str) -> None:
     nodes = (*PAIR, ("c", 80)) if kind == "swizzle" else PAIR
-    drawn = expand(1, (kind,))
+    drawn = replace(expand(1, (kind,)), enis=int(kind in LATER_KINDS), retimed=Timing(500, 1_500, 3_000, 30_000))
     waves = (Wave(kind, 1_000, 3_000, 1_000, 5_000), Wave("kill", 1_000, 1_000, 20_000, 20_000))
     outcome = live(replace(drawn, priorities=nodes, waves=waves, checked=True, paused=False, trouble_ms=60_000))
     assert outcome.broken is None, report(outcome)

@@ -80,9 +80,9 @@ def told_event(event: Event) -> str:  # noqa: PLR0911 - one line per kind of eve
     """Return an event as text."""
     match event:
         case ev.AdvertReceived():
-            group = event.advert.groups[0]
             sure = "" if event.confirmed else "?"
-            return f"advert{sure} {event.advert.node} {group.state.value} {group.term} {group.eligible:d}"
+            said = (f"{group.state.value} {group.term} {group.eligible:d}" for group in event.advert.groups)
+            return f"advert{sure} {event.advert.node} {' '.join(said)}"
         case ev.HoldersRead():
             seen = " ".join(f"{each.holder}{'' if each.settled else '~'}" for each in event.sightings)
             return f"read {event.asked_at} {seen}"
@@ -103,8 +103,7 @@ def told_event(event: Event) -> str:  # noqa: PLR0911 - one line per kind of eve
 def _effect(effect: Effect) -> str:  # noqa: PLR0911 - one line per kind of effect
     match effect:
         case fx.SendAdverts():
-            group = effect.advert.groups[0]
-            return f"tell {group.state.value} {group.term}"
+            return "tell " + " ".join(f"{group.state.value} {group.term}" for group in effect.advert.groups)
         case fx.RoleChanged():
             return f"{effect.old.value}->{effect.new.value} {effect.reason.name} {effect.term}"
         case fx.Move():

@@ -10,18 +10,32 @@ import heapq
 import random
 from collections import Counter, deque
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hafailover.daemon.performer import HELD_BY_STRANGER
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
-from hafailover.election.values import CheckState, GroupMemory, GuardVerdict, Member, Memory, NodeName
-from hafailover.emulator.model import Model, Rules
+from hafailover.election.values import (
+    CheckState,
+    GroupMemory,
+    GuardVerdict,
+    Member,
+    Memory,
+    MoveResult,
+    NodeName,
+    Outcome,
+    Refusal,
+    Resource,
+    ResourceKind,
+)
+from hafailover.emulator.model import BY_HAND, Model, Rules
 from hafailover.emulator.network import InstanceState
-from hafailover.emulator.world import NodeSpec, build
 from hafailover.errors import InvariantError
+from tests.simulation.ground import eips_of, network_of, specs_of
 from tests.simulation.host import Host
-from tests.simulation.options import CHECK, GROUP
-from tests.simulation.process import Process
+from tests.simulation.options import CHECK
+from tests.simulation.plugs import Plugs
+from tests.simulation.process import DIGEST, Process
 from tests.simulation.sky import Errand, Sky
 from tests.simulation.trace import Trace
 from tests.simulation.wire import Network
@@ -31,13 +45,14 @@ if TYPE_CHECKING:
 
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
+    from hafailover.election.values import Timing
     from hafailover.emulator.values import Change
     from tests.simulation.invariants.base import Invariant
     from tests.simulation.options import Options
 
-STRANGER = NodeSpec("stranger", "ins-zzzzzzzz", "eni-zzzzzzzz", "10.0.1.250")  # a machine without a daemon
 CHECK_MS = 1_000  # from a change of the service to the check's word
 FIRST_PASS_MS = 300
+FORGETFUL = frozenset({"kill-disk-lost", "kill-disk-old", "disk-full", "disk-hangs"})
 
 
 class Broken(AssertionError):  # noqa: N818 - it names the finding, not an error of this program
@@ -51,6 +66,13 @@ class Broken(AssertionError):  # noqa: N818 - it names the finding, not an error
         return Broken, (self.name, self.seen)  # so that another process can tell of it
 
 
+class File(NamedTuple):
+    """What of the file may change while daemons run."""
+
+    timing: Timing
+    digest: bytes
+
+
 class Universe:
     """Hosts, the network between them, the cloud, and time."""
 
@@ -60,15 +82,14 @@ class Universe:
         self.now = 0
         self.events = 0
         self.faults_rng = _stream(seed, "faults")
-        specs = tuple(
-            NodeSpec(name, f"ins-{name * 8}", f"eni-{name * 8}", f"10.0.1.{17 + place}")
-            for place, (name, _) in enumerate(options.priorities)
-        )
-        addresses = tuple(each.id for each in options.resources)
-        network = build((*specs, STRANGER), addresses)
-        self.cloud = Model(network, rules=Rules(task_ms=options.task_ms), seed=str(seed))
+        specs = specs_of(options)
+        self.cloud = Model(network_of(options), rules=Rules(task_ms=options.task_ms), seed=str(seed))
         self.cloud.listeners.append(self._changed)
-        self.holder: dict[str, str | None] = dict.fromkeys(addresses, specs[0].eni_id)
+        self.resources = {each.id: each for each in options.resources}
+        self.bound: dict[str, str | None] = dict(eips_of(options))  # each EIP with the address that it is bound to
+        self.taken_off: set[str] = set()  # EIPs that somebody has taken off by hand, with their address perhaps
+        self.group_of = {each.id: policy.group for policy in options.policies for each in policy.resources}
+        memory = Memory(groups=tuple(GroupMemory(policy.group, paused=True) for policy in options.policies))
         clocks = _stream(seed, "clocks")
         self.hosts = {
             name: Host(
@@ -81,16 +102,25 @@ class Universe:
                     witness=name in options.witnesses,
                 ),
                 clocks.randrange(10**9),
-                Memory(groups=(GroupMemory(GROUP, paused=True),)) if options.paused else Memory(),
+                memory if options.paused else Memory(),
             )
             for place, (name, priority) in enumerate(options.priorities)
         }
-        self.by_eni = {host.member.eni_id: host for host in self.hosts.values()}
+        members = [host.member for host in self.hosts.values()]
+        self.holder: dict[str, str | None] = {
+            name: members[0].holder_id(each) for name, each in self.resources.items()
+        }
+        self.by_holder = {
+            holder: host for host in self.hosts.values() for holder in (host.member.eni_id, host.member.instance_id)
+        }
         self.network = Network(self, _stream(seed, "net"))
         self.sky = Sky(self, _stream(seed, "cloud"))
+        self.plugs = Plugs(self)
         self.trace = Trace()
         self.counts: Counter[str] = Counter()
         self.invariants: list[Invariant] = []
+        self.file = File(options.timing, DIGEST)
+        self.parts: list[Any] = []  # each group as if it were alone, where there are several
         self.alert = False  # an invariant wants to see every event now, also those that cause nothing
         self.strikes: list[tuple[int, str]] = []
         self.finished: list[tuple[int, fx.FailoverFinished]] = []
@@ -100,7 +130,7 @@ class Universe:
         self._serial = 0
         self._boots = 0
         self._request = 0
-        self._errands: dict[Process, deque[Errand]] = {}
+        self._errands: dict[Process, dict[str, deque[Errand]]] = {}
         self._performers: dict[type, Callable[[Process, Any], int | None]] = {
             fx.SendAdverts: self._advertise,
             fx.ReadHolders: lambda process, _effect: self.sky.read(process),
@@ -191,8 +221,16 @@ class Universe:
             look(process, event, effects)
 
     def _changed(self, change: Change) -> None:
-        self.holder[change.resource] = change.after
         self.trace.note(self.now, f"cloud {change.resource} {change.before} -> {change.after} by {change.caller}")
+        if change.resource in self.bound:
+            self.bound[change.resource] = change.after
+            by_hand = change.after is None and change.caller == BY_HAND
+            (self.taken_off.add if by_hand else self.taken_off.discard)(change.resource)
+            for each in self.invariants:
+                each.on_eip(change)
+            return
+        self.holder[change.resource] = change.after
+        self.plugs.changed(change)
         for each in self.invariants:
             each.on_change(change)
         self.truth_changed()
@@ -214,7 +252,7 @@ class Universe:
 
     def answered(self) -> bool:
         """Whether a client would get answers from every address now."""
-        return all(self.serves(self.by_eni.get(eni or ""), address) for address, eni in self.holder.items())
+        return all(self.serves(self.by_holder.get(eni or ""), address) for address, eni in self.holder.items())
 
     def truth_changed(self) -> None:
         """Account for the client's outage; called after whatever may change it."""
@@ -293,7 +331,15 @@ class Universe:
         """Tell a daemon how its service is."""
         if self.options.checked:
             state = CheckState.UP if process.host.service else CheckState.DOWN
-            process.post(ev.CheckChanged(GROUP, CHECK, state))
+            for policy in self.options.policies:
+                process.post(ev.CheckChanged(policy.group, CHECK, state))
+
+    def reload(self, name: str) -> None:
+        """Have the daemon of a host read its file again, if it is not in force already."""
+        process, file = self.hosts[name].process, self.file
+        if process is not None and process.node.config_digest != file.digest:
+            members = tuple(host.member for host in self.hosts.values())
+            process.post(ev.Reconfigured(members, file.timing, self.options.policies, file.digest))
 
     def ask(self, name: str, make: Callable[[int], Event]) -> None:
         """Have an operator ask the daemon of a host for something."""
@@ -316,6 +362,7 @@ class Universe:
         self.network.broadcast(process, effect.advert)
 
     def _disarm(self, process: Process, effect: fx.StopAnswering) -> int:
+        process.wanted.discard(effect.resource.id)
         process.host.guest.discard(effect.resource.id)
         process.host.late.discard(effect.resource.id)
         self.truth_changed()
@@ -327,7 +374,9 @@ class Universe:
         return self.options.disk_ms
 
     def _arm(self, process: Process, effect: fx.Arm) -> None:
-        self.at(self.now + self.options.guest_ms, self._armed, process, effect)
+        process.wanted.add(effect.resource.id)
+        armed = self.plugs.arm if effect.resource.kind is ResourceKind.ENI else self._armed
+        self.at(self.now + self.options.guest_ms, armed, process, effect)
 
     def _probe_guest(self, process: Process, effect: fx.ProbeGuest) -> None:
         error = "no such interface" if process.host.crippled else ""
@@ -338,44 +387,75 @@ class Universe:
             return
         crippled = process.host.crippled
         if not crippled:
-            process.host.guest.add(effect.resource.id)
-            if effect.resource not in process.node.groups[effect.group].guest.carries:
-                process.host.late.add(effect.resource.id)
-            else:
-                process.host.late.discard(effect.resource.id)
-            self.truth_changed()
+            self.carry(process, effect)
         error = "no such interface" if crippled else ""
         process.post(ev.GuestArmed(effect.group, effect.resource, error))
+
+    def carry(self, process: Process, effect: fx.Arm) -> None:
+        """Put a resource on the guest; where it was let go meanwhile, it is on its way off again."""
+        process.host.guest.add(effect.resource.id)
+        if effect.resource not in process.node.groups[effect.group].guest.carries:
+            process.host.late.add(effect.resource.id)
+        else:
+            process.host.late.discard(effect.resource.id)
+        self.truth_changed()
 
     def _run_hook(self, process: Process, effect: fx.RunHook) -> None:
         """Run a hook; one that takes too long is killed, and everything goes on all the same."""
         if effect.run_id is None:
             return
         takes_ms = min(self.options.hook_ms * process.host.slowness, self.options.hook_timeout_ms)
-        process.host.hook_until = self.now + takes_ms
+        until = process.host.hooks_until[effect.group] = self.now + takes_ms
         ended = ev.HookFinished(effect.group, effect.run_id)
-        self.at(process.host.hook_until, process.when_running, partial(process.post, ended))
+        self.at(until, process.when_running, partial(process.post, ended))
 
     def _move(self, process: Process, effect: fx.Move) -> None:
-        """Moves that work on the same ENIs wait for each other, as in `hafailover.cloud.client`."""
-        waiting = self._errands.setdefault(process, deque())
+        """Moves that work on the same ENI wait for each other, as in a narrow lane of `hafailover.cloud.lanes`.
+
+        A stranger is asked for nothing, as in `hafailover.daemon.performer`.
+        """
+        if self.refuses(effect):
+            refused = MoveResult(Outcome.REFUSED, HELD_BY_STRANGER, Refusal.CONFLICT)
+            ended = ev.MoveFinished(effect.group, effect.move_id, effect.resource, refused)
+            self.at(self.now, process.when_running, partial(process.post, ended))
+            return
+        waiting = self._errands.setdefault(process, {}).setdefault(_lane(effect.resource), deque())
         waiting.append(Errand(self.sky, process, effect))
         if len(waiting) == 1:
             waiting[0].begin()
 
-    def errand_done(self, process: Process) -> None:
-        """Begin the next move of a process."""
-        waiting = self._errands.get(process)
+    @property
+    def loose_eips(self) -> list[str]:
+        """The EIPs that are bound to nothing and should be.
+
+        Nothing is asked where a disk of this life forgets, for what was bound to a released address is written
+        nowhere else; nor of what was taken off by hand, for nobody can tell that its address has not stayed.
+        """
+        if any(wave.kind in FORGETFUL for wave in self.options.waves):
+            return []
+        return [eip for eip, address in self.bound.items() if address is None and eip not in self.taken_off]
+
+    def refuses(self, effect: fx.Move) -> bool:
+        """Whether a performer does not even ask the cloud, for the holder is no node's."""
+        return self.is_stranger(effect.expected)
+
+    def is_stranger(self, holder: str | None) -> bool:
+        """Whether a holder is no node's."""
+        return holder is not None and holder not in self.by_holder
+
+    def errand_done(self, process: Process, resource: Resource) -> None:
+        """Begin the next move of a process that has waited for one of this resource."""
+        waiting = self._errands.get(process, {}).get(_lane(resource))
         if waiting:
             waiting.popleft()
             if waiting:
                 waiting[0].begin()
 
     def _guard(self, process: Process, effect: fx.AskGuard) -> None:
-        verdict = self._verdict(process, effect.guard)
+        verdict = self._verdict(process, effect)
         slow = verdict is GuardVerdict.ALLOW and effect.guard == "vip"
         slow = slow or (verdict is GuardVerdict.DENY and effect.guard == "gateway")
-        limit_ms = self.options.timing.dead_interval_ms // 2
+        limit_ms = self.options.hasty.dead_interval_ms // 2
         delay_ms = limit_ms - 5 if slow else min(limit_ms, 2 * self.options.link_ms)
         if effect.guard == "cloud":
             delay_ms = self.sky.latency_ms()
@@ -384,28 +464,33 @@ class Universe:
         answer = ev.GuardAnswered(effect.group, effect.guard, effect.round_id, verdict)
         self.at(self.now + delay_ms, process.post, answer)
 
-    def _verdict(self, process: Process, guard: str) -> GuardVerdict:
-        if guard == "gateway":
+    def _verdict(self, process: Process, asked: fx.AskGuard) -> GuardVerdict:
+        if asked.guard == "gateway":
             return GuardVerdict.DENY if process.host.dark else GuardVerdict.PASS
-        return self._vip(process) if guard == "vip" else self._instance()
+        holder = {name: each for name, each in self.holder.items() if self.group_of[name] == asked.group}
+        return self._vip(process, holder) if asked.guard == "vip" else self._instance(holder)
 
-    def _vip(self, process: Process) -> GuardVerdict:
+    def _vip(self, process: Process, holder: dict[str, str | None]) -> GuardVerdict:
         """Whether the service answers on any address, as seen from this host."""
-        for address, eni in self.holder.items():
-            host = self.by_eni.get(eni or "")
+        for address, eni in holder.items():
+            host = self.by_holder.get(eni or "")
             walled = host is not None and (process.name, host.member.name) in self.network.walls
             if host is not process.host and not walled and self.serves(host, address):
                 return GuardVerdict.DENY
         return GuardVerdict.ALLOW
 
-    def _instance(self) -> GuardVerdict:
-        host = self.by_eni.get(next(iter(self.holder.values())) or "")
+    def _instance(self, holder: dict[str, str | None]) -> GuardVerdict:
+        host = self.by_holder.get(next(iter(holder.values())) or "")
         return GuardVerdict.UNKNOWN if host is None or host.powered else GuardVerdict.ALLOW
 
 
 def overrides(invariant: Invariant, method: str) -> bool:
     """Whether an invariant wants to see this at all: most events are routine, and most look elsewhere."""
-    return method in vars(type(invariant))
+    return method in vars(type(getattr(invariant, "inner", invariant)))
+
+
+def _lane(resource: Resource) -> str:
+    return resource.id if resource.kind is ResourceKind.ENI else ""
 
 
 def _stream(seed: int, name: str) -> random.Random:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from hafailover.control.server import ControlServer
 from hafailover.daemon import clock
+from hafailover.daemon.arming import Arming
+from hafailover.daemon.eipkeeper import EipKeeper
 from hafailover.daemon.performer import Performer
 from hafailover.daemon.runner import Runner
 from hafailover.daemon.supervisor import Daemon
@@ -70,7 +72,7 @@ ABLATIONS = (
     ),
     Ablation(
         "the performer takes the address off the guest",
-        ((Performer, "_stop_answering", _nothing),),
+        ((Arming, "stop_answering", _nothing),),
         ("service-down", "failover", "console"),
         ("silent-before-word", "double-answer", "stop-ends", "recovers", "quiet"),
     ),
@@ -97,6 +99,20 @@ ABLATIONS = (
         ((ControlServer, "close", _nothing),),
         ("stop", "clients"),
         ("nothing-left", "loop", "stop-in-time"),
+    ),
+    Ablation(
+        "the keeper binds what a release has dropped",
+        ((EipKeeper, "run", _nothing),),
+        ("failover", "power-off"),
+        ("recovers", "eip-kept"),
+        (("addresses", 1), ("eips", 1), ("strategy", "reassign")),
+    ),
+    Ablation(
+        "what was bound is on disk",
+        ((EipKeeper, "_save", lambda _self: None),),
+        ("failover", "power-off", "kill"),
+        ("recovers", "eip-kept"),
+        (("addresses", 1), ("eips", 1), ("strategy", "reassign")),
     ),
     Ablation(
         "a damaged datagram is dropped",

@@ -137,5 +137,10 @@ def request_of(event: Event) -> dict[str, Any]:
     if isinstance(event, ev.FailoverAsked):
         target = {} if event.target is None else {"to": str(event.target)}
         return {"command": "failover", "group": str(GROUP), **target, "wait": bool(event.target)}
+    if isinstance(event, ev.PauseAsked):
+        for_s = None if event.for_ms is None else event.for_ms // 1000
+        return {"command": "pause", "group": str(GROUP), "for_s": for_s}
+    if isinstance(event, ev.ResumeAsked):
+        return {"command": "resume", "group": str(GROUP)}
     assert isinstance(event, ev.DrainAsked)
     return {"command": "drain" if event.drained else "undrain"}

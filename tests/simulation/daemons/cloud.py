@@ -18,6 +18,7 @@ from hafailover.cloud.dating import MAX_AGE_S
 from hafailover.emulator.actions import WRITE_ACTIONS
 from hafailover.emulator.values import NORMAL, ApiError, Fate, Handling
 from tests.simulation.daemons.loop import OWNER
+from tests.simulation.refusals import named
 from tests.simulation.sky import SLOW_TASK_MS
 
 if TYPE_CHECKING:
@@ -50,10 +51,9 @@ class Ticket:
         return self.action in WRITE_ACTIONS
 
     @property
-    def address(self) -> str:
-        """The address that a write is about."""
-        listed = self.params.get("PrivateIpAddresses")
-        return str(listed[0]["PrivateIpAddress"] if listed else self.params["PrivateIpAddress"])
+    def resources(self) -> list[str]:
+        """The addresses, ENIs or EIPs that a write is about."""
+        return named(self.params)
 
 
 class Skyway(httpx.AsyncBaseTransport):
@@ -108,7 +108,8 @@ class Skyway(httpx.AsyncBaseTransport):
         after_ms = self._rng.randrange(100, LATEST_MS)
         if self._too_old(ticket, after_ms):
             return
-        self._sky.on_its_way[self._process.name, ticket.address] += 1
+        for resource in ticket.resources:
+            self._sky.on_its_way[self._process.name, resource] += 1
         town.at(town.now + after_ms, self._arrive_late, ticket)
 
     def _too_old(self, ticket: Ticket, after_ms: int = 0) -> bool:
@@ -116,7 +117,8 @@ class Skyway(httpx.AsyncBaseTransport):
         return abs(now_s - ticket.stamp_s) > MAX_AGE_S
 
     def _arrive_late(self, ticket: Ticket) -> None:
-        self._sky.on_its_way[self._process.name, ticket.address] -= 1
+        for resource in ticket.resources:
+            self._sky.on_its_way[self._process.name, resource] -= 1
         try:
             self._sky.request(self._process.name, ticket.action, ticket.params)
         except ApiError:

@@ -36,7 +36,7 @@ def _unborn(town: Town, host: Host) -> Node:
         host.member,
         members,
         options.timing,
-        [options.policy],
+        options.policies,
         config_digest=DIGEST,
         memory=host.memory,
         rng=random.Random(0),  # noqa: S311 - never used
@@ -53,6 +53,7 @@ class Incarnation(Owner):
         self.name: str = host.member.name
         self.tag = f"{self.name}{boot}"
         self.heard: dict[str, Heard] = {}
+        self.wanted: set[str] = set()  # what its guest is to have
         self.turns = 0
         self.rng = random.Random(f"{town.options.seed}:{self.name}:{boot}:own")  # noqa: S311 - to be repeated
         self.frozen = False

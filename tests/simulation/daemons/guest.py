@@ -7,17 +7,20 @@ import errno
 from typing import TYPE_CHECKING, Any
 
 from hafailover.checks.result import Verdict
-from hafailover.daemon import historyfile, statefile
+from hafailover.daemon import eipkeeper, historyfile, statefile
 from hafailover.errors import GuestError
 from hafailover.guest.hooks import HookResult
 from hafailover.guest.network import Link
 from tests.simulation.daemons.loop import OWNER
+from tests.simulation.ground import addresses_of_enis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from hafailover.cloud.eips import Binding
     from hafailover.election.values import Memory
+    from hafailover.guest.interface import Interface
     from tests.simulation.daemons.daemon import Incarnation
 
 ENCODE, DECODE = statefile.encode, statefile.decode
@@ -32,6 +35,7 @@ def current() -> Incarnation:
 
 
 GATEWAY = "10.0.1.1"
+LINK_LOOK_S = 0.1
 
 
 class SimulatedGuest:
@@ -40,7 +44,7 @@ class SimulatedGuest:
     def __init__(self) -> None:
         self._process = current()
         self._lock = asyncio.Lock()
-        self._armed: set[str] = set()
+        self._armed = self._process.wanted
         self._on_change: Callable[[str], None] | None = None
         self._process.guest = self
 
@@ -59,7 +63,7 @@ class SimulatedGuest:
             raise GuestError("there is no such interface")
         return Link(2, name or "eth0", mac or "")
 
-    async def arm(self, address: str, link: Link) -> None:  # noqa: ARG002 - there is one interface
+    async def arm(self, address: str, link: Link, eni: Interface | None = None) -> None:  # noqa: ARG002 - there is one interface
         """Answer for an address. Raises GuestError."""
         async with self._lock:
             await self._take_time()
@@ -83,6 +87,36 @@ class SimulatedGuest:
         if guest_ms:
             await asyncio.sleep(guest_ms / 1000)
 
+    async def plug(self, interface: Interface, *, deadline_s: float) -> None:
+        """Have an ENI, waiting for its link. Raises GuestError."""
+        eni, town = self._eni_of(interface.mac), self._process.town
+        self._armed.add(eni)
+        ends_s = asyncio.get_running_loop().time() + deadline_s
+        while not town.plugs.there(self._process.host, eni):
+            if asyncio.get_running_loop().time() >= ends_s:
+                raise GuestError(f"no link of {eni}")
+            await asyncio.sleep(LINK_LOOK_S)
+        async with self._lock:
+            await self._take_time()
+            if eni in self._armed and town.plugs.there(self._process.host, eni):
+                self._process.host.guest.add(eni)
+                town.truth_changed()
+
+    async def unplug(self, mac: str) -> None:
+        """Have an ENI no more."""
+        await self.disarm(self._eni_of(mac))
+
+    async def unplug_others(self, keep: Iterable[str] = ()) -> None:
+        """Do nothing: no earlier daemon with another file has left an ENI here."""
+
+    async def plugged(self, macs: Iterable[str]) -> frozenset[str]:
+        """Return those of the ENIs that the guest has."""
+        return frozenset(mac for mac in macs if self._eni_of(mac) in self._process.host.guest)
+
+    def _eni_of(self, mac: str) -> str:
+        enis = self._process.town.cloud.network.enis.values()
+        return next(eni.id for eni in enis if eni.mac.lower() == mac)
+
     async def present(self, addresses: Iterable[str]) -> frozenset[str]:
         """Return those of the addresses that the guest has."""
         return frozenset(addresses) & frozenset(self._process.host.guest)
@@ -92,10 +126,11 @@ class SimulatedGuest:
         self._on_change = on_change
         await asyncio.Event().wait()
 
-    def vanished(self, address: str) -> None:
-        """Notice that an address is gone."""
-        if self._on_change is not None and address in self._armed:
-            self._on_change(address)
+    def vanished(self, resource: str) -> None:
+        """Notice that an address or an ENI, which is told by its MAC address, is gone."""
+        if self._on_change is not None and resource in self._armed:
+            eni = self._process.town.cloud.network.enis.get(resource)
+            self._on_change(resource if eni is None else eni.mac.lower())
 
 
 class Disk:
@@ -118,6 +153,20 @@ def save(_directory: Path, memory: Memory) -> None:
 def load(_directory: Path) -> tuple[Memory, str]:
     """Read the state file."""
     return DECODE(ENCODE(current().host.memory)), ""
+
+
+def write(path: Path, text: bytes) -> None:
+    """Write the EIPs' file, through the real encoding. Raises OSError on a full disk."""
+    assert path.name == eipkeeper.FILE
+    process = current()
+    if process.disk.full:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    process.host.note_eips(eipkeeper.decode(text))
+
+
+def load_eips(_directory: Path) -> tuple[tuple[Binding, ...], str]:
+    """Read the EIPs' file."""
+    return eipkeeper.decode(eipkeeper.encode(current().host.eips)), ""
 
 
 def save_history(_directory: Path, records: Sequence[dict[str, Any]]) -> None:
@@ -177,13 +226,13 @@ async def connect(address: str, _port: int) -> Connection:
     process = current()
     town = process.town
     await asyncio.sleep(2 * town.options.link_ms / 1000)
-    eni = town.holder[address]
-    host = town.by_eni.get(eni or "")
+    resource = addresses_of_enis(town.options).get(address, address)
+    host = town.by_holder.get(town.holder[resource] or "")
     if host is None or not host.powered or host.suspended:
         await asyncio.Event().wait()
     assert host is not None
     if host is not process.host and (process.name, host.member.name) in town.network.walls:
         await asyncio.Event().wait()
-    if host is process.host or not town.serves(host, address):
+    if host is process.host or not town.serves(host, resource):
         raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
     return Connection()

@@ -17,7 +17,7 @@ from tests.simulation.daemons.town import STOP_MS, Town
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.persisted_first import PersistedFirst
 from tests.simulation.life import Outcome, _account, _through
-from tests.simulation.options import expand
+from tests.simulation.options import LATER_KINDS, expand
 from tests.simulation.universe import Broken
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def options_of(seed: int) -> Options:
 
     Without fences: this tier's cloud powers nobody off.
     """
-    options = expand(seed, tuple(faults.ALL))
+    options = expand(seed, tuple(kind for kind in faults.ALL if kind not in LATER_KINDS))
     most = 2 if seed % 10 < PAIRS_OF_TEN else 3
     names = [name for name, _ in options.priorities[:most]]
     guards = tuple(guard for guard in options.guards if guard != "quorum" or most > 2)
@@ -50,6 +50,8 @@ def options_of(seed: int) -> Options:
         guards=guards,
         witnesses=tuple(name for name in options.witnesses if name in names),
         fence=False,
+        retimed=None,
+        groups=1,
     )
 
 

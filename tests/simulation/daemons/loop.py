@@ -84,6 +84,14 @@ class Slot:
         return self.local_us / 1e6
 
 
+class _Job(asyncio.Future[Any]):
+    """What is done in a pool for an owner."""
+
+    def __init__(self, owner: Owner, loop: Loop) -> None:
+        super().__init__(loop=loop)
+        self.owner = owner
+
+
 class Loop(asyncio.AbstractEventLoop):
     """See the module. `outside` says when something outside asyncio is next due, in us, and lets it happen."""
 
@@ -336,7 +344,10 @@ class Loop(asyncio.AbstractEventLoop):
         return task
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Take note of what nobody else has taken: it ends the simulation."""
+        """Take note of what nobody else has taken: it ends the simulation, unless who would take it is dead."""
+        job = context.get("future")
+        if isinstance(job, _Job) and job.owner.dead:
+            return
         self.fail(LoopError(f"{context.get('message')}: {context.get('exception')!r}"))
 
     def fail(self, failure: BaseException) -> None:
@@ -348,7 +359,8 @@ class Loop(asyncio.AbstractEventLoop):
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
         """Do a job of the caller's process after as long as it takes; a pool of one does one at a time."""
-        owner, future = OWNER.get() or self.world, self.create_future()
+        owner = OWNER.get() or self.world
+        future = _Job(owner, self)
         took_us, begin_us = self.job_us(owner, func), self.local_us()
         if getattr(executor, "_max_workers", 0) == 1:
             begin_us = max(begin_us, self._lanes.get(id(executor), 0))

@@ -18,7 +18,7 @@ from hafailover.checks import registry
 from hafailover.checks.runner import CheckRunner
 from hafailover.cloud.dating import Dating
 from hafailover.control import server
-from hafailover.daemon import guards, historyfile, statefile, supervisor
+from hafailover.daemon import eipkeeper, guards, historyfile, statefile, supervisor
 from hafailover.daemon.gateway import Gateway
 from hafailover.guest import hooks
 from hafailover.heartbeat import udp
@@ -142,6 +142,8 @@ def _parts() -> tuple[tuple[object, str, object], ...]:
         (httpx, "AsyncHTTPTransport", Skyway),
         (statefile, "save", guest.save),
         (statefile, "load", guest.load),
+        (statefile, "write", guest.write),
+        (eipkeeper, "load", guest.load_eips),
         (historyfile, "save", guest.save_history),
         (historyfile, "load", guest.load_history),
         (supervisor, "Guest", guest.SimulatedGuest),

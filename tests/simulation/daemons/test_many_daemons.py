@@ -8,7 +8,7 @@ from tests.simulation.daemons.run import live_seed, report
 from tests.simulation.figures import HOUR_MS
 
 BLOCKS, HOURS = 2, 5  # about twenty CPU-seconds each
-FIRST_SEED, SEEDS = 20_000, 1_000  # of a block, and how far the next one is away
+FIRST_SEED, SEEDS = 10_020_000, 1_000  # of a block, and how far the next one is away
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 from hafailover.config import model
 from hafailover.election import effects as fx
 from hafailover.election import node
+from hafailover.election.values import ResourceKind
 from tests.simulation.daemons.clients import Clients
 from tests.simulation.daemons.daemon import Incarnation
-from tests.simulation.daemons.guest import Disk, save
+from tests.simulation.daemons.guest import Disk, save, write
 from tests.simulation.daemons.log import Log
 from tests.simulation.daemons.loop import Owner, let_go
 from tests.simulation.daemons.net import Wire
@@ -112,7 +113,7 @@ class Town(Universe):
             raise
 
     def _job_us(self, owner: Owner, job: Any) -> int:
-        if job is not save or not isinstance(owner, Incarnation):
+        if job not in (save, write) or not isinstance(owner, Incarnation):
             return 200
         return 1000 * (self.options.disk_ms + owner.disk.hangs_ms)
 
@@ -178,6 +179,9 @@ class Town(Universe):
     def check(self, process: Process) -> None:
         """Leave it to the daemon's own check to notice."""
 
+    def reload(self, name: str) -> None:
+        """Change no file: a daemon of this tier has read the only one that there is."""
+
     def ask(self, name: str, make: Callable[[int], Event]) -> None:
         """Have an operator ask the daemon of a host for something, over its control socket."""
         self.clients.ask(name, make(0))
@@ -228,7 +232,8 @@ def configuration(town: Town, *, noise: bool) -> model.Config:
     )
     group = model.Group(
         str(GROUP),
-        addresses=tuple(each.id for each in options.resources),
+        addresses=tuple(each.id for each in options.resources if each.kind is ResourceKind.ADDRESS),
+        enis=tuple(each.id for each in options.resources if each.kind is ResourceKind.ENI),
         preempt=options.preempt,
         preempt_delay_ms=options.preempt_delay_ms,
         handover=options.handover,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.invariants.double_answer import DoubleAnswer
 from tests.simulation.invariants.effects_bounded import EffectsBounded
+from tests.simulation.invariants.eip_kept import EipKept
+from tests.simulation.invariants.eni_attached import EniAttached
 from tests.simulation.invariants.fence_first import FenceFirst
 from tests.simulation.invariants.fit_to_claim import FitToClaim
 from tests.simulation.invariants.fresh_after_pause import FreshAfterPause
@@ -20,11 +22,13 @@ from tests.simulation.invariants.one_unresolved_move import OneUnresolvedMove
 from tests.simulation.invariants.persisted_first import PersistedFirst
 from tests.simulation.invariants.preemption_waits import PreemptionWaits
 from tests.simulation.invariants.quorum_kept import QuorumKept
+from tests.simulation.invariants.quota_patience import QuotaPatience
 from tests.simulation.invariants.read_after_unknown import ReadAfterUnknown
 from tests.simulation.invariants.same_tenure import SameTenure
 from tests.simulation.invariants.silence_is_theirs import SilenceIsTheirs
 from tests.simulation.invariants.silent_before_word import SilentBeforeWord
 from tests.simulation.invariants.stop_ends import StopEnds
+from tests.simulation.invariants.strangers_keep import StrangersKeep
 from tests.simulation.invariants.strict_apart import StrictApart
 from tests.simulation.invariants.taking_turns import TakingTurns
 from tests.simulation.invariants.terms_grow import TermsGrow
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 ALL: tuple[type[Invariant], ...] = (
     DoubleAnswer,
     EffectsBounded,
+    EipKept,
+    EniAttached,
     FenceFirst,
     FitToClaim,
     FreshAfterPause,
@@ -50,12 +56,14 @@ ALL: tuple[type[Invariant], ...] = (
     OneUnresolvedMove,
     PersistedFirst,
     PreemptionWaits,
+    QuotaPatience,
     QuorumKept,
     ReadAfterUnknown,
     SameTenure,
     SilenceIsTheirs,
     SilentBeforeWord,
     StopEnds,
+    StrangersKeep,
     StrictApart,
     TakingTurns,
     TermsGrow,

@@ -52,6 +52,9 @@ class Invariant:
     def on_change(self, change: Change) -> None:
         """See a change of holder, as it truly happens."""
 
+    def on_eip(self, change: Change) -> None:
+        """See an EIP bound to another private address, or to none, as it truly happens."""
+
     def on_start(self, process: Process) -> None:
         """See a daemon start."""
 

@@ -22,7 +22,7 @@ RETRY_MS = 5_000  # the cap of the waits between failing reads
 def bound_ms(universe: Universe) -> int:
     """Return X: two audits and a second look, with the time that their answers take."""
     options = universe.options
-    return 2 * options.timing.audit_interval_ms + 10 * options.api_ms + options.timing.dead_interval_ms + RETRY_MS
+    return 2 * options.patient.audit_interval_ms + 10 * options.api_ms + options.patient.dead_interval_ms + RETRY_MS
 
 
 class DoubleAnswer(Invariant):
@@ -84,4 +84,4 @@ class DoubleAnswer(Invariant):
         if group.state is State.CLAIMING:
             return False
         holders = (self.universe.holder[address] for address in sorted(host.guest))
-        return any(eni is not None and eni != host.member.eni_id for eni in holders)
+        return any(holder is not None and self.universe.by_holder.get(holder) is not host for holder in holders)

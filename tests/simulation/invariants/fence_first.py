@@ -38,7 +38,7 @@ class FenceFirst(Invariant):
             return
         assert isinstance(effect, fx.Move)
         began, reason = self._claims[process.boot]
-        holder = self.universe.by_eni.get(effect.expected or "")
+        holder = self.universe.by_holder.get(effect.expected or "")
         if (
             reason is Reason.HANDED_OVER
             or holder is None

@@ -28,7 +28,7 @@ class FreshAfterPause(Invariant):
 
     def on_resume(self, process: Process) -> None:
         slept_ms = self.universe.now - process.turned_at
-        if slept_ms > 2 * self.universe.options.timing.dead_interval_ms and not process.barred:
+        if slept_ms > 2 * self.universe.options.patient.dead_interval_ms and not process.barred:
             self._resumed[process.boot] = process.clock
 
     def on_event(self, process: Process, event: Event) -> None:

@@ -47,18 +47,19 @@ class NoNeedlessMove(Invariant):
 
     def _judge(self, process: Process, effect: fx.RoleChanged) -> None:
         universe = self.universe
-        owners = {universe.by_eni.get(eni or "") for eni in universe.holder.values()}
+        owners = {universe.by_holder.get(eni or "") for eni in universe.holder.values()}
         owner = next(iter(owners)) if len(owners) == 1 else None
         if owner is None or owner is process.host or not universe.answered() or owner.process is None:
             return
         name, group = owner.member.name, next(iter(owner.process.node.groups.values()))
         heard = process.heard.get(name)
-        dead_ms = universe.options.timing.dead_interval_ms
+        dead_ms = universe.options.hasty.dead_interval_ms
         recently = heard is not None and process.clock - heard.at < dead_ms
         if group.state is State.MASTER and heard is not None and recently and heard.advert.groups[0].state.serves:
             self.broken(f"{process.name} claims ({effect.reason.name}) and has heard {name} serve")
         seen = self._denied.get(process.boot, (0, None))[1]
-        settled = group.state.serves and owner.process.clock - group.since >= dead_ms
+        settled_ms = universe.options.patient.dead_interval_ms
+        settled = group.state.serves and owner.process.clock - group.since >= settled_ms
         if settled and seen == universe.holder and self._knows(process):
             self.broken(f"{process.name} claims ({effect.reason.name}) though a guard has seen {name} answer")
 

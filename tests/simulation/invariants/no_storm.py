@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tests.simulation.invariants.base import Invariant
+from tests.simulation.plugs import PLUG_DEADLINE_MS
 
 if TYPE_CHECKING:
     from hafailover.emulator.values import Change
@@ -29,6 +30,7 @@ class NoStorm(Invariant):
         super().__init__(universe)
         self.allowed = 3 if universe.options.preempt else 2
         self._since = 0
+        self._first = dict(universe.holder)
         self._at: dict[str, str] = {}
         self._moves: dict[str, deque[int]] = {}
 
@@ -39,7 +41,7 @@ class NoStorm(Invariant):
     def on_change(self, change: Change) -> None:
         if change.after is None:
             return
-        before = self._at.get(change.resource, self.universe.hosts["a"].member.eni_id)
+        before = self._at.get(change.resource, self._first[change.resource])
         self._at[change.resource] = change.after
         if change.caller == "console" or change.after == before or self._noisy():
             return
@@ -52,7 +54,9 @@ class NoStorm(Invariant):
 
     def _noisy(self) -> bool:
         """Whether the conditions themselves change all the time: each lost heartbeat is a fault of its own."""
-        network = self.universe.network
+        universe, network = self.universe, self.universe.network
         if network.loss or network.delay_ms or network.spike:
             return True
+        if universe.plugs.late_ms + universe.options.plug_ms >= PLUG_DEADLINE_MS:
+            return True  # no guest gets its link in time
         return any(wave.kind == "flapping" for wave in self.universe.options.waves)

@@ -46,7 +46,7 @@ class NoTakingBack(Invariant):
     def _robbed(self, change: Change) -> bool:
         """Whether somebody took it from a node that serves and is not heard, decided since the last fault."""
         universe = self.universe
-        one, other = universe.by_eni.get(change.before or ""), universe.by_eni.get(change.after or "")
+        one, other = universe.by_holder.get(change.before or ""), universe.by_holder.get(change.after or "")
         if one is None or other is None or self._flapping or change.accepted_ms <= self._since:
             return False
         names = (one.member.name, other.member.name)

@@ -31,7 +31,7 @@ class QuorumKept(Invariant):
         options = self.universe.options
         if "quorum" not in options.guards or effect.new is not State.CLAIMING or effect.reason not in DEAD:
             return
-        dead_ms = options.timing.dead_interval_ms
+        dead_ms = options.patient.dead_interval_ms
         seen = [process.node.context.holders.sighting(resource) for resource in options.resources]
         if all(each is not None and self._given(process, each.holder) for each in seen):
             return
@@ -40,10 +40,10 @@ class QuorumKept(Invariant):
             self.broken(f"{process.name} claims ({effect.reason.name}) and hears {heard - 1} others")
 
     def _given(self, process: Process, holder: str | None) -> bool:
-        owner = None if holder is None else self.universe.by_eni.get(holder)
+        owner = None if holder is None else self.universe.by_holder.get(holder)
         if holder is None or owner is process.host:
             return True
         heard = None if owner is None else process.heard.get(owner.member.name)
-        if heard is None or process.clock - heard.at >= self.universe.options.timing.dead_interval_ms:
+        if heard is None or process.clock - heard.at >= self.universe.options.patient.dead_interval_ms:
             return False
         return heard.sure is not None and not heard.sure.groups[0].state.serves

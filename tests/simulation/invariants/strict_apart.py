@@ -11,6 +11,7 @@ from tests.simulation.invariants.base import Invariant
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
+    from hafailover.election.values import GroupName
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
 
@@ -37,9 +38,9 @@ class StrictApart(Invariant):
         if effect.new is State.RELEASING:
             self._giving[process.name] = process.boot
         if effect.new is State.CLAIMING and effect.reason is Reason.HANDED_OVER:
-            self._judge(process)
+            self._judge(process, effect.group)
 
-    def _judge(self, process: Process) -> None:
+    def _judge(self, process: Process, group: GroupName) -> None:
         for name, boot in self._giving.items():
             host = self.universe.hosts[name]
             offers = process.heard.get(name)
@@ -55,5 +56,5 @@ class StrictApart(Invariant):
                 continue
             if host.guest - host.late:
                 self.broken(f"{process.name} claims what {name} hands over and still carries: {sorted(host.guest)}")
-            if host.hook_until > self.universe.now:
+            if host.hooks_until.get(group, 0) > self.universe.now:
                 self.broken(f"{process.name} claims what {name} hands over, whose hook has not ended")

@@ -26,7 +26,7 @@ class TakingTurns(Invariant):
         assert isinstance(effect, fx.RoleChanged)
         if effect.new is not State.CLAIMING or effect.reason not in UNPLANNED:
             return
-        dead_ms = self.universe.options.timing.dead_interval_ms
+        dead_ms = self.universe.options.hasty.dead_interval_ms
         group = process.node.groups[effect.group]
         absent_ms = process.clock - (group.absent_since or process.clock)
         me, before_me = process.host.member, 0

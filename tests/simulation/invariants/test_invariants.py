@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from hafailover.election.values import (
     MoveResult,
     NodeName,
     Outcome,
+    Refusal,
     Resource,
     ResourceKind,
     Sighting,
@@ -32,7 +34,7 @@ from hafailover.emulator.network import PrivateIp
 from hafailover.emulator.values import Change
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.effects_bounded import MOST_EFFECTS
-from tests.simulation.options import CHECK, GROUP, Options, expand
+from tests.simulation.options import CHECK, GROUP, Options, Wave, expand
 from tests.simulation.universe import Broken, Universe
 
 if TYPE_CHECKING:
@@ -293,6 +295,29 @@ def test_paused_a_holder_may_go_on_and_moves_nothing() -> None:
     admits_and_breaks(stage, asked_for, by_itself)
 
 
+@pytest.mark.parametrize("for_ms", [None, 60_000])
+def test_paused_and_resumed_during_a_life(for_ms: int | None) -> None:
+    stage = Stage("fit-to-claim")
+    stage.event("b", ev.CheckChanged(GROUP, CHECK, CheckState.UP))
+
+    def pause() -> None:
+        stage.event("b", ev.PauseAsked(1, GROUP, for_ms))
+
+    def over() -> None:
+        pause()
+        if for_ms is None:
+            stage.event("b", ev.ResumeAsked(2, GROUP))
+        else:
+            stage.universe.now += for_ms
+        stage.effect("b", CLAIM)
+
+    def not_over() -> None:
+        pause()
+        stage.effect("b", CLAIM)
+
+    admits_and_breaks(stage, over, not_over)
+
+
 def test_double_answer() -> None:
     stage = Stage("double-answer")
 
@@ -394,6 +419,27 @@ def test_silence_is_theirs() -> None:
     admits_and_breaks(stage, lambda: after(dead_ms), lambda: after(dead_ms - 1))
 
 
+def test_silence_is_theirs_by_the_longer_time_of_two_files() -> None:
+    longer = replace(expand(1, ()).timing, dead_interval_ms=60_000)
+    stage = Stage("silence-is-theirs", retimed=longer)
+    dead_ms = stage.universe.options.timing.dead_interval_ms
+
+    def after(silence_ms: int) -> None:
+        stage.event("b", advert(A, State.MASTER))
+        stage.universe.now += silence_ms
+        stage.effect("b", CLAIM)
+
+    def read_again() -> None:
+        b = stage.process("b")
+        b.node.config_digest = b"another."
+        members, policy = (b.host.member,), stage.universe.options.policy
+        stage.event("b", ev.Reconfigured(members, longer, (policy,), b.node.config_digest))
+
+    after(dead_ms)
+    read_again()
+    admits_and_breaks(stage, lambda: after(60_000), lambda: after(59_999))
+
+
 def test_silent_before_word() -> None:
     stage = Stage("silent-before-word")
     master, backup = (fx.SendAdverts(advert(A, state).advert) for state in (State.MASTER, State.BACKUP))
@@ -481,7 +527,7 @@ def test_strict_apart() -> None:
         stage.effect("b", role(State.CLAIMING, Reason.HANDED_OVER))
 
     admits_and_breaks(stage, lambda: handed_over(carried=False), lambda: handed_over(carried=True))
-    stage.universe.hosts["a"].hook_until = stage.universe.now + 1
+    stage.universe.hosts["a"].hooks_until[GROUP] = stage.universe.now + 1
     with pytest.raises(Broken, match="hook"):
         handed_over(carried=False)
     stage.event("b", advert(A, State.RELEASING, successor=A))
@@ -544,6 +590,72 @@ def test_same_tenure() -> None:
     admits_and_breaks(stage, asked_and_done, asked_before)
 
 
+def test_eip_kept() -> None:
+    stage = Stage("eip-kept", eips=1, strategy="reassign")
+    eip = next(iter(stage.universe.bound))
+
+    def bound_to(address: str | None) -> None:
+        stage.universe.bound[eip] = address
+        stage.invariant.on_eip(Change(stage.universe.now, eip, None, address, "b", "AssociateAddress"))
+
+    def lost_and_bound() -> None:
+        bound_to(None)
+        bound_to(VIP.id)
+        stage.invariant.at_end()
+
+    admits_and_breaks(stage, lost_and_bound, lambda: bound_to("10.0.1.101"))
+
+    def lost_for_good() -> None:
+        bound_to(None)
+        stage.invariant.at_end()
+
+    admits_and_breaks(stage, lambda: None, lost_for_good)
+    forgetful = Stage("eip-kept", eips=1, waves=(Wave("kill-disk-lost", 1, 1, 1, 1),))
+    forgetful.universe.bound[eip] = None
+    forgetful.invariant.at_end()
+
+
+@pytest.mark.parametrize("holder", [None, "ins-zzzzzzzz"])
+def test_eni_attached(holder: str | None) -> None:
+    stage = Stage("eni-attached", addresses=0, enis=1)
+
+    def elsewhere() -> None:
+        stage.universe.holder["eni-11111111"] = holder
+        stage.invariant.at_end()
+
+    admits_and_breaks(stage, stage.invariant.at_end, elsewhere)
+    paused = Stage("eni-attached", addresses=0, enis=1, paused=True)
+    paused.universe.holder["eni-11111111"] = holder
+    paused.invariant.at_end()
+
+
+def test_strangers_keep() -> None:
+    stage = Stage("strangers-keep")
+
+    def by_hand() -> None:
+        stage.change(ENI_A, "eni-zzzzzzzz", "console")
+        stage.change("eni-zzzzzzzz", None, "console")
+        stage.change(None, ENI_B)
+
+    admits_and_breaks(stage, by_hand, lambda: stage.change("eni-zzzzzzzz", ENI_B))
+
+
+def test_quota_patience() -> None:
+    stage = Stage("quota-patience")
+
+    def refuse(times: int, every_ms: int, refusal: Refusal = Refusal.QUOTA) -> None:
+        for _ in range(times):
+            stage.universe.now += every_ms
+            result = MoveResult(Outcome.REFUSED, "LimitExceeded", refusal)
+            stage.event("b", ev.MoveFinished(GROUP, 1, VIP, result))
+
+    def with_waits() -> None:
+        refuse(100, 2_000)
+        refuse(100, 100, Refusal.CONFLICT)
+
+    admits_and_breaks(stage, with_waits, lambda: refuse(41, 1_000))
+
+
 def test_what_is_broken_can_be_told_by_another_process() -> None:
     told = pickle.loads(pickle.dumps(Broken("one-holder", "two")))  # noqa: S301 - our own
     assert (told.name, told.seen, str(told)) == ("one-holder", "two", "one-holder: two")
@@ -559,5 +671,6 @@ def test_what_is_not_overridden_does_nothing() -> None:
     stage.invariant.on_start(stage.process("a"))
     stage.invariant.on_resume(stage.process("a"))
     stage.invariant.on_strike("cut", over=True)
+    stage.invariant.on_eip(Change(0, "eip-00000000", None, VIP.id, "a", "AssociateAddress"))
     stage.invariant.at_end()
     assert stage.invariant.effects == stage.invariant.events == ()

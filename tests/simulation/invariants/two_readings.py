@@ -29,8 +29,8 @@ class TwoReadings(Invariant):
 
     def on_event(self, process: Process, event: Event) -> None:
         assert isinstance(event, ev.HoldersRead)
-        mine = process.host.member.eni_id
-        elsewhere = any(each.settled and each.holder != mine for each in event.sightings)
+        member = process.host.member
+        elsewhere = any(each.settled and each.holder != member.holder_id(each.resource) for each in event.sightings)
         self._against[process.boot] = self._against.get(process.boot, 0) + 1 if elsewhere else 0
 
     def on_decision(self, process: Process, effect: Effect) -> None:

@@ -83,6 +83,15 @@ def test_while_nobody_has_the_address_nothing_is_to_be_bound() -> None:
     assert book(BOUND_AT_A, (eni(A, eip=EIP), eni(B, eip=""))).lost == ()
 
 
+@pytest.mark.parametrize("gap", [NOWHERE, ON_ITS_WAY, BARE_AT_B])
+def test_one_that_was_released_and_came_back_before_a_restart_has_lost_it_too(gap: tuple[Eni, ...]) -> None:
+    noted = book(BOUND_AT_A, gap).bindings
+    assert noted == (Binding(VIP, EIP, ""),)
+    again = book(BARE_AT_A, known=noted)
+    assert again.lost == (AT_A,)
+    assert book(BARE_AT_A, known=again.bindings).lost == (AT_A,)
+
+
 def test_an_eip_that_somebody_took_off_is_forgotten() -> None:
     made = book(BOUND_AT_A)
     made.see(BARE_AT_A)

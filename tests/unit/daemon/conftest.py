@@ -8,7 +8,7 @@ import pytest
 
 from hafailover.emulator.server import Emulator, Options
 from hafailover.emulator.world import build
-from tests.unit.daemon.stage import Stage, config, open_cloud
+from tests.unit.daemon.stage import OWN, Stage, config, open_cloud
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -40,8 +40,10 @@ async def near_cloud(emulator: Emulator) -> AsyncIterator[Cloud]:
 async def make_stage(near_cloud: Cloud, tmp_path: Path) -> AsyncIterator[MakeStage]:
     stages: list[Stage] = []
 
-    def make(*groups: model.Group, guest: GuestNetwork | None = None, **sections: object) -> Stage:
-        stage = Stage(config(tmp_path, *groups, **sections), near_cloud, guest)
+    def make(
+        *groups: model.Group, guest: GuestNetwork | None = None, own: tuple[str, str] = OWN, **sections: object
+    ) -> Stage:
+        stage = Stage(config(tmp_path, *groups, **sections), near_cloud, guest, own)
         stages.append(stage)
         return stage
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import EnvironmentCredentials
 from hafailover.config import model
+from hafailover.daemon import translate
 from hafailover.daemon.directory import Directory
 from hafailover.daemon.eipkeeper import EipKeeper
 from hafailover.daemon.gateway import Gateway
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from hafailover.heartbeat.path import PeerPathStats
 
 FIRST, SECOND = PAIR
+OWN = (FIRST.eni_id, SECOND.eni_id)
 GROUP = GroupName("vip")
 ADDRESS = Resource(ResourceKind.ADDRESS, VIP)
 KEYS = {"TENCENTCLOUD_SECRET_ID": SECRET_ID, "TENCENTCLOUD_SECRET_KEY": SECRET_KEY}
@@ -108,7 +110,7 @@ class Stage:
         config: model.Config,
         cloud: Cloud,
         guest: GuestNetwork | None = None,
-        resources: tuple[Resource, ...] = (ADDRESS,),
+        own: tuple[str, str] = OWN,
     ) -> None:
         self.config = config
         self.posted: list[Event] = []
@@ -117,15 +119,15 @@ class Stage:
         self.holder: str | None = None
         disk, metrics = ThreadPoolExecutor(1), Metrics("web", "web-a")
         self.eips = EipKeeper(
-            config.state.directory, (VIP,), eni_id=FIRST.eni_id, cloud=cloud, metrics=metrics, disk=disk
+            config.state.directory, (VIP,), eni_id=own[0], cloud=cloud, metrics=metrics, disk=disk
         )
         self.parts = Parts(
             me=NODES[0],
-            eni_id=FIRST.eni_id,
-            resources=resources,
+            eni_id=own[0],
+            resources=tuple(each for policy in translate.policies(config) for each in policy.resources),
             paths=self.paths,
             cloud=cloud,
-            directory=Directory((FIRST.eni_id, SECOND.eni_id), (FIRST.instance_id, SECOND.instance_id)),
+            directory=Directory(own, (FIRST.instance_id, SECOND.instance_id)),
             guest=guest or NullGuest(),
             gateway=Gateway(None),
             metrics=metrics,

@@ -79,7 +79,7 @@ async def kernel() -> Kernel:
 @pytest.fixture
 async def stage(emulator: Emulator, kernel: Kernel, tmp_path: Path) -> AsyncIterator[Stage]:
     cloud = open_cloud(emulator)
-    made = Stage(config(tmp_path, BY_ENI), cloud, kernel, resources=(ENI,))
+    made = Stage(config(tmp_path, BY_ENI), cloud, kernel)
     made.performer.perform(fx.ReadHolders())
     await made.settle()
     made.posted.clear()
@@ -112,6 +112,20 @@ async def test_one_that_the_cloud_says_is_here_and_is_not_has_failed(
     assert await stage.event(ev.GuestArmed) == ev.GuestArmed(GROUP, ENI, "it has not come")
     assert kernel.plugs == []
     assert 'group="vip",node="web-a",operation="arm"} 1.0' in stage.metrics()
+
+
+async def test_one_that_comes_here_during_a_wait_is_given_a_whole_one(
+    stage: Stage, emulator: Emulator, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arming, "PLUG_DEADLINE_S", 0.5)
+    stage.performer.perform(ARM)
+    await asyncio.sleep(0.2)
+    attach(emulator, FIRST.instance_id)
+    stage.performer.perform(fx.ReadHolders())
+    await until(lambda: any(isinstance(event, ev.HoldersRead) for event in stage.posted))
+    await asyncio.sleep(0.4)  # the wait that had begun before has ended by now
+    kernel.come.set()
+    assert await stage.event(ev.GuestArmed) == ev.GuestArmed(GROUP, ENI, "")
 
 
 async def test_one_that_is_let_go_is_waited_for_no_longer(stage: Stage, kernel: Kernel) -> None:

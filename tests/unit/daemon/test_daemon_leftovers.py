@@ -84,8 +84,14 @@ async def test_enis_are_noted_and_go_when_the_configuration_has_none_any_more(
     assert leftovers.noted(tmp_path) == (ONE, "eni-1", "eni-2")
     await leftovers.note(tmp_path, (model.Group("eni", enis=("eni-1",)),), kernel)
     assert kernel.gone == [ONE]  # whose card is whose is not known here
-    await leftovers.note(tmp_path, (OURS,), kernel)
+    await leftovers.note(tmp_path, (OURS,), kernel, ["eni-9", None])
     assert kernel.gone == [ONE, "ENIs"]
+
+
+async def test_enis_stay_where_one_of_them_is_a_nodes_own_by_now(tmp_path: Path, kernel: Kernel) -> None:
+    write(tmp_path, f"{TWO}\neni-1\neni-2\n")
+    await leftovers.note(tmp_path, (THEIRS,), kernel, ["eni-9", "eni-2"])
+    assert kernel.gone == [TWO]
 
 
 def test_noted_enis_go_all_at_once(tmp_path: Path, kernel: Kernel) -> None:

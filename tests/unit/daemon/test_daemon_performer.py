@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hafailover.emulator.server import Emulator
+    from hafailover.guest.interface import Interface
     from tests.unit.daemon.conftest import MakeStage
     from tests.unit.daemon.stage import Stage
 
@@ -68,7 +69,8 @@ class Kernel(NullGuest):
         self._judge("find_link")
         return Link(7, "eth0", mac or "")
 
-    async def arm(self, address: str, link: Link) -> None:
+    async def arm(self, address: str, link: Link, eni: Interface | None = None) -> None:
+        assert eni is None  # the node's ENI is a primary one
         self._judge("arm")
         self.carried[address] = link
 

@@ -14,7 +14,7 @@ from hafailover.daemon.directory import Directory, find_enis
 from hafailover.election.values import Resource, ResourceKind, Sighting
 from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator, Options
 from hafailover.emulator.world import PAIR, VIP, NodeSpec, build, mac_of
-from hafailover.errors import CloudError, StartError
+from hafailover.errors import CloudError, GuestError, StartError
 from tests.unit.cloud.stub import settings
 from tests.unit.daemon.stage import NODES
 
@@ -105,6 +105,17 @@ async def test_an_address_on_somebody_elses_eni_is_not_nobodys(cloud: Cloud, emu
     assert directory.is_stranger(moving, "ins-cccccccc")
     assert not Directory((), ("ins-cccccccc",)).is_stranger(moving, "ins-cccccccc")
     assert not directory.is_stranger(moving, None)
+
+
+async def test_a_secondary_eni_is_told_from_a_primary_one(cloud: Cloud) -> None:
+    directory = Directory((FIRST.eni_id, SECOND.eni_id))
+    assert not directory.is_secondary(FIRST.eni_id)
+    with pytest.raises(GuestError, match=f"the cloud describes no {FIRST.eni_id}"):
+        await directory.interface(FIRST.eni_id, cloud)
+    await directory.read(cloud, (ADDRESS,))
+    assert not directory.is_secondary(FIRST.eni_id)
+    with pytest.raises(GuestError, match=f"{FIRST.eni_id} is a primary ENI, which belongs to its CVM for good"):
+        await directory.interface(FIRST.eni_id, cloud)
 
 
 async def test_several_addresses_and_ends_of_addresses_are_told_apart(cloud: Cloud, emulator: Emulator) -> None:

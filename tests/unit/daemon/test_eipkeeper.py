@@ -166,7 +166,7 @@ async def test_an_eip_that_is_another_addresss_by_now_is_given_up(rig: Rig, emul
         b'{"version": 1}',
         b'{"version": 1, "eips": [["10.0.1.100", "eip-a"]]}',
         b'{"version": 1, "eips": [["10.0.1.100", "eip-a", 7]]}',
-        b'{"version": 1, "eips": [["10.0.1.100", "eip-a", ""]]}',
+        b'{"version": 1, "eips": [["10.0.1.100", "", "eni-a"]]}',
         json.dumps({"version": 1, "eips": [["x" * 65, "eip-a", "eni-a"]]}).encode(),
         b" " * (eipkeeper.MAX_BYTES + 1),
         b"[" * 100_000,
@@ -197,5 +197,9 @@ async def test_a_disk_that_takes_nothing_is_said(cloud: Cloud, tmp_path: Path) -
 
 
 def test_what_is_written_can_be_read() -> None:
-    bindings: tuple[Any, ...] = (AT_SECOND, Binding("10.0.1.101", "eip-b", "eni-b"))
+    bindings: tuple[Any, ...] = (
+        AT_SECOND,
+        Binding("10.0.1.101", "eip-b", "eni-b"),
+        Binding("10.0.1.102", "eip-c", ""),
+    )
     assert eipkeeper.decode(eipkeeper.encode(bindings)) == bindings

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hafailover.doctor import machine
+from hafailover.doctor.findings import Level
+from hafailover.doctor.guest import TO_COME
 from hafailover.emulator.world import VIP, mac_of
-from tests.unit.doctor.clinic import B, healthy
+from hafailover.guest.writers import second_writers
+from tests.unit.doctor.clinic import ENI, B, healthy
 from tests.unit.doctor.test_doctor_faults import group, moving
 from tests.unit.guest.namespace import ip, new_namespace
 
@@ -30,9 +35,10 @@ pytestmark = [
 
 
 @pytest.fixture
-def node(clinic: Clinic) -> Iterator[Clinic]:
+def node(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clinic]:
     """The standby: eth0 is its ENI and the way out, eth1 another one; the group is put on the guest."""
     group(guest="netlink")(clinic)
+    monkeypatch.setattr(machine, "second_writers", partial(second_writers, root=clinic.folder / "root"))
     with new_namespace():
         for number, mac in ((0, mac_of(B.eni_id)), (1, "52:54:00:00:00:01")):
             ip("link", "add", f"eth{number}", "address", mac, "type", "veth", "peer", "name", f"wire{number}")
@@ -88,6 +94,37 @@ def strict_to_come(clinic: Clinic) -> None:
     rp_filter("default", 1)
 
 
+def managed(clinic: Clinic) -> None:
+    """Have NetworkManager manage the card of the node's own ENI."""
+    root = clinic.folder / "root"
+    (root / "sys/fs/cgroup/system.slice/NetworkManager.service").mkdir(parents=True)
+    devices = root / "run/NetworkManager/devices"
+    devices.mkdir(parents=True)
+    (devices / str(socket.if_nametoindex("eth0"))).write_text("[device]\nmanaged=true\n")
+
+
+def managed_secondary(clinic: Clinic) -> None:
+    managed(clinic)
+    another_way_out(clinic)
+    clinic.network = clinic.network.with_enis(replace(clinic.network.enis[B.eni_id], primary=False, device_index=1))
+
+
+def hot_plug(clinic: Clinic) -> None:
+    rules = clinic.folder / "root/etc/udev/rules.d"
+    rules.mkdir(parents=True)
+    (rules / "99-nic-hotplug.rules").write_text("")
+
+
+def hot_plug_to_come(clinic: Clinic) -> None:
+    moving()(clinic)
+    hot_plug(clinic)
+
+
+def hot_plug_here(clinic: Clinic) -> None:
+    hot_plug_to_come(clinic)
+    ip("link", "set", "eth1", "address", mac_of(ENI))
+
+
 FAULTS: dict[str, tuple[Callable[[Clinic], None], set[str]]] = {
     "nothing": (nothing, set()),
     "the address was left behind": (leftover, {"guest-leftover"}),
@@ -97,6 +134,11 @@ FAULTS: dict[str, tuple[Callable[[Clinic], None], set[str]]] = {
     "and the kernel is strict about that": (strict, {"guest-rp-filter"}),
     "or strict in general, and loose for this one": (loose, set()),
     "interfaces to come would be filtered": (strict_to_come, {"guest-rp-filter"}),
+    "another program manages the first card": (managed, set()),
+    "another program manages that of a secondary ENI": (managed_secondary, {"second-writer"}),
+    "another program would set up cards to come, and none come": (hot_plug, set()),
+    "another program would set up cards to come": (hot_plug_to_come, {"second-writer"}),
+    "and one of them is here": (hot_plug_here, {"second-writer"}),
 }
 
 
@@ -106,6 +148,19 @@ async def test_a_fault_of_the_machine_is_found_and_nothing_else(fault: str, node
     plant(node)
     report = await node.examine()
     assert {finding.name for finding in report.findings} == names
+
+
+@pytest.mark.parametrize(
+    ("plant", "about"),
+    [(managed_secondary, "eth0"), (hot_plug_to_come, TO_COME), (hot_plug_here, "eth1")],
+)
+async def test_a_second_writer_is_named_once_with_the_card(
+    node: Clinic, plant: Callable[[Clinic], None], about: str
+) -> None:
+    plant(node)
+    (finding,) = (await node.examine()).findings
+    assert (finding.name, finding.level, finding.about) == ("second-writer", Level.WARNING, about)
+    assert finding.what.startswith(("NetworkManager manages eth0", "nic-hotplug"))
 
 
 async def test_a_group_that_leaves_the_guest_alone_is_no_matter(node: Clinic) -> None:

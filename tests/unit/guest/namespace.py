@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 CLONE_NEWNET = 0x40000000
 VIP, VIP6 = "10.0.1.100", "2001:db8:1::100"
 MAC = "02:00:0a:00:01:11"
+ENI, ENI_TABLE = "20:90:6f:00:0a:01", "1275070977"  # 0x4c000a01
 
 
 def ip(*args: str) -> str:
@@ -29,6 +30,36 @@ def addresses(device: str, family: str = "-4") -> list[str]:
     lines = ip("-o", family, "addr", "show", "dev", device).splitlines()
     found = [line.split()[3] for line in lines]
     return [address for address in found if not address.startswith("fe80:")]
+
+
+def attach(mac: str = ENI, name: str = "eth2", *prefixed: str) -> None:
+    ip("link", "add", name, "address", mac, "type", "veth", "peer", "name", f"wire-{name}")
+    ip("link", "set", f"wire-{name}", "up")
+    for address in prefixed:
+        ip("addr", "add", address, "dev", name)
+
+
+def rules() -> tuple[str, ...]:
+    shown = [line for family in ("-4", "-6") for line in ip(family, "rule").splitlines()]
+    return tuple(sorted(line.replace("\t", " ") for line in shown if "proto 76" in line))
+
+
+def routes(table: str = ENI_TABLE) -> tuple[str, ...]:
+    """Return a table's routes; that of no routes is none."""
+    shown = [
+        subprocess.run(("ip", family, "route", "show", "table", table), capture_output=True, text=True, check=False)
+        for family in ("-4", "-6")
+    ]
+    lines = [
+        " ".join(word for word in line.split() if word != "linkdown")
+        for done in shown
+        for line in done.stdout.splitlines()
+    ]
+    return tuple(sorted(line for line in lines if not line.startswith("fe80::/64")))
+
+
+def is_up(name: str = "eth2") -> bool:
+    return "UP" in ip("-o", "link", "show", "dev", name).partition("<")[2].partition(">")[0].split(",")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hafailover.guest.difference import KERNEL_PROTOCOL, MAIN_TABLE, Route, Rule, Seen, difference
+from hafailover.guest.difference import KERNEL_PROTOCOL, MAIN_TABLE, Route, Rule, Seen, addition, difference
 from hafailover.guest.interface import GATEWAY6, Interface
 
 ENI = Interface("20:90:6f:00:0a:01", ("10.0.2.5", "10.0.2.6", "2001:DB8::5"), 24, "10.0.2.1")
@@ -79,3 +79,40 @@ def test_a_rule_that_leads_elsewhere_goes_and_that_of_another_eni_stays() -> Non
     elsewhere, others = Rule("10.0.2.5", T + 1), Rule("10.0.2.9", T + 1)
     todo = difference(ENI, replace(WHOLE, rules=WHOLE.rules | {elsewhere, others}))
     assert (todo.surplus_rules, todo.surplus_addresses, todo.lacking_rules) == ((elsewhere,), (), ())
+
+
+OWN = replace(ENI, addresses=(), own=True)
+OT = OWN.table
+OWN4 = tuple(replace(route, table=OT) for route in (SUBNET, WAY))
+OWN6 = replace(WAY6, table=OT)
+NEW, NEW6 = "10.0.2.9", "2001:DB8::9"
+
+
+def test_a_nodes_own_eni_lacks_the_way_of_a_new_address_and_has_nothing_too_much() -> None:
+    connected = Route("10.0.2.0/24", "", 3, MAIN_TABLE, KERNEL_PROTOCOL)
+    state = replace(WHOLE, rules=WHOLE.rules | {Rule("10.0.2.8", OT)}, routes=frozenset({connected}))
+    todo = addition(OWN, NEW, state)
+    assert (todo.lacking_rules, todo.lacking_routes) == ((Rule(NEW, OT),), OWN4)
+    assert addition(OWN, NEW6, state).lacking_rules == (Rule("2001:db8::9", OT),)
+    assert addition(OWN, NEW6, state).lacking_routes == (OWN6,)
+    for done in (todo, addition(OWN, NEW6, state)):
+        assert not any((done.surplus_rules, done.surplus_routes, done.surplus_addresses, done.lacking_addresses))
+
+
+@pytest.mark.parametrize("address", [NEW, NEW6])
+def test_it_lacks_nothing_where_the_way_is_there(address: str) -> None:
+    both = frozenset({Rule(NEW, OT), Rule("2001:db8::9", OT)})
+    assert not addition(OWN, address, replace(WHOLE, rules=both, routes=frozenset({*OWN4, OWN6})))
+
+
+def test_what_takes_its_place_makes_room_for_it() -> None:
+    elsewhere, wrong = Rule(NEW, T), replace(OWN4[1], gateway="10.0.2.99")
+    wrong6 = replace(OWN6, gateway="fe80::1")
+    state = replace(WHOLE, rules=frozenset({elsewhere}), routes=frozenset({OWN4[0], wrong, wrong6}))
+    todo = addition(OWN, NEW, state)
+    assert (todo.surplus_rules, todo.lacking_rules) == ((elsewhere,), (Rule(NEW, OT),))
+    assert (todo.surplus_routes, todo.lacking_routes) == ((wrong,), (OWN4[1],))
+    assert (addition(OWN, NEW6, state).surplus_routes, addition(OWN, NEW6, state).lacking_routes) == (
+        (wrong6,),
+        (OWN6,),
+    )

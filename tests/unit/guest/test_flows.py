@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -169,6 +170,26 @@ async def test_without_its_rules_an_eni_does_not_answer(guest: Guest, vpc: Vpc, 
     assert end_of(vpc.client("10.0.2.5", PORT)) == STALE  # it goes out by eth0, and the VPC drops it
     await guest.plug(ENIS[0], deadline_s=5)
     assert_answers(vpc, service, "10.0.2.5")
+
+
+@pytest.mark.parametrize("interface", ENIS, ids=["own-subnet", "same-subnet"])
+@pytest.mark.parametrize("which", [0, 1], ids=["IPv4", "IPv6"])
+async def test_an_address_on_a_nodes_own_secondary_eni_answers_by_it(
+    guest: Guest, vpc: Vpc, service: Service, interface: Interface, which: int
+) -> None:
+    vpc.bind("eth2", *interface.addresses)
+    ip("link", "set", "eth2", "up")
+    address, link = interface.addresses[which], await guest.find_link(mac=ENI)
+    if which == 0:  # what comes from another card is not dropped by this VPC where it is IPv6
+        await guest.arm(address, link)
+        assert end_of(vpc.client(address, PORT)) == STALE  # as it would be done on the primary one
+    await guest.arm(address, link, replace(interface, own=True))
+    client = connect(vpc, service, address)
+    await guest.disarm(address)
+    assert end_of(client) == RESET
+    await guest.arm(address, link, replace(interface, own=True))
+    assert_answers(vpc, service, address)
+    assert_answers(vpc, service, "10.0.1.17")
 
 
 async def test_only_the_connections_of_the_address_are_ended(guest: Guest, vpc: Vpc, service: Service) -> None:

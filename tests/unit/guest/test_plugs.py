@@ -20,12 +20,12 @@ from hafailover.errors import GuestError
 from hafailover.guest.changes import Changes
 from hafailover.guest.interface import Interface
 from hafailover.guest.netlink import Guest
-from tests.unit.guest.namespace import addresses, ip, sysctl
+from tests.unit.guest.namespace import ENI, ENI_TABLE, addresses, attach, ip, is_up, routes, rules, sysctl
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-ENI, TABLE = "20:90:6f:00:0a:01", "1275070977"  # 0x4c000a01
+TABLE = ENI_TABLE
 OTHER, OTHER_TABLE = "20:90:6f:00:0a:02", "1275070978"
 WANTED = Interface(ENI, ("10.0.2.5", "10.0.2.6", "2001:db8:2::5"), 24, "10.0.2.1")
 SECOND = Interface(OTHER, ("10.0.2.7",), 24, "10.0.2.1")
@@ -41,36 +41,6 @@ pytestmark = [
     pytest.mark.lab,
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
 ]
-
-
-def attach(mac: str = ENI, name: str = "eth2", *prefixed: str) -> None:
-    ip("link", "add", name, "address", mac, "type", "veth", "peer", "name", f"wire-{name}")
-    ip("link", "set", f"wire-{name}", "up")
-    for address in prefixed:
-        ip("addr", "add", address, "dev", name)
-
-
-def rules() -> tuple[str, ...]:
-    shown = [line for family in ("-4", "-6") for line in ip(family, "rule").splitlines()]
-    return tuple(sorted(line.replace("\t", " ") for line in shown if "proto 76" in line))
-
-
-def routes(table: str = TABLE) -> tuple[str, ...]:
-    """Return a table's routes; that of no routes is none."""
-    shown = [
-        subprocess.run(("ip", family, "route", "show", "table", table), capture_output=True, text=True, check=False)
-        for family in ("-4", "-6")
-    ]
-    lines = [
-        " ".join(word for word in line.split() if word != "linkdown")
-        for done in shown
-        for line in done.stdout.splitlines()
-    ]
-    return tuple(sorted(line for line in lines if not line.startswith("fe80::/64")))
-
-
-def is_up(name: str = "eth2") -> bool:
-    return "UP" in ip("-o", "link", "show", "dev", name).partition("<")[2].partition(">")[0].split(",")
 
 
 def assert_set_up() -> None:
