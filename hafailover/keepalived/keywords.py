@@ -45,7 +45,7 @@ TABLE: Final[dict[str, tuple[Verdict, str]]] = {
     "mcast_src_ip": (NO, _MULTICAST),
     "mcast_dst_ip": (NO, _MULTICAST),
     "promote_secondaries": (SAME, "addresses are set so that none depends on another"),
-    "dont_track_primary": (GONE, "a node whose interface is down is always at fault"),
+    "dont_track_primary": (SAME, "an interface is only tracked by a check of type interface"),
     "timer_expired_backup": (SAME, "a node that was not running for a while reads ownership before it acts"),
     "thread_timer_expired": (SAME, "a node that was not running for a while reads ownership before it acts"),
     "track_bfd": (GONE, "there is no BFD; heartbeats may be as frequent as 10ms"),
