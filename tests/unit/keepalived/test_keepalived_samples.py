@@ -155,6 +155,18 @@ def test_included_files() -> None:
     assert made.draft.nodes[0].name == "web-one"
 
 
+def test_repeated_instances() -> None:
+    made = load("repeated.conf")
+    assert [(node.name, node.host, node.priority) for node in made.draft.nodes] == [
+        ("high", "10.0.9.17", 130),
+        ("low", "10.0.9.16", 120),
+    ]
+    assert [(group.name, group.addresses) for group in made.draft.groups] == [
+        ("VI_1", ["10.0.1.101", "10.0.1.102", "10.0.1.103"]),
+        ("VI_2", ["10.0.2.101", "10.0.2.102", "10.0.2.103"]),
+    ]
+
+
 def test_what_the_benchmarks_run_keepalived_with(tmp_path: Path) -> None:
     cloud = keepalived.Cloud("http://127.0.0.1", "ap-x", "id", "key")
     names = []
