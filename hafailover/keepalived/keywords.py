@@ -86,6 +86,7 @@ TABLE: Final[dict[str, tuple[Verdict, str]]] = {
     "static_rules": (GONE, "set it in the guest's network configuration"),
     "linkbeat_interfaces": (NO, "the kernel tells of changes"),
     "garp_group": (NO, _ARP),
+    "vrrp_sync_group": (GONE, "none of its instances is there, or none that is not in another one"),
     "sync_group_tracking_weight": (SAME, "weights may be used with a group of any number of addresses"),
     "global_tracking": (SAME, "weights may be used with a group of any number of addresses"),
     # global_defs

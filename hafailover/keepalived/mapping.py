@@ -99,6 +99,8 @@ def _group(view: View, unit: Unit, group: GroupDraft, remarks: Remarks) -> Group
 
 
 def _members(unit: Unit, sync: Statement, remarks: Remarks) -> None:
+    for line in sync.all(*(instance.name for instance in unit.instances)):
+        remarks.carried(line)
     for block in sync.all("group"):
         remarks.carried(block)
         for line in block.inner:
@@ -168,7 +170,7 @@ def _say_preempt(draft: Draft, view: View, remarks: Remarks) -> None:
         for line in states:
             remarks.carried(line, "the daemons find out who is master; the priority decides between equals")
         for line in instance.at.all("nopreempt"):
-            if any(state.value == "MASTER" for state in states):
+            if any(state.value.upper() == "MASTER" for state in states):
                 remarks.changed(line, "keepalived ignores it with state MASTER; here it counts")
             else:
                 remarks.carried(line, "preempt = false" if not preempts else "has no effect on this node")

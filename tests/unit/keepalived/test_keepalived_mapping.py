@@ -144,6 +144,13 @@ def test_a_sync_group_is_one_group() -> None:
     ]
 
 
+def test_a_sync_group_may_name_its_instances_without_group() -> None:
+    made = make("vrrp_sync_group g {\n vip\n nobody\n smtp_alert\n}\nvrrp_sync_group h { vip }" + instance())
+    assert made.group.name == "g"
+    assert made.said("vip") == ["carried over"]
+    assert made.said("vrrp_sync_group")[1].startswith("not carried over: none of its instances")
+
+
 @pytest.mark.parametrize(
     ("lines", "preempt", "delay_ms"),
     [
