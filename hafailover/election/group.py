@@ -20,20 +20,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hafailover.election import claiming, standby, tenure, wishes
+from hafailover.election import absorbing, claiming, standby, tenure, wishes
 from hafailover.election.answering import Answering
 from hafailover.election.effects import Effect, HandoverEnded, RoleChanged, RunHook
-from hafailover.election.events import (
-    AddressVanished,
-    CheckChanged,
-    FailoverAsked,
-    FenceFinished,
-    GuardAnswered,
-    GuestArmed,
-    GuestProbed,
-    HookFinished,
-    MoveFinished,
-)
 from hafailover.election.holddown import HoldDown
 from hafailover.election.ledger import Ledger
 from hafailover.election.pausing import Pause
@@ -50,7 +39,6 @@ from hafailover.election.values import (
     Handover,
     Instant,
     NodeName,
-    Outcome,
     Policy,
     Sighting,
     State,
@@ -126,50 +114,7 @@ class Group:
 
     def absorb(self, event: Event, now: Instant) -> None:
         """Add an event meant for this group to what is known."""
-        match event:
-            case CheckChanged():
-                self.tracking.update(event.check, event.state)
-            case MoveFinished():
-                self._absorb_move(event, now)
-            case GuestArmed():
-                self._absorb_armed(event, now)
-            case GuestProbed():
-                self.guest.probed(event, now)
-            case AddressVanished():
-                if self.state.serves or self.state is State.CLAIMING:
-                    self.guest.vanished(event.resource)
-                    self.context.holders.need(now)  # an ENI that is gone has perhaps been moved
-            case GuardAnswered():
-                if self.guards is not None and event.round_id == self.guards.round_id:
-                    self.guards.answer(event.guard, event.verdict)
-                    self.takeovers.answered(event.guard, event.verdict)
-            case FailoverAsked():
-                tenure.answer_operator(self, event, now)
-            case _:
-                self._absorb_end(event, now)  # the rest tells the node as a whole something
-
-    def _absorb_end(self, event: Event, now: Instant) -> None:
-        claim = self.claim
-        if isinstance(event, FenceFinished) and claim is not None and claim.fencing is not None:
-            claim.fencing.finished(event, now, self.context.rng)
-            if event.result.stopped:
-                claim.look_afresh(now)
-        elif isinstance(event, HookFinished):
-            self.promotion.answered(event.run_id, now, consents=event.ok)
-            if self.release is not None:
-                self.release.hook_ended(event.run_id, now)
-
-    def _absorb_move(self, event: MoveFinished, now: Instant) -> None:
-        if event.result.outcome in (Outcome.APPLIED, Outcome.UNKNOWN):
-            self.returns.had((event.resource,), now + event.result.open_ms)
-        if self.claim is None:
-            self.context.holders.need(now)  # a claim that is over: whatever it did, look
-            return
-        self.claim.finished(event, self.context.holders, now)
-
-    def _absorb_armed(self, event: GuestArmed, now: Instant) -> None:
-        if self.guest.armed(event, now) and self.claim is not None:
-            self.claim.armed(event.resource, now)
+        absorbing.absorb(self, event, now)
 
     def reconfigure(self, policy: Policy) -> None:
         """Take in another policy for the same resources; what is known and under way goes on."""
