@@ -37,6 +37,7 @@ def make(views: list[View], remarks: Remarks) -> Draft:
     draft.groups = _groups(first, remarks)
     _startup(draft, first, remarks)
     _preempt(draft, views, remarks)
+    _weights(draft, remarks)
     for view in views[1:]:
         _compare(draft, view, remarks)
     for view in views:
@@ -176,6 +177,17 @@ def _say_preempt(draft: Draft, view: View, remarks: Remarks) -> None:
                 remarks.carried(line, "preempt = false" if not preempts else "has no effect on this node")
         for line in instance.at.all("preempt", "preempt_delay"):
             remarks.carried(line)
+
+
+def _weights(draft: Draft, remarks: Remarks) -> None:
+    """Say which weights do nothing, as they did before: the question that keepalived's users ask most."""
+    for group in draft.groups:
+        for check in group.checks.values():
+            if "weight" in check.keys and not group.preempt:
+                how = "with nopreempt a weight moves nothing, here as in keepalived"
+                remarks.fill(
+                    check.at, f"{how}; without it, a failure of the check is a FAULT and the address moves"
+                )
 
 
 # -- the other nodes -------------------------------------------------------------------------------------------

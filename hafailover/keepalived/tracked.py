@@ -119,7 +119,7 @@ def _put(entry: Entry, group: GroupDraft, name: str, keys: dict[str, Value], rem
     if len(group.checks) == MOST_CHECKS:
         remarks.missing(entry.at, f"a group has {MOST_CHECKS} checks at most")
         return
-    check = CheckDraft(numbers.name(name, group.checks), keys)
+    check = CheckDraft(numbers.name(name, group.checks), keys, entry.at)
     group.checks[check.name] = check
     remarks.carried(entry.at, f'check "{check.name}" of group "{group.name}"')
 

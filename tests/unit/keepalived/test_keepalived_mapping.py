@@ -356,6 +356,17 @@ def test_the_weight_of_the_line_that_tracks_is_the_one_that_counts() -> None:
     }
 
 
+@pytest.mark.parametrize(("weight", "preempts", "told"), [(5, False, True), (5, True, False), (0, False, False)])
+def test_a_weight_that_does_nothing_is_told(weight: int, preempts: bool, told: bool) -> None:  # noqa: FBT001 - a table
+    text = (
+        script(f"weight {weight}")
+        if preempts
+        else script(f"weight {weight}").replace("priority", "nopreempt\n priority")
+    )
+    said = "to be filled in: with nopreempt a weight moves nothing, here as in keepalived; "
+    assert any(each.startswith(said) for each in make(text).said("c")) is told
+
+
 def test_a_script_that_only_looks_is_replaced() -> None:
     assert keys(script(text="killall -0 nginx"), "nginx") == {"type": "process"} | KEPT
     away = script(text="test ! -e /run/down")
