@@ -207,7 +207,8 @@ def _say_rest(definition: Statement, remarks: Remarks) -> None:
     remarks.carried(definition)
     for line in definition.all("user"):
         remarks.changed(
-            line, f"runs as the daemon's user; to keep it: setpriv --reuid={line.value} before the program"
+            line,
+            f"runs as the daemon's user and not as {line.value}: docs/systemd.md has what to do where that matters",
         )
     for line in definition.all("init_fail"):
         remarks.carried(line, "a node does not claim before its checks have passed")

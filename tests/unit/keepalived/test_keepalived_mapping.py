@@ -490,7 +490,7 @@ def test_hooks() -> None:
         "fault": ("/f",),
         "stop": ("/opt/vip.py", "x"),
     }
-    assert made.said("notify_fault") == ["changed: runs as the daemon's user and not as root"]
+    assert made.said("notify_fault") == ["changed: runs as the daemon's user and not as root: see docs/systemd.md"]
     assert made.said("notify_stop") == [
         "to be filled in: hook stop: the daemon itself moves the address; take out of the program what does"
     ]
