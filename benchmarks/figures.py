@@ -66,6 +66,16 @@ PARTS = (
         needs_root=True,
     ),
     Part(
+        name="process",
+        title="A killed service, beside keepalived's track_process",
+        module="benchmarks.process",
+        full=("--runs", "10"),
+        full_s=600,
+        quick=("--runs", "1"),
+        quick_s=120,
+        needs_root=True,
+    ),
+    Part(
         name="safety",
         title="What faults cost in the lab, beside keepalived",
         module="benchmarks.safety",
