@@ -15,6 +15,8 @@ from hafailover.config import duration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hafailover.keepalived.parser import Statement
+
 FILL_IN = "FILL IN"
 PORT = 7694
 
@@ -34,10 +36,11 @@ class NodeDraft:
 
 @dataclass(slots=True)
 class CheckDraft:
-    """A `[[group.check]]`: the keys as the file has them, in order, durations as milliseconds."""
+    """A `[[group.check]]`: the keys as the file has them, in order. `at` is the line that tracks it."""
 
     name: str
-    keys: dict[str, Value] = field(default_factory=dict)
+    keys: dict[str, Value]
+    at: Statement = field(compare=False)
 
 
 @dataclass(slots=True)

@@ -98,11 +98,16 @@ def _units(made: View) -> list[Unit]:
     units = []
     for statement in made.statements:
         if statement.keyword == "vrrp_sync_group":
-            members = [word for group in statement.all("group") for line in group.inner for word in line.words]
-            instances = [alone.pop(member) for member in members if member in alone]
+            instances = [alone.pop(name) for name in dict.fromkeys(members(statement)) if name in alone]
             if instances:
                 units.append(Unit(statement.value, instances, statement))
     return units + [Unit(name, [instance]) for name, instance in alone.items()]
+
+
+def members(sync: Statement) -> list[str]:
+    """Return what a sync group names: within `group`, or without, as a sample of keepalived's own has it."""
+    bare = [line.keyword for line in sync.inner if len(line.words) == 1 and line.block is None]
+    return [word for group in sync.all("group") for line in group.inner for word in line.words] + bare
 
 
 def _instance(statement: Statement, made: View) -> Instance:

@@ -45,7 +45,9 @@ def _add(line: Statement, taken: dict[str, tuple[str, ...]], remarks: Remarks) -
 
 def _say(line: Statement, key: str, argv: tuple[str, ...], remarks: Remarks) -> None:
     if len(line.words) > 2:  # noqa: PLR2004 - the keyword and the program
-        remarks.changed(line, f"runs as the daemon's user and not as {' '.join(line.words[2:])}")
+        remarks.changed(
+            line, f"runs as the daemon's user and not as {' '.join(line.words[2:])}: see docs/systemd.md"
+        )
     elif _MOVES.search(" ".join(argv)):
         remarks.fill(line, f"hook {key}: the daemon itself moves the address; take out of the program what does")
     else:

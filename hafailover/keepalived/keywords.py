@@ -45,7 +45,7 @@ TABLE: Final[dict[str, tuple[Verdict, str]]] = {
     "mcast_src_ip": (NO, _MULTICAST),
     "mcast_dst_ip": (NO, _MULTICAST),
     "promote_secondaries": (SAME, "addresses are set so that none depends on another"),
-    "dont_track_primary": (GONE, "a node whose interface is down is always at fault"),
+    "dont_track_primary": (SAME, "an interface is only tracked by a check of type interface"),
     "timer_expired_backup": (SAME, "a node that was not running for a while reads ownership before it acts"),
     "thread_timer_expired": (SAME, "a node that was not running for a while reads ownership before it acts"),
     "track_bfd": (GONE, "there is no BFD; heartbeats may be as frequent as 10ms"),
@@ -86,6 +86,7 @@ TABLE: Final[dict[str, tuple[Verdict, str]]] = {
     "static_rules": (GONE, "set it in the guest's network configuration"),
     "linkbeat_interfaces": (NO, "the kernel tells of changes"),
     "garp_group": (NO, _ARP),
+    "vrrp_sync_group": (GONE, "none of its instances is there, or none that is not in another one"),
     "sync_group_tracking_weight": (SAME, "weights may be used with a group of any number of addresses"),
     "global_tracking": (SAME, "weights may be used with a group of any number of addresses"),
     # global_defs

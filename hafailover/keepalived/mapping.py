@@ -37,6 +37,7 @@ def make(views: list[View], remarks: Remarks) -> Draft:
     draft.groups = _groups(first, remarks)
     _startup(draft, first, remarks)
     _preempt(draft, views, remarks)
+    _weights(draft, remarks)
     for view in views[1:]:
         _compare(draft, view, remarks)
     for view in views:
@@ -99,6 +100,8 @@ def _group(view: View, unit: Unit, group: GroupDraft, remarks: Remarks) -> Group
 
 
 def _members(unit: Unit, sync: Statement, remarks: Remarks) -> None:
+    for line in sync.all(*(instance.name for instance in unit.instances)):
+        remarks.carried(line)
     for block in sync.all("group"):
         remarks.carried(block)
         for line in block.inner:
@@ -168,12 +171,23 @@ def _say_preempt(draft: Draft, view: View, remarks: Remarks) -> None:
         for line in states:
             remarks.carried(line, "the daemons find out who is master; the priority decides between equals")
         for line in instance.at.all("nopreempt"):
-            if any(state.value == "MASTER" for state in states):
+            if any(state.value.upper() == "MASTER" for state in states):
                 remarks.changed(line, "keepalived ignores it with state MASTER; here it counts")
             else:
                 remarks.carried(line, "preempt = false" if not preempts else "has no effect on this node")
         for line in instance.at.all("preempt", "preempt_delay"):
             remarks.carried(line)
+
+
+def _weights(draft: Draft, remarks: Remarks) -> None:
+    """Say which weights do nothing, as they did before: the question that keepalived's users ask most."""
+    for group in draft.groups:
+        for check in group.checks.values():
+            if "weight" in check.keys and not group.preempt:
+                how = "with nopreempt a weight moves nothing, here as in keepalived"
+                remarks.fill(
+                    check.at, f"{how}; without it, a failure of the check is a FAULT and the address moves"
+                )
 
 
 # -- the other nodes -------------------------------------------------------------------------------------------

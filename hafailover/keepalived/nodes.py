@@ -116,7 +116,9 @@ def _guess(instance: Instance, nodes: list[NodeDraft]) -> int:
     """Return a priority for a node of which no file is there: keepalived's MASTER has mostly the highest."""
     state = next((line.value for line in instance.at.all("state")), "BACKUP")
     lowest, highest = min(node.priority for node in nodes), max(node.priority for node in nodes)
-    return max(_LEAST, lowest - _STEP) if state == "MASTER" or len(nodes) > 1 else min(_MOST, highest + _STEP)
+    return (
+        max(_LEAST, lowest - _STEP) if state.upper() == "MASTER" or len(nodes) > 1 else min(_MOST, highest + _STEP)
+    )
 
 
 def _unknown(instance: Instance, node: NodeDraft, remarks: Remarks) -> NodeDraft:

@@ -119,7 +119,7 @@ def _put(entry: Entry, group: GroupDraft, name: str, keys: dict[str, Value], rem
     if len(group.checks) == MOST_CHECKS:
         remarks.missing(entry.at, f"a group has {MOST_CHECKS} checks at most")
         return
-    check = CheckDraft(numbers.name(name, group.checks), keys)
+    check = CheckDraft(numbers.name(name, group.checks), keys, entry.at)
     group.checks[check.name] = check
     remarks.carried(entry.at, f'check "{check.name}" of group "{group.name}"')
 
@@ -207,7 +207,8 @@ def _say_rest(definition: Statement, remarks: Remarks) -> None:
     remarks.carried(definition)
     for line in definition.all("user"):
         remarks.changed(
-            line, f"runs as the daemon's user; to keep it: setpriv --reuid={line.value} before the program"
+            line,
+            f"runs as the daemon's user and not as {line.value}: docs/systemd.md has what to do where that matters",
         )
     for line in definition.all("init_fail"):
         remarks.carried(line, "a node does not claim before its checks have passed")

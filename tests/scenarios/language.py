@@ -6,7 +6,7 @@ Times are on the world's clock, in milliseconds since the transcript began.
 
     nodes a:100 b:90 w:witness               names and priorities; the first holds the address at the beginning
     group guards=vip preempt=5s              and: handover= hook= fence=on hold_down= demote= strategy= checks=no
-                                             promote=on
+                                             promote=on startup=
     timing interval=200ms dead=1s            and: grace= audit=
     cloud api=100ms task=500ms               what a request takes, and what the cloud takes to apply a write
     start [NODE..]  kill NODE  stop NODE  restart NODE       the daemon
@@ -132,6 +132,7 @@ class Story:
             demote_when_isolated="demote" in given,
             isolation_timeout_ms=duration_ms(given.get("demote", "30s")),
             hold_down_ms=duration_ms(given.get("hold_down", "30s")),
+            startup_delay_ms=duration_ms(given.get("startup", "0s")),
             guards=tuple(guards.split(",")) if guards else (),
             fence="fence" in given,
             promote="promote" in given,

@@ -172,3 +172,19 @@ def test_a_weight_decides_if_some_subset_does(weight: int, others: list[int], le
     subsets = [sum(o for i, o in enumerate(others) if mask >> i & 1) for mask in range(1 << len(others))]
     expected = any(loss < least <= loss + weight for loss in subsets)
     assert advice._decides(weight, others, least) == expected
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        'type = "process"',
+        'type = "systemd"\nunit = "a"',
+        'type = "file"\npath = "/a"',
+        'type = "interface"\ninterface = "a"',
+    ],
+)
+@pytest.mark.parametrize("more", ["", "reverse = true\n"])
+def test_a_weight_is_judged_whatever_the_check_looks_at(made: Made, keys: str, more: str) -> None:
+    text = f'[[group.check]]\nname = "c"\nweight = 5\n{keys}\n{more}'
+    (only,) = warned(made, group=GROUP + "preempt = true\n", check=text)
+    assert only.startswith('group "vip".check "c".weight: can never cause a failover: "web-a" leads "web-b" by 10')

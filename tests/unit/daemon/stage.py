@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import EnvironmentCredentials
 from hafailover.config import model
-from hafailover.daemon import translate
 from hafailover.daemon.directory import Directory
 from hafailover.daemon.eipkeeper import EipKeeper
 from hafailover.daemon.gateway import Gateway
@@ -111,6 +110,7 @@ class Stage:
         config: model.Config,
         cloud: Cloud,
         guest: GuestNetwork | None = None,
+        resources: tuple[Resource, ...] = (ADDRESS,),
         own: tuple[str, str] = OWN,
     ) -> None:
         self.config = config
@@ -125,7 +125,7 @@ class Stage:
         self.parts = Parts(
             me=NODES[0],
             eni_id=own[0],
-            resources=tuple(each for policy in translate.policies(config) for each in policy.resources),
+            resources=resources,
             paths=self.paths,
             cloud=cloud,
             directory=Directory(own, (FIRST.instance_id, SECOND.instance_id)),

@@ -144,6 +144,13 @@ def test_a_sync_group_is_one_group() -> None:
     ]
 
 
+def test_a_sync_group_may_name_its_instances_without_group() -> None:
+    made = make("vrrp_sync_group g {\n vip\n nobody\n smtp_alert\n}\nvrrp_sync_group h { vip }" + instance())
+    assert made.group.name == "g"
+    assert made.said("vip") == ["carried over"]
+    assert made.said("vrrp_sync_group")[1].startswith("not carried over: none of its instances")
+
+
 @pytest.mark.parametrize(
     ("lines", "preempt", "delay_ms"),
     [
@@ -349,6 +356,17 @@ def test_the_weight_of_the_line_that_tracks_is_the_one_that_counts() -> None:
     }
 
 
+@pytest.mark.parametrize(("weight", "preempts", "told"), [(5, False, True), (5, True, False), (0, False, False)])
+def test_a_weight_that_does_nothing_is_told(weight: int, preempts: bool, told: bool) -> None:  # noqa: FBT001 - a table
+    text = (
+        script(f"weight {weight}")
+        if preempts
+        else script(f"weight {weight}").replace("priority", "nopreempt\n priority")
+    )
+    said = "to be filled in: with nopreempt a weight moves nothing, here as in keepalived; "
+    assert any(each.startswith(said) for each in make(text).said("c")) is told
+
+
 def test_a_script_that_only_looks_is_replaced() -> None:
     assert keys(script(text="killall -0 nginx"), "nginx") == {"type": "process"} | KEPT
     away = script(text="test ! -e /run/down")
@@ -472,7 +490,7 @@ def test_hooks() -> None:
         "fault": ("/f",),
         "stop": ("/opt/vip.py", "x"),
     }
-    assert made.said("notify_fault") == ["changed: runs as the daemon's user and not as root"]
+    assert made.said("notify_fault") == ["changed: runs as the daemon's user and not as root: see docs/systemd.md"]
     assert made.said("notify_stop") == [
         "to be filled in: hook stop: the daemon itself moves the address; take out of the program what does"
     ]

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.reference import keepalived
 from hafailover.keepalived import command, mapping
 from hafailover.keepalived.remarks import Remarks
 from tests.unit.keepalived.files import SAMPLES, Made, filled_in, problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hafailover.keepalived.parser import Statement
 
@@ -151,3 +153,37 @@ def test_included_files() -> None:
     made = load("included-main.conf")
     assert (made.group.name, made.group.addresses) == ("my-vip", ["10.0.1.100"])
     assert made.draft.nodes[0].name == "web-one"
+
+
+def test_repeated_instances() -> None:
+    made = load("repeated.conf")
+    assert [(node.name, node.host, node.priority) for node in made.draft.nodes] == [
+        ("high", "10.0.9.17", 130),
+        ("low", "10.0.9.16", 120),
+    ]
+    assert [(group.name, group.addresses) for group in made.draft.groups] == [
+        ("VI_1", ["10.0.1.101", "10.0.1.102", "10.0.1.103"]),
+        ("VI_2", ["10.0.2.101", "10.0.2.102", "10.0.2.103"]),
+    ]
+
+
+def test_what_the_benchmarks_run_keepalived_with(tmp_path: Path) -> None:
+    cloud = keepalived.Cloud("http://127.0.0.1", "ap-x", "id", "key")
+    names = []
+    for name, own, peer, priority in (
+        ("web-a", "10.0.1.17", "10.0.1.16", 100),
+        ("web-b", "10.0.1.16", "10.0.1.17", 90),
+    ):
+        directory = tmp_path / name
+        directory.mkdir()
+        side = keepalived.Side(name, own, peer, "eni-a", "eni-b", priority)
+        keepalived.prepare(side, cloud, "10.0.1.100", 80, directory)
+        names.append(str(directory / "keepalived.conf"))
+    made = load(*names)
+    assert [(node.name, node.host, node.priority) for node in made.draft.nodes] == [
+        ("web-a", "10.0.1.17", 100),
+        ("web-b", "10.0.1.16", 90),
+    ]
+    assert (made.draft.interval_ms, made.draft.dead_interval_ms) == (100, 300)
+    assert made.group.preempt is False
+    assert problems(filled_in(made.draft)) == []
