@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -292,3 +294,33 @@ def test_by_tls_and_password_each_node_comes_in_as_itself(lab: Lab, broker: Brok
         pause(2)
         assert lab.cloud.writes() == 0
         assert "secret" not in (lab.hosts["web-b"].directory / "daemon.log").read_text()
+
+
+# -- a broker that is worse than none -----------------------------------------------------------------------
+
+
+@unguarded
+def test_a_broker_that_hangs_moves_nothing(lab: Lab, pair: Pair, broker: Broker) -> None:
+    wait_both(lab, pair)
+    assert broker.process is not None
+    with lab.probe() as probe:
+        broker.process.signal(signal.SIGSTOP)
+        for name in lab.hosts:
+            assert "does not come back" in pair.wait_said(name, "mqtt_down")["reason"]
+        pause(8)
+        broker.process.signal(signal.SIGCONT)
+        wait_both(lab, pair)
+    assert probe.report.lost == 0
+    assert lab.cloud.writes() == 0
+
+
+SILENT = PairSettings(guards=(), more=MQTT.replace(BROKER, "10.0.1.99"))
+
+
+@pytest.mark.parametrize("settings", [SILENT], ids=["silent"])
+def test_a_broker_that_answers_nothing_does_not_hold_up_a_stop(lab: Lab, pair: Pair) -> None:
+    pair.daemon("web-b").signal(signal.SIGTERM)
+    began_s = time.monotonic()
+    pair.daemon("web-b").wait(10)
+    assert time.monotonic() - began_s < 1
+    assert lab.cloud.writes() == 0
