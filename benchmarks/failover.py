@@ -68,13 +68,14 @@ def run_once(name: str, event: Event, offset_s: float) -> Run:
     """Let one event strike one system in a fresh lab. Raises LabError with the logs where that goes wrong."""
     with Lab() as lab:
         try:
-            return _run(lab, _system(name, lab, event), event, offset_s)
+            return strike(lab, _system(name, lab, event), event, offset_s)
         except LabError as error:
             logs = "".join(f"----- {path}\n{text}\n" for path, text in lab.logs().items())
             raise LabError(f"{event.name}, {name}: {error}\n{logs}") from error
 
 
-def _run(lab: Lab, system: System, event: Event, offset_s: float) -> Run:
+def strike(lab: Lab, system: System, event: Event, offset_s: float) -> Run:
+    """Start a system, let the event strike it so long after the probe has begun, and return what was seen."""
     system.start()
     if event.prepare is not None:
         event.prepare(lab)

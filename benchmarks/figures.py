@@ -117,9 +117,9 @@ PARTS = (
         name="tier1",
         title="Simulation, tier 1: the core",
         module=f"{SIMULATION}.run",
-        full=("--start", "10001", "--hours", "1000", "--processes", "2"),
+        full=("--start", "10010001", "--hours", "1000", "--processes", "2"),
         full_s=7_200,
-        quick=("--start", "10001", "--hours", "3"),
+        quick=("--start", "10010001", "--hours", "3"),
         quick_s=120,
     ),
     Part(

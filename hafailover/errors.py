@@ -12,6 +12,7 @@
     ├── CloudError          the cloud's API refused a request or gave no usable answer
     ├── CredentialsError    no usable credentials for the cloud's API
     ├── MetadataError       the metadata service did not answer as documented
+    ├── BrokerError         no connection to the MQTT broker, or not any more
     ├── GuestError          the kernel refused a change of its network
     └── InvariantError      the election core contradicts itself: the process must end
 
@@ -108,6 +109,10 @@ class CredentialsError(HafailoverError):
 
 class MetadataError(HafailoverError):
     """The metadata service did not answer as documented."""
+
+
+class BrokerError(HafailoverError):
+    """There is no connection to the MQTT broker, or not any more: why, and which key of [mqtt] is concerned."""
 
 
 class GuestError(HafailoverError):

@@ -41,9 +41,10 @@ class Cloud:
         rng: random.Random,
     ) -> None:
         self._api = Api(settings, credentials, region, observer)
+        self._watch = TaskWatch(self._task, self._arrived, rng)
         self._mover = Mover(
             self._send,
-            TaskWatch(self._task, self._arrived, rng),
+            self._watch,
             strategy=settings.strategy,
             life_s=life_s(settings.timeout_ms / 1000) + GRAIN_S,
             rng=rng,
@@ -54,7 +55,9 @@ class Cloud:
         await self._api.warm()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """End what is under way, and close all connections."""
+        await self._mover.close()
+        await self._watch.close()
         await self._api.close()
 
     async def describe_enis(

@@ -83,6 +83,13 @@ class Mover:
         self._rng = rng
         self._lanes = Lanes()
         self._joining: dict[tuple[Verb, bool, str, str], _Batch] = {}
+        self._sending: set[asyncio.Task[MoveResult]] = set()
+
+    async def close(self) -> None:
+        """End the requests for several that nobody waits for any more."""
+        for sending in tuple(self._sending):
+            sending.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
 
     async def move(self, resource: Resource, expected: str | None, target: str, *, deadline_s: float) -> MoveResult:
         """Move a resource from the holder just seen (None: nobody) to the target, within the deadline.
@@ -141,6 +148,8 @@ class Mover:
         if batch is None or len(batch.resources) == MAX_BATCH:
             batch = self._joining[key] = _Batch(Flight(), [])
             batch.sending = asyncio.ensure_future(_in_turn(lane, partial(self._leave, call, key, batch)))
+            self._sending.add(batch.sending)
+            batch.sending.add_done_callback(self._sending.discard)
             batch.sending.add_done_callback(lambda _: self._close(key, batch))
         batch.resources.extend(call.resources)
         batch.deadline_s = max(batch.deadline_s, deadline_s)

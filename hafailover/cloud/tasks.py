@@ -51,6 +51,12 @@ class TaskWatch:
         self._pace = asyncio.Lock()
         self._look: asyncio.Task[None] | None = None
 
+    async def close(self) -> None:
+        """End the reading that may be under way."""
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.gather(self._look, return_exceptions=True)
+
     async def end_of(self, call: Call, task_id: str) -> MoveResult:
         """Wait for the end of an accepted write; the caller bounds it."""
         ended: asyncio.Future[MoveResult] = asyncio.get_running_loop().create_future()

@@ -20,6 +20,9 @@ API_LIMIT_BYTES = 4 << 20  # 100 ENIs with 30 addresses each are about 1 MB
 KEEPALIVE_EXPIRY_S = 55.0
 _MAX_CONNECTIONS = 16
 _CONNECT_SHARE = 0.45
+# A kernel repeats its first packet after 1 s (RFC 6298). A connection that comes about by that comes just when a
+# network that was cut is back, and would carry what was decided when nobody was heard.
+_CONNECT_MOST_S = 0.9
 
 
 @dataclass(slots=True)
@@ -97,5 +100,5 @@ def http_client(*, tls: bool, limit_bytes: int, timeout_s: float) -> httpx.Async
     context = httpx.create_ssl_context(trust_env=False) if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=KEEPALIVE_EXPIRY_S)
     inner = httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits)
-    timeout = httpx.Timeout(None, connect=timeout_s * _CONNECT_SHARE)
+    timeout = httpx.Timeout(None, connect=min(timeout_s * _CONNECT_SHARE, _CONNECT_MOST_S))
     return httpx.AsyncClient(transport=BoundedTransport(inner, limit_bytes), trust_env=False, timeout=timeout)

@@ -11,7 +11,7 @@ from hafailover.errors import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hafailover.config.model import Check, Config, Node
+    from hafailover.config.model import Check, Config, Mqtt, Node
 
 _DEFAULT = Group(name="default")
 
@@ -35,12 +35,25 @@ def _cluster(config: Config) -> Iterator[tuple[str, str]]:
         yield "cloud.region", f"not given: asked of the metadata service ({config.cloud.metadata_url}) at the start"
     if len(members(config)) == 1:
         yield "node", "only one node may become master: nothing can take over from it"
+    if config.mqtt is not None:
+        yield from _mqtt(config, config.mqtt)
     for node in config.nodes:
         if node.role == "witness":
             yield from _witness(config, node)
         elif node.eni is None:
             means = "the cloud is asked for it when the daemon starts, and must answer then"
             yield f'node "{node.name}".eni', f"not given: {means}"
+
+
+def _mqtt(config: Config, mqtt: Mqtt) -> Iterator[tuple[str, str]]:
+    if not mqtt.tls:
+        means = "heartbeats are signed all the same; the user name, the password and the events are not"
+        yield "mqtt.tls", f"false: everybody on the way can read along and write; {means}"
+    if mqtt.tls and mqtt.cert_file is None and not mqtt.username:
+        yield "mqtt.username", "neither user name nor certificate: the broker cannot tell who may publish what"
+    if config.heartbeat.paths == ("mqtt",):
+        means = "a daemon that is killed is not given restart_grace, since no host tells of it"
+        yield "heartbeat.paths", f"MQTT alone: while the broker is away nobody takes over; {means}"
 
 
 def _witness(config: Config, node: Node) -> Iterator[tuple[str, str]]:

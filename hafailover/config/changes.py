@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # By table; "*" stands for all keys. A key is named as in the file.
 LIVE: Mapping[str, frozenset[str]] = {
     "cluster": frozenset({"key_files"}),
-    "heartbeat": frozenset({"*"}),
+    "heartbeat": frozenset({"interval", "dead_interval", "restart_grace"}),
     "cloud": frozenset({"audit_interval"}),
     "node": frozenset({"priority"}),
     "peer": frozenset({"priority", "address"}),

@@ -11,17 +11,22 @@ import re
 import stat
 import tomllib
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hafailover.config import wording
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hafailover.config.findings import Findings
     from hafailover.config.section import Section
 
 MOST_CONFIG_BYTES = 1 << 20
 _MOST_SECRET_BYTES = 1 << 16
 _MOST_CREDENTIALS_BYTES = 1 << 14  # tomllib's time grows with the square: a second, of which nothing is honest
+_MOST_PASSWORD_BYTES = 4096
+_MOST_PEM_BYTES = 1 << 20
 _CREDENTIAL = "credential:"
 _KEY_DIGITS = 64
 _NOT_FOR_OTHERS = 0o027  # what a file with a secret must not allow: writing by the group, anything by others
@@ -43,7 +48,7 @@ class SecretKeys:
 
 def read(path: pathlib.Path, most: int, *, secret: bool = False) -> bytes:
     """Return the content of a regular file of at most this many bytes; others may not read a secret one."""
-    path = _located(path)
+    path = located(path)
     try:
         # Without O_NONBLOCK the opening of a pipe would wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -65,7 +70,7 @@ def read(path: pathlib.Path, most: int, *, secret: bool = False) -> bytes:
     return content
 
 
-def _located(path: pathlib.Path) -> pathlib.Path:
+def located(path: pathlib.Path) -> pathlib.Path:
     """Return where a file is; a credential of systemd's (systemd.exec(5)) is in a directory of the service."""
     name = str(path)
     if not name.startswith(_CREDENTIAL):
@@ -119,6 +124,24 @@ def read_key(path: pathlib.Path) -> bytes:
     return bytes.fromhex(digits.decode())
 
 
+def read_password(path: pathlib.Path) -> str:
+    """Return a password: the first and only line of its file."""
+    content = read(path, _MOST_PASSWORD_BYTES, secret=True)
+    try:
+        password = content.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise UnusableError("is not UTF-8") from None
+    if not password or not password.isprintable():
+        raise UnusableError("does not hold a password; needed: one line")
+    return password
+
+
+def read_pem(path: pathlib.Path, *, secret: bool = False) -> None:
+    """Refuse a file that cannot be read or holds no PEM; TLS will find out the rest."""
+    if b"-----BEGIN " not in read(path, _MOST_PEM_BYTES, secret=secret):
+        raise UnusableError('does not hold PEM; needed: "-----BEGIN " and what follows it')
+
+
 def read_credentials(path: pathlib.Path) -> SecretKeys:
     """Return what a credentials file says: TOML with secret_id, secret_key and, for temporary keys, token."""
     content = read(path, _MOST_CREDENTIALS_BYTES, secret=True)
@@ -161,6 +184,8 @@ def judge(root: Section, findings: Findings, *, witness: bool = False) -> tuple[
     The other files are of no use to a `witness`, which need not have them.
     """
     keys = _keys(root.one("cluster"), findings)
+    for mqtt in root.many("mqtt"):
+        _mqtt(mqtt, findings)
     if witness:
         return keys
     _credentials(root.one("cloud"), findings)
@@ -185,6 +210,24 @@ def _keys(cluster: Section, findings: Findings) -> tuple[bytes, ...]:
                 at = cluster.at(key) if key == "key_file" else f"{cluster.at(key)}[{place}]"
                 findings.add(at, f"{path} {error}")
     return tuple(keys)
+
+
+def _mqtt(mqtt: Section, findings: Findings) -> None:
+    """Note what is wrong with the files for the broker: whether it takes them, only the broker knows."""
+    readers: dict[str, Callable[[pathlib.Path], object]] = {
+        "ca_file": read_pem,
+        "cert_file": read_pem,
+        "key_file": partial(read_pem, secret=True),
+        "password_file": read_password,
+    }
+    for key, reader in readers.items():
+        path = mqtt.values.get(key)
+        if path is None:
+            continue
+        try:
+            reader(path)
+        except UnusableError as error:
+            findings.add(mqtt.at(key), f"{path} {error}")
 
 
 def _credentials(cloud: Section, findings: Findings) -> None:

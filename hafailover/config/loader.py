@@ -87,8 +87,10 @@ def _require_bounded(text: str, findings: Findings) -> None:
 
 def build(root: Section, path: Path, keys: tuple[bytes, ...]) -> Config:
     """Return the configuration; only to be called where no problem was found."""
+    heartbeat = root.one("heartbeat")
+    heartbeat.values["paths"] = relations.paths(root)
     for group in root.many("groups"):
-        if "vip_port" in group.given and "guards" not in group.given:
-            group.values["guards"] = ("vip", *group.get("guards"))
+        if "guards" not in group.given:
+            group.values["guards"] = relations.default_guards(root, group)
     config: Config = root.build(path=path, keys=keys, digest=b"")
     return replace(config, digest=digest(config))

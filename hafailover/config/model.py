@@ -13,6 +13,7 @@ from typing import Literal
 from hafailover.election.values import Handover
 
 CheckType = Literal["http", "tcp", "script", "process", "systemd", "file", "interface"]
+HeartbeatPath = Literal["udp", "mqtt"]
 Guard = Literal["vip", "cloud", "mqtt", "gateway", "quorum"]
 
 
@@ -26,11 +27,15 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """`[heartbeat]`: dead_interval_ms is at least 3 times interval_ms, restart_grace_ms at least that."""
+    """`[heartbeat]`: dead_interval_ms is at least 3 times interval_ms, restart_grace_ms at least that.
+
+    Without `paths` in the file, a table `[mqtt]` adds "mqtt" to them.
+    """
 
     interval_ms: int = 200
     dead_interval_ms: int = 1_000
     restart_grace_ms: int = 3_000
+    paths: tuple[HeartbeatPath, ...] = ("udp",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,10 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """`[[group]]`: what moves together. Without `guards` in the file, a `vip_port` adds "vip" to them."""
+    """`[[group]]`: what moves together.
+
+    Without `guards` in the file, a `vip_port` adds "vip" to them, and MQTT as the only heartbeat path "mqtt".
+    """
 
     name: str
     addresses: tuple[str, ...] = ()
@@ -131,11 +139,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Mqtt:
-    """`[mqtt]`: the broker of the second heartbeat path."""
+    """`[mqtt]`: the broker of the second heartbeat path, of the guard "mqtt" and of events.
+
+    In `username`, "{node}" stands for the name of the node. `ca_file` None: what the system trusts.
+    """
 
     host: str
     port: int = 8883
     tls: bool = True
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
     username: str = ""
     password_file: Path | None = None
     topic: str = "hafailover"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hafailover.config import unsupported, wording
+from hafailover.config import wording
 from hafailover.config.kinds import Kind, Many
 from hafailover.config.section import Section
 
@@ -75,7 +75,7 @@ def _tables(child: Child) -> str:
 def _read_key(section: Section, key: Key, value: object, findings: Findings) -> None:
     section.given.add(key.name)
     if not isinstance(key.kind, Many):
-        good = _read_one(section, key.name, key.kind, value, findings, section.at(key.name))
+        good = _read_one(key.kind, value, findings, section.at(key.name))
     elif isinstance(value, list):
         good = tuple(_read_items(section, key, key.kind, value, findings))
     else:
@@ -92,7 +92,7 @@ def _read_items(section: Section, key: Key, kind: Many, value: list[Any], findin
         findings.add(path, f"an array of {len(value)} was given; allowed: {kind.allowed}")
     items: list[Any] = []
     for place, given in enumerate(value[: kind.at_most], 1):
-        item = _read_one(section, key.name, kind.item, given, findings, f"{path}[{place}]")
+        item = _read_one(kind.item, given, findings, f"{path}[{place}]")
         if item is not None and item in items:
             findings.add(f"{path}[{place}]", f"{wording.show(given)} is given twice; allowed: each only once")
             item = None
@@ -100,27 +100,19 @@ def _read_items(section: Section, key: Key, kind: Many, value: list[Any], findin
     return items
 
 
-def _read_one(section: Section, key: str, kind: Kind, value: object, findings: Findings, path: str) -> Any:  # noqa: ANN401 - see Kind.read
-    """Return the converted value, also where this version refuses it; None where it is bad."""
+def _read_one(kind: Kind, value: object, findings: Findings, path: str) -> Any:  # noqa: ANN401 - see Kind.read
+    """Return the converted value, None where it is bad."""
     findings.visit(path)
     try:
-        good = kind.read(value)
+        return kind.read(value)
     except ValueError as error:
         findings.add(path, str(error))
         return None
-    refusal = unsupported.refusal(section.table.name, key, good)
-    if refusal:
-        given = "this" if isinstance(value, list) else wording.show(value)
-        findings.add(path, f"{given} is {refusal}")
-    return good
 
 
 def _read_child(section: Section, child: Child, value: object, findings: Findings) -> None:
     name = child.table.name
-    refusal = unsupported.refusal(section.table.name, name, value)
-    if refusal:
-        findings.add(section.at(name), refusal)
-    elif child.at_most is not None:
+    if child.at_most is not None:
         section.children[child.field] = _read_tables(section, child, value, findings)
     else:
         raw = value if isinstance(value, dict) else {}

@@ -38,10 +38,14 @@ def judge(root: Section, findings: Findings) -> None:
     _cluster(root.one("cluster"), findings)
     _heartbeat(root.one("heartbeat"), findings)
     _nodes(root.many("nodes"), findings)
+    for mqtt in root.many("mqtt"):
+        _mqtt(mqtt, findings)
+    _paths(root, findings)
     _once(_values(root.many("groups"), "name"), {}, findings)
     for group in root.many("groups"):
         _group(group, findings)
         _quorum(group, len(root.many("nodes")), findings)
+        _mqtt_guard(root, group, findings)
     _moved_once(root, findings)
 
 
@@ -61,6 +65,52 @@ def _heartbeat(heartbeat: Section, findings: Findings) -> None:
         _at_least(heartbeat, "dead_interval", least_ms, f"{INTERVALS_TO_DEATH} x interval", findings)
     if dead_ms is not None:
         _at_least(heartbeat, "restart_grace", dead_ms, "dead_interval", findings)
+
+
+def paths(root: Section) -> tuple[str, ...]:
+    """Return the heartbeat paths that the file means; those that were bad are left out."""
+    heartbeat = root.one("heartbeat")
+    if "paths" in heartbeat.given:
+        return tuple(path for path in heartbeat.get("paths") or () if path is not None)
+    return ("udp", "mqtt") if root.many("mqtt") else ("udp",)
+
+
+def default_guards(root: Section, group: Section) -> tuple[str, ...]:
+    """Return the guards of a group that names none."""
+    vip = ("vip",) if "vip_port" in group.given else ()
+    mqtt = ("mqtt",) if paths(root) == ("mqtt",) else ()
+    return (*vip, *group.get("guards"), *mqtt)
+
+
+def _mqtt(mqtt: Section, findings: Findings) -> None:
+    """Note what of [mqtt] has no meaning without something else."""
+    for key in sorted(mqtt.given & {"ca_file", "cert_file", "key_file"}):
+        if mqtt.get("tls") is False:
+            findings.add(mqtt.at(key), "means nothing with tls = false; allowed with tls = true")
+    for key, needed in (("key_file", "cert_file"), ("password_file", "username")):
+        if key in mqtt.given and needed not in mqtt.given:
+            findings.add(mqtt.at(needed), f"missing; needed with {key}")
+
+
+def _paths(root: Section, findings: Findings) -> None:
+    if "mqtt" in paths(root) and not root.many("mqtt"):
+        at = root.one("heartbeat").at("paths")
+        findings.add(at, '"mqtt" without a broker; needed: a table [mqtt], or ["udp"]')
+
+
+def _mqtt_guard(root: Section, group: Section, findings: Findings) -> None:
+    """Note a group whose guard has nobody to ask, or that would take the loss of the broker for that of a peer."""
+    guards = group.get("guards") or ()
+    if "guards" not in group.given:
+        return
+    if "mqtt" not in guards and paths(root) == ("mqtt",):
+        means = "with MQTT as the only heartbeat path, the loss of the broker looks like the loss of every peer"
+        findings.add(group.at("guards"), f'without "mqtt"; {means}; needed: "mqtt" among them')
+    elif "mqtt" in guards and not root.many("mqtt"):
+        findings.add(group.at("guards"), '"mqtt" has no broker to ask; needed: a table [mqtt]')
+    elif "mqtt" in guards and "mqtt" not in paths(root):
+        needed = 'needed: "mqtt" among heartbeat.paths, since only its own heartbeats tell a node that it is seen'
+        findings.add(group.at("guards"), f'"mqtt" has nothing to go by; {needed}')
 
 
 def _at_least(section: Section, key: str, least_ms: int, of: str, findings: Findings) -> None:

@@ -75,6 +75,7 @@ HEARTBEAT = Table(
         Key("interval", duration_between("10ms", "10s"), ("interval_ms",)),
         Key("dead_interval", duration_between("30ms", "5m"), ("dead_interval_ms",)),
         Key("restart_grace", duration_between("30ms", "10m"), ("restart_grace_ms",)),
+        Key("paths", Many(choice("udp", "mqtt"), 2, 1)),
     ),
 )
 CLOUD = Table(
@@ -162,6 +163,7 @@ MQTT = Table(
         Key("host", kinds.HOST, required=True),
         Key("port", kinds.PORT),
         Key("tls", kinds.FLAG),
+        *(Key(name, kinds.SECRET) for name in ("ca_file", "cert_file", "key_file")),
         Key("username", kinds.USERNAME),
         Key("password_file", kinds.SECRET),
         Key("topic", kinds.TOPIC),

@@ -36,6 +36,7 @@ def render(status: Part, *, colored: bool = False) -> str:
         [
             _header(status, paint),
             *_cloud(status.get("cloud") or {}, paint),
+            *_broker(status.get("mqtt") or {}, paint),
             *_readiness(status.get("readiness") or {}, paint),
         ],
         _groups(status.get("groups") or (), paint),
@@ -144,6 +145,13 @@ def _cloud(cloud: Part, paint: Callable[[str], str]) -> Iterator[str]:
         yield f"cloud  {paint('FAILS')}: {clean(cloud['error'])}, last read {ago(cloud.get('read_age_s'))}"
     elif "read_age_s" in cloud:
         yield f"cloud  read {ago(cloud['read_age_s'])}"
+
+
+def _broker(broker: Part, paint: Callable[[str], str]) -> list[str]:
+    """Say that there is no connection to the broker; nothing where there is one, or no broker."""
+    if not broker or broker.get("connected"):
+        return []
+    return [f"mqtt {paint('FAILS')}: {clean(broker.get('reason') or 'not connected yet')}"]
 
 
 def _readiness(readiness: Part, paint: Callable[[str], str]) -> Iterator[str]:

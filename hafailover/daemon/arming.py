@@ -163,21 +163,31 @@ class Arming:
         """Add an address; return False where it was let go before the guest was asked."""
         guest = self._guest(effect.group)
         link = await self._find_link(guest)
-        eni = await self._own_eni(guest)
+        eni = await self._own_eni(effect)
         if effect.resource not in self._armed:
             return False  # had the guest been asked already, it would do one after the other
         await guest.arm(effect.resource.id, link, eni)
         return True
 
-    async def _own_eni(self, guest: GuestNetwork) -> Interface | None:
-        """Return this node's ENI where that is a secondary one, by which answers must be made to leave."""
+    async def _own_eni(self, effect: fx.Arm) -> Interface | None:
+        """Return this node's ENI where that is a secondary one, by which answers must be made to leave.
+
+        A cloud that does not tell its subnet is asked again for as long as the address is wanted.
+        """
         directory, eni_id = self._parts.directory, self._parts.eni_id
-        if guest is not self._parts.guest or not directory.is_secondary(eni_id):
+        if self._guest(effect.group) is not self._parts.guest or not directory.is_secondary(eni_id):
             return None
-        try:
-            return await directory.interface(eni_id, self._parts.cloud)
-        except CloudError as error:
-            raise GuestError(str(error)) from None
+        while effect.resource in self._armed:
+            try:
+                return await directory.interface(eni_id, self._parts.cloud)
+            except CloudError as error:
+                await self._wait_for_the_cloud(effect, eni_id, error)
+        return None
+
+    @staticmethod
+    async def _wait_for_the_cloud(effect: fx.Arm, eni_id: str, error: CloudError) -> None:
+        log.warning("eni_unknown", group=effect.group, eni=eni_id, code=error.code, detail=error.detail)
+        await asyncio.sleep(CLOUD_RETRY_S)
 
     async def _plug(self, effect: fx.Arm, turn: int) -> bool:
         """Wait for the link of an ENI, and set it up the moment that it is there.
@@ -196,8 +206,7 @@ class Arming:
                 interface = await self._parts.directory.interface(eni_id, self._parts.cloud)
                 await guest.plug(interface, deadline_s=PLUG_DEADLINE_S)
             except CloudError as error:
-                log.warning("eni_unknown", group=effect.group, eni=eni_id, code=error.code, detail=error.detail)
-                await asyncio.sleep(CLOUD_RETRY_S)
+                await self._wait_for_the_cloud(effect, eni_id, error)
             except GuestError:
                 if was_here and await self._is_here(eni_id) and self._is_wanted(effect.resource, turn):
                     raise
@@ -209,13 +218,6 @@ class Arming:
 
     def _is_wanted(self, resource: Resource, turn: int) -> bool:
         return resource in self._armed and turn == self._asked[resource]
-
-    async def _tell_of_writers_on(self, guest: GuestNetwork, mac: str) -> None:
-        try:
-            link = await guest.find_link(mac=mac)
-        except GuestError:
-            return  # it has gone again
-        await self._tell_of_writers(link, mac)
 
     def _was_here(self, eni_id: str) -> bool:
         return self._parts.directory.instance(eni_id) == self._parts.directory.instance(self._parts.eni_id)
@@ -229,13 +231,18 @@ class Arming:
         mine = self._parts.directory.instance(self._parts.eni_id)
         return mine is not None and [(eni.instance_id, eni.state in TRANSIENT) for eni in found] == [(mine, False)]
 
+    async def _tell_of_writers_on(self, guest: GuestNetwork, mac: str) -> None:
+        try:
+            link = await guest.find_link(mac=mac)
+        except GuestError:
+            return  # it has gone again
+        await self._tell_of_writers(link, mac)
+
     async def probe(self, effect: fx.ProbeGuest) -> None:
         """Look whether a guest that has failed could answer again, and post that."""
         self._link, error = None, ""  # what was found before the failure may be gone
-        guest = self._guest(effect.group)
         try:
-            await self._find_link(guest)
-            await self._own_eni(guest)
+            await self._find_link(self._guest(effect.group))
         except GuestError as failure:
             error = str(failure)
         self._post(ev.GuestProbed(effect.group, error))

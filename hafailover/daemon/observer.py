@@ -19,7 +19,7 @@ from hafailover.observe.web import Web
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hafailover.checks.result import CheckResult
     from hafailover.cloud.api import ApiCall
@@ -51,6 +51,7 @@ class Observer:
         self._node: Node | None = None
         self._runner: Runner | None = None
         self._paths: Sequence[Path] = ()
+        self._broker: Callable[[], dict[str, Any] | None] = lambda: None
         self._lookout: Lookout | None = None
         self.metrics = Metrics(config.cluster.name, me.name)
         self.history = History()
@@ -60,9 +61,11 @@ class Observer:
         for reason in Reject:
             self.metrics.datagram_rejected(reason, 0)
 
-    def attach(self, node: Node, runner: Runner, paths: Sequence[Path]) -> None:
-        """Take the core, its runner and the heartbeat paths."""
-        self._node, self._runner, self._paths = node, runner, paths
+    def attach(
+        self, node: Node, runner: Runner, paths: Sequence[Path], broker: Callable[[], dict[str, Any] | None]
+    ) -> None:
+        """Take the core, its runner, the heartbeat paths, and who tells how the connection to the broker is."""
+        self._node, self._runner, self._paths, self._broker = node, runner, paths, broker
 
     async def look_ahead(self, parts: Parts) -> None:
         """Look now and then whether a failover to this node would work; lasts as long as the daemon."""
@@ -124,6 +127,7 @@ class Observer:
             started_at_ms=self._started_at_ms,
             dead_interval_ms=self._config.heartbeat.dead_interval_ms,
             paths=self._paths,
+            broker=self._broker(),
             history=self.history,
             checks=self._checks,
             log_lines_lost=self._sink.lost,

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
     from hafailover.cloud.client import Cloud
     from hafailover.config.model import Group, Node
+    from hafailover.daemon.announcer import Announcer
     from hafailover.daemon.directory import Directory
     from hafailover.daemon.eipkeeper import EipKeeper
     from hafailover.daemon.gateway import Gateway
-    from hafailover.election.values import Resource, Sighting
+    from hafailover.election.values import NodeName, Resource, Sighting
     from hafailover.guest.network import GuestNetwork
+    from hafailover.heartbeat.mqtt import MqttPath
     from hafailover.heartbeat.path import Path
     from hafailover.observe.history import History
     from hafailover.observe.metrics import Metrics
@@ -28,7 +30,8 @@ class Parts:
     """The rooms, ready for use. `disk` runs what is written to the state directory, one after another.
 
     `priority_of` tells a group's effective priority on this node, `holder_of` who holds a group's first resource as
-    last read, None if unknown.
+    last read, None if unknown; `master_of` which node was its master last, or holds it. `mqtt` is the broker's
+    path, `announcer` tells the broker what happens.
 
     On a witness `cloud` and `guest` are there and not used: `eni_id` is empty, and `directory` knows no ENI.
     """
@@ -47,6 +50,9 @@ class Parts:
     eips: EipKeeper
     priority_of: Callable[[str], int]
     holder_of: Callable[[str], Sighting | None]
+    master_of: Callable[[str], NodeName | None]
+    mqtt: MqttPath | None = None
+    announcer: Announcer | None = None
 
     def instance_of(self, group: str) -> str | None:
         """Return the instance of the node that holds a group, as last read, None where it is not known."""

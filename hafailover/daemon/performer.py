@@ -75,8 +75,9 @@ class Performer:
             case fx.StopAnswering():
                 return self._arming.stop_answering(effect)
             case fx.SendAdverts():
+                now_us = clock.now_us()
                 for path in self._parts.paths:
-                    path.send(effect.advert)
+                    path.send(effect.advert, now_us)
             case fx.Arm():
                 self._arming.arm(effect)
             case fx.ProbeGuest():
@@ -161,20 +162,26 @@ class Performer:
         self._post(ev.FenceFinished(effect.group, effect.fence_id, result))
 
     async def _ask(self, effect: fx.AskGuard) -> None:
-        verdict = await self._verdict(effect.guard, self._groups[effect.group])
+        verdict, why = await self._verdict(effect.guard, self._groups[effect.group])
         self._parts.metrics.guard_verdict(effect.group, effect.guard, verdict.value)
-        log.info("guard", group=effect.group, guard=effect.guard, verdict=verdict.value)
+        reasons = {"why": why} if why else {}
+        log.info("guard", group=effect.group, guard=effect.guard, verdict=verdict.value, **reasons)
         self._post(ev.GuardAnswered(effect.group, effect.guard, effect.round_id, verdict))
 
-    async def _verdict(self, guard: str, group: Group) -> GuardVerdict:
+    async def _verdict(self, guard: str, group: Group) -> tuple[GuardVerdict, str]:
+        """Return what a guard says, and why where that is more than its name tells."""
         timeout_s = self._config.heartbeat.dead_interval_ms / 2000
         if guard == "vip" and group.vip_port is not None:
-            return await guards.ask_vip(self._addresses_of(group), group.vip_port, timeout_s)
+            return await guards.ask_vip(self._addresses_of(group), group.vip_port, timeout_s), ""
         if guard == "cloud":
-            return await guards.ask_cloud(self._parts.cloud, self._parts.instance_of(group.name), timeout_s)
+            instance = self._parts.instance_of(group.name)
+            return await guards.ask_cloud(self._parts.cloud, instance, timeout_s), ""
         if guard == "gateway":
-            return await self._parts.gateway.verdict(timeout_s)
-        return GuardVerdict.UNKNOWN
+            return await self._parts.gateway.verdict(timeout_s), ""
+        if guard == "mqtt" and self._parts.mqtt is not None:
+            finding = await self._parts.mqtt.find(self._parts.master_of(group.name), timeout_s)
+            return finding.verdict, finding.value
+        return GuardVerdict.UNKNOWN, ""
 
     def _addresses_of(self, group: Group) -> tuple[str, ...]:
         """Return the addresses on which a group's service answers: its own, and those of its ENIs."""
@@ -193,6 +200,8 @@ class Performer:
             case fx.RoleChanged():
                 self._roles[effect.group] = effect
                 self._parts.metrics.role_changed(effect.group, effect.old, effect.new, effect.reason)
+                if self._parts.announcer is not None:
+                    self._parts.announcer.role(effect)
                 if effect.old is State.CLAIMING and effect.new is not State.MASTER:
                     result = "lost" if effect.reason is Reason.CLAIM_LOST else "void"
                     self._parts.metrics.failover(effect.group, effect.reason, result, {})
@@ -208,6 +217,8 @@ class Performer:
                 )
             case fx.Refrained():
                 self._parts.metrics.refrained(effect.group, effect.reason)
+                if self._parts.announcer is not None:
+                    self._parts.announcer.refrained(effect)
                 log.warning("no_claim", group=effect.group, reason=effect.reason.label, why=effect.reason.value)
             case fx.FailoverFinished() | fx.ClaimFailed() | fx.HandoverEnded():
                 self._tell_failover(effect)
@@ -218,6 +229,8 @@ class Performer:
 
     def _tell_failover(self, effect: fx.FailoverFinished | fx.ClaimFailed | fx.HandoverEnded) -> None:
         record = self._parts.history.record(effect, clock.wall_ms())
+        if self._parts.announcer is not None:
+            self._parts.announcer.failover(record)
         if isinstance(effect, fx.FailoverFinished):
             self._parts.metrics.failover(effect.group, effect.reason, "done", record["phases_s"])
         level = log.info if record["result"] in ("done", "gave") else log.warning

@@ -47,6 +47,7 @@ class Facts:
     started_at_ms: int
     dead_interval_ms: int
     paths: Sequence[Path]
+    broker: Json | None  # how the connection to it is, None where the file names none
     history: History
     checks: Mapping[tuple[str, str], CheckResult]
     log_lines_lost: int
@@ -70,6 +71,7 @@ def as_json(status: NodeStatus, facts: Facts) -> Json:
             "read_age_s": None if status.read_age_ms is None else status.read_age_ms / 1000,
         },
         "log_lines_lost": facts.log_lines_lost,
+        **({} if facts.broker is None else {"mqtt": facts.broker}),
         "readiness": facts.readiness,
         "rejected": {path.name: dict(path.rejected) for path in facts.paths},
         "peers": [_peer(peer, seen, facts.dead_interval_ms) for peer in status.peers],

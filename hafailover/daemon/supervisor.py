@@ -12,7 +12,7 @@ import random
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -32,13 +32,13 @@ from hafailover.daemon.parts import Parts
 from hafailover.daemon.performer import HOOK_DRAIN_S, Performer
 from hafailover.daemon.reload import Reloader
 from hafailover.daemon.runner import Inbox, Runner
+from hafailover.daemon.wires import Wires
 from hafailover.election.events import AddressVanished, Reconfigured, StopAsked
 from hafailover.election.node import STOP_MS, Node
-from hafailover.election.values import GroupName, NodeName, Resource, ResourceKind
+from hafailover.election.values import GroupName, Resource, ResourceKind
 from hafailover.errors import MetadataError, StartError
 from hafailover.guest.netlink import Guest
 from hafailover.guest.network import NullGuest
-from hafailover.heartbeat.udp import UdpPath
 from hafailover.http1 import Server
 from hafailover.observe.log import set_level
 
@@ -48,8 +48,7 @@ if TYPE_CHECKING:
 
     from hafailover.cloud.credentials import CredentialSource
     from hafailover.config import model
-    from hafailover.election.events import Event
-    from hafailover.election.values import Member, Memory, Sighting
+    from hafailover.election.values import Member, Memory, NodeName, Sighting
     from hafailover.guest.network import GuestNetwork
     from hafailover.observe.sink import Sink
 
@@ -169,12 +168,12 @@ class Daemon:
         config = self._config
         inbox = Inbox()
         disk = ThreadPoolExecutor(1, "state")  # one save at a time: an older one must not end up on top
-        path = self._make_path(me, inbox.post)
+        wires = Wires(config, me, inbox.post)
         parts = Parts(
             me=me,
             eni_id=node.context.me.eni_id,
             resources=tuple(resource for group in node.groups.values() for resource in group.policy.resources),
-            paths=(path,),
+            paths=wires.paths,
             cloud=cloud,
             directory=directory,
             guest=guest,
@@ -185,15 +184,18 @@ class Daemon:
             eips=self._make_eip_keeper(node, cloud, observer, disk),
             priority_of=lambda group: node.groups[GroupName(group)].priority,
             holder_of=lambda group: _holder(node, group),
+            master_of=lambda group: _master(node, group),
+            mqtt=wires.mqtt,
+            announcer=wires.announcer(observer.status),
         )
         performer = Performer(config, parts, inbox.post, self._spawn)
         runner = Runner(node, inbox, performer, partial(self._turned, node, observer))
-        observer.attach(node, runner, parts.paths)
+        observer.attach(node, runner, parts.paths, wires.state)
         self._spawn(observer.look_ahead(parts))
         checkers = Checkers(self._spawn, inbox.post, observer.checked)
 
         def apply(new: model.Config) -> None:
-            path.configure(**_of_path(new, me.name))  # this may refuse, so it comes first
+            wires.configure(new)  # this may refuse, so it comes first
             performer.configure(new)
             observer.configure(new)
             self._systemd.configure(new.heartbeat.interval_ms)
@@ -206,7 +208,9 @@ class Daemon:
         reloader = Reloader(config, me.name, self._node_option, apply, observer.reloaded)
         operator = Operator(inbox.post, performer, observer.status, observer.history, reloader.reload)
         self._closing.append(performer.close)
-        await self._open_doors(path, operator, observer)
+        await self._open_doors(wires, operator, observer)
+        if parts.announcer is not None:
+            self._spawn(parts.announcer.run())
         checkers.configure(config.groups)
         self._watch(node, parts, inbox, reloader)
         log.info("started", node=me.name, version=hafailover.__version__, config=config.digest.hex())
@@ -224,26 +228,14 @@ class Daemon:
         self._spawn(keeper.run())
         return keeper
 
-    def _make_path(self, me: model.Node, deliver: Callable[[Event], None]) -> UdpPath:
-        config = self._config
-        return UdpPath(
-            me=NodeName(me.name),
-            cluster=config.cluster.name,
-            address=(me.host, me.port),
-            **_of_path(config, me.name),
-            deliver=deliver,
-            clock_us=clock.now_us,
-            boot_id=os.urandom(8),
-        )
-
-    async def _open_doors(self, path: UdpPath, operator: Operator, observer: Observer) -> None:
+    async def _open_doors(self, wires: Wires, operator: Operator, observer: Observer) -> None:
         """Open the control socket first: it is what tells a second daemon that it is one too many."""
         config = self._config
         control = ControlServer(config.control.socket, config.control.group, operator.handle)
         await control.start()
         self._closing.append(control.close)
-        await path.open()
-        self._closing.append(path.close)
+        self._closing.append(wires.close)
+        await wires.open(self._spawn)
         web = Server(observer.web.handle)
         try:
             await web.start(config.metrics.host, config.metrics.port)
@@ -332,11 +324,11 @@ def _holder(node: Node, group: str) -> Sighting | None:
     return node.context.holders.sighting(resources[0]) if resources else None
 
 
-def _of_path(config: model.Config, me: str) -> dict[str, Any]:
-    """Return what a heartbeat path is told by the file, now and at each reload."""
-    return {
-        "peers": {NodeName(node.name): (node.host, node.port) for node in config.nodes if node.name != me},
-        "groups": [GroupName(group.name) for group in config.groups],
-        "keys": config.keys,
-        "silent_after_us": config.heartbeat.dead_interval_ms * 500,
-    }
+def _master(node: Node, group: str) -> NodeName | None:
+    """Return the node that a claim would accuse: the last master, else who holds the group's first resource."""
+    last = node.groups[GroupName(group)].last_master
+    seen = _holder(node, group)
+    if last is not None or seen is None:
+        return last
+    members = (peer.member for peer in node.context.peers)
+    return next((each.name for each in members if each.holder_id(seen.resource) == seen.holder), None)

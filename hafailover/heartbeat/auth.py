@@ -32,6 +32,12 @@ class Keyring:
                 raise StartError(f"heartbeat key {place}: {len(key)} bytes, at least {MIN_KEY_BYTES} needed")
         self._keys = tuple(keys)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Keyring) and self._keys == other._keys
+
+    def __hash__(self) -> int:
+        return hash(self._keys)
+
     def sign(self, body: bytes) -> bytes:
         """Return the 32-byte tag of the body under the first key."""
         return hmac.digest(self._keys[0], body, "sha256")

@@ -47,8 +47,11 @@ class Path(Protocol):
     async def open(self) -> None:
         """Begin to receive; StartError where that cannot work on this machine."""
 
-    def send(self, advert: Advert) -> None:
-        """Tell all peers, without waiting and without raising for what the network does."""
+    def send(self, advert: Advert, now_us: int | None = None) -> None:
+        """Tell all peers, without waiting and without raising for what the network does.
+
+        `now_us` is the same for all paths on which an advert is sent: by it a peer knows that it is the same.
+        """
 
     def stats(self) -> tuple[PeerPathStats, ...]:
         """Return one record per peer, in the order of the configuration."""

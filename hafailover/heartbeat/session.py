@@ -11,24 +11,24 @@ Asking only for our boot id would be weaker: a daemon that died while we ran has
 Timestamps would do, but need synchronised clocks, which are what fails together with a frozen machine.
 
 Until then the boot is a candidate: it is a sign of life and nothing else, it never displaces a confirmed
-boot, and it is hidden while that one is heard. All times are integer microseconds of one monotonic clock.
+boot, and it is hidden while that one is heard. Which boot is the living one the paths know together, see
+`lineage`. All times are integer microseconds of one monotonic clock.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from hafailover.errors import WireError
+from hafailover.heartbeat.lineage import Lineage
 from hafailover.heartbeat.wire import MAX_HELD_US, Message, PeerRecord, Reject
 
 if TYPE_CHECKING:
     from hafailover.election.values import NodeName
 
 MAX_CANDIDATES: Final = 4  # per peer; an attacker needs as many different recordings to crowd out a real one
-MAX_RETIRED: Final = 16
 CANDIDATE_LIFE_US: Final = 10_000_000
 LOSS_WINDOW: Final = 100  # datagrams
 MAX_RTT_US: Final = 60_000_000
@@ -45,6 +45,7 @@ class Standing(Enum):
     CONFIRMED = "confirmed"  # everything
     UNCONFIRMED = "unconfirmed"  # a sign of life
     HIDDEN = "hidden"  # nothing: a confirmed daemon of this name is being heard
+    LATE = "late"  # nothing: it may have been held back on the way for too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,32 +102,39 @@ class Session:
 
 
 class PeerSessions:
-    """The sessions of one peer: at most one confirmed, few candidates, and the boots that are over.
+    """The sessions of one peer on one path: at most one confirmed, few candidates.
 
     `silent_after_us`: how long the confirmed boot must have been silent before a candidate counts as a sign
     of life; less than the dead interval, so that a peer restarted behind a one-way cut is not taken for dead.
+    `oldest_us`: how old a datagram may be at most, where something on the way can hold it back; None: any age.
     """
 
     __slots__ = (
         "_answer_due_us",
         "_candidates",
-        "_retired",
+        "_generation",
+        "_lineage",
         "_turn",
         "current",
+        "oldest_us",
         "rtt_us",
         "seen_at_us",
         "silent_after_us",
         "srtt_us",
     )
 
-    def __init__(self, silent_after_us: int) -> None:
+    def __init__(
+        self, silent_after_us: int, lineage: Lineage | None = None, *, oldest_us: int | None = None
+    ) -> None:
+        self._lineage = lineage or Lineage()
+        self._generation = self._lineage.generation
         self.current: Session | None = None
         self.rtt_us: int | None = None  # the last one measured
         self.srtt_us: int | None = None  # smoothed
         self.seen_at_us: int | None = None  # when a datagram was last of use
         self.silent_after_us = silent_after_us
+        self.oldest_us = oldest_us
         self._candidates: list[Session] = []
-        self._retired: deque[bytes] = deque(maxlen=MAX_RETIRED)
         self._turn = 0
         self._answer_due_us = 0
 
@@ -141,7 +149,10 @@ class PeerSessions:
             self._confirm(session)
         standing = self._standing(session, now_us)
         if standing is Standing.CONFIRMED:
-            self._measure(echo, own, now_us)
+            age_us = self._measure(echo, own, now_us)
+            if self.oldest_us is not None and age_us is not None and age_us > self.oldest_us:
+                return Standing.LATE
+            self._lineage.heard_at_us = now_us
         if standing is not Standing.HIDDEN:
             self.seen_at_us = now_us
         return standing
@@ -174,15 +185,25 @@ class PeerSessions:
         return PeerRecord(peer, session.boot, session.highest, session.sent_at_us, held_us, confirmed)
 
     def _session(self, boot: bytes, own: Own, now_us: int) -> Session:
+        self._catch_up()
         if self.current is not None and self.current.boot == boot:
             return self.current
-        if boot in self._retired:
+        if self._lineage.is_over(boot):
             raise WireError(Reject.RETIRED_BOOT)
         self._forget_silent(now_us)
         for candidate in self._candidates:
             if candidate.boot == boot:
                 return candidate
         return self._admit(Session(boot, own.next_sequence, now_us))
+
+    def _catch_up(self) -> None:
+        """Take in that another path has confirmed a boot: what this path knows of others no longer counts."""
+        if self._generation == self._lineage.generation:
+            return
+        self._generation, living = self._lineage.generation, self._lineage.boot
+        self._candidates = [candidate for candidate in self._candidates if candidate.boot == living]
+        if self.current is not None and self.current.boot != living:
+            self.current = None
 
     def _admit(self, session: Session) -> Session:
         if len(self._candidates) >= MAX_CANDIDATES:
@@ -197,31 +218,35 @@ class PeerSessions:
         ]
 
     def _confirm(self, session: Session) -> None:
-        if self.current is not None:
-            self._retired.append(self.current.boot)
         # The others were challenged before this one had proved itself: the proof of a boot that ended meanwhile may
         # still be on its way, and would displace its successor for good. They have to answer a later challenge.
         self._candidates.clear()
+        self._lineage.confirm(session.boot)
+        self._generation = self._lineage.generation
         self.current = session
 
     def _standing(self, session: Session, now_us: int) -> Standing:
         if session is self.current:
             return Standing.CONFIRMED
-        if self.current is None or now_us - self.current.heard_at_us > self.silent_after_us:
+        lineage = self._lineage
+        if lineage.boot is None or now_us - lineage.heard_at_us > self.silent_after_us:
             return Standing.UNCONFIRMED
         return Standing.HIDDEN
 
-    def _measure(self, echo: PeerRecord | None, own: Own, now_us: int) -> None:
+    def _measure(self, echo: PeerRecord | None, own: Own, now_us: int) -> int | None:
+        """Take the round-trip time, and return it: no datagram is older than the round trip that it ends."""
         if echo is None or echo.boot != own.boot or echo.held_us == MAX_HELD_US:
-            return
+            return None
         rtt_us = now_us - echo.echo_us - echo.held_us
         if not 0 <= rtt_us <= MAX_RTT_US:
-            return
+            return rtt_us
         self.rtt_us = rtt_us
         smoothed_us = rtt_us if self.srtt_us is None else self.srtt_us
         self.srtt_us = smoothed_us + (rtt_us - smoothed_us) // RTT_WEIGHT
+        return rtt_us
 
     def _pick(self, boot: bytes | None, now_us: int) -> Session | None:
+        self._catch_up()
         self._forget_silent(now_us)
         known = [*self._candidates, self.current] if self.current is not None else self._candidates
         for session in known:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from hafailover.election.events import Event
     from hafailover.election.values import Advert, GroupName, NodeName
+    from hafailover.heartbeat.lineage import Lineages
 
 DATAGRAMS_PER_TURN: Final = 32  # then the loop's other work has its turn, whatever waits in the socket
 ERRORS_PER_TURN: Final = 32
@@ -56,7 +57,8 @@ class UdpPath:
     `address` and the addresses of `peers` are (host or IP, port) and of one family, that of `address`.
     `deliver` gets AdvertReceived and PeerRefused, from within the event loop and never from within `send`.
     `clock_us` is monotonic. `boot_id`: 8 random bytes, new for each start of the daemon.
-    `silent_after_us`: see `session.PeerSessions`; half the dead interval is right.
+    `silent_after_us`: see `session.PeerSessions`; half the dead interval is right. `lineages` are shared with the
+    other paths, where there are any.
     """
 
     name = "udp"
@@ -74,9 +76,17 @@ class UdpPath:
         clock_us: Callable[[], int],
         boot_id: bytes,
         silent_after_us: int,
+        lineages: Lineages | None = None,
     ) -> None:
         membership = Membership(me, cluster, tuple(peers), tuple(groups))
-        self._endpoint = Endpoint(PathId.UDP, membership, keys, boot_id=boot_id, silent_after_us=silent_after_us)
+        self._endpoint = Endpoint(
+            PathId.UDP,
+            membership,
+            keys,
+            boot_id=boot_id,
+            silent_after_us=silent_after_us,
+            lineages=lineages,
+        )
         self._membership = membership
         self._address = address
         self._deliver = deliver
@@ -135,9 +145,10 @@ class UdpPath:
         self._index()
         self._watch_names()
 
-    def send(self, advert: Advert) -> None:
+    def send(self, advert: Advert, now_us: int | None = None) -> None:
         """Send the advert to every peer whose address is known: one datagram each, more only when split."""
-        for datagram in self._endpoint.datagrams(advert, self._clock_us()):
+        now_us = self._clock_us() if now_us is None else now_us
+        for datagram in self._endpoint.datagrams(advert, now_us):
             self._send_to_all(datagram)
 
     def stats(self) -> tuple[PeerPathStats, ...]:

@@ -78,6 +78,8 @@ class Reject(StrEnum):
     OWN_NAME = "own_name"  # another daemon that runs under this node's name
     REPLAYED = "replayed"  # a sequence number that is not above the highest seen
     RETIRED_BOOT = "retired_boot"  # a daemon whose successor has been confirmed
+    LATE = "late"  # held back on the way for too long, or perhaps so
+    RETAINED = "retained"  # a heartbeat that a broker keeps: nobody knows how old it is
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,9 @@ def _node(status: Part) -> Iterator[Note]:
     if cloud.get("error"):
         last = ago(cloud.get("read_age_s"))
         yield Note(Level.FAULT, f"the cloud's API fails: {cloud['error']}; holders were last read {last}")
+    broker = status.get("mqtt") or {}
+    if broker and not broker.get("connected"):
+        yield Note(Level.WARNING, f"no connection to the MQTT broker: {broker.get('reason') or 'not yet'}")
     for finding in parts(status.get("readiness") or {}, "findings"):
         level = Level.WARNING if finding.get("level") == "failure" else Level.NOTE
         yield Note(level, f"{finding.get('name')}: {finding.get('about')}: {finding.get('what')}")

@@ -110,6 +110,19 @@ PHASE: Sequence[Row] = (
 )
 
 
+BROKER: Sequence[Row] = (
+    ("mqtt_connected", "Whether the connection to the broker stands.", _number("connected")),
+    (
+        "mqtt_round_trip_seconds",
+        "How long this node's newest heartbeat took to the broker and back.",
+        _number("round_trip_s"),
+    ),
+)
+BROKER_COUNTS: Sequence[Row] = (
+    ("mqtt_connections", "Connections to the broker that stood.", _number("connections")),
+    ("mqtt_failures", "Connections to the broker that broke or did not come about.", _number("failures")),
+    ("mqtt_events_lost", "Events that the broker will not be told of: it was away for too long.", _number("lost")),
+)
 READINESS: Sequence[Row] = (
     (
         "readiness",
@@ -117,8 +130,6 @@ READINESS: Sequence[Row] = (
         _number("ok"),
     ),
 )
-
-
 LOST: Sequence[Row] = (
     ("log_lines_lost", "Log lines that a stalled journal did not take.", _number("log_lines_lost")),
 )
@@ -138,6 +149,9 @@ def families(status: Part) -> Iterator[Metric]:
     yield from _table(PEER, ("peer",), [([_text(peer, "node")], peer) for peer in peers])
     yield from _table(PATH, ("peer", "path"), _paths(peers))
     yield from _table(PATH_COUNTS, ("peer", "path"), _paths(peers), CounterMetricFamily)
+    broker: list[Labelled] = [([], status["mqtt"])] if status.get("mqtt") else []
+    yield from _table(BROKER, (), broker)
+    yield from _table(BROKER_COUNTS, (), broker, CounterMetricFamily)
     yield from _table(CHECK, ("group", "check"), _inner(groups, "checks", "name"))
     yield from _table(ADDRESS, ("group", "address", "holder"), _inner(groups, "addresses", "address", "holder"))
     yield from _table(ADDRESS_GUEST, ("group", "address"), _inner(groups, "addresses", "address"))

@@ -30,6 +30,7 @@ NAMES = (
     "wire",
     "flips",
     "endpoint",
+    "broker",
     "framing",
     "requests",
     "config",

@@ -22,6 +22,7 @@ EXECUTIONS = {
     "wire": 15_000,
     "flips": 3_000,
     "endpoint": 300,
+    "broker": 5_000,
     "framing": 5_000,
     "requests": 3_000,
     "config": 300,

@@ -37,6 +37,7 @@ key_file = "/var/lib/hafailover/cluster.key"
 interval = "100ms"
 dead_interval = "{dead_interval}"
 restart_grace = "{restart_grace}"
+{more_heartbeat}
 
 [cloud]
 region = "ap-guangzhou"
@@ -108,10 +109,10 @@ class GroupSettings:
 class PairSettings:
     """What differs between scenarios; the rest is the lab's: heartbeats every 100 ms, dead after 300 ms.
 
-    `more_group` are lines of each group's table, `more` are tables of their own. `hooks` are those that leave a
-    line in HOOKS_FILE after so many seconds. `witnesses` are hosts that only vote. With `ipv6` the daemons talk
-    over that, for which the fabric must have it (`CloudSettings.ipv6`). `own` are the hosts' ENIs that take the
-    addresses.
+    `more_heartbeat` are lines of that table, `more_group` of each group's, `more` are tables of their own.
+    `hooks` are those that leave a line in HOOKS_FILE after so many seconds. `witnesses` are hosts that only
+    vote. With `ipv6` the daemons talk over that, for which the fabric must have it (`CloudSettings.ipv6`).
+    `own` are the hosts' ENIs that take the addresses.
     """
 
     guards: tuple[str, ...] = ("vip", "cloud")
@@ -121,6 +122,7 @@ class PairSettings:
     check_interval: str = "100ms"
     check_timeout: str = "100ms"
     credentials: str = "role"
+    more_heartbeat: str = ""
     more_group: str = ""
     more: str = ""
     hooks: dict[str, float] = field(default_factory=dict)
@@ -168,6 +170,7 @@ class Pair:
             api_port=API_PORT,
             metadata=METADATA,
             nodes=nodes,
+            more_heartbeat=self.settings.more_heartbeat,
             groups="".join(self._group(group) for group in self.settings.groups),
             more=self.settings.more,
             metrics_host=self.settings.metrics_host,

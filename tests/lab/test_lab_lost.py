@@ -76,3 +76,15 @@ def test_isolated_master_holds_on_unless_told_otherwise(lab: Lab, pair: Pair) ->
     pause(1.5)
     assert pair.group("web-a")["state"] == "MASTER"
     assert lab.carries("web-a")
+
+
+def test_standby_that_was_cut_off_takes_nothing_when_it_is_back(lab: Lab, pair: Pair) -> None:
+    pause(0.5)  # nothing of its start is under way any more
+    lab.fabric.lose("web-b")
+    pair.wait_said("web-b", "move")  # it hears nobody, and tries to reach the API
+    pause(0.3)
+    lab.fabric.regain("web-b")
+    pair.wait_state("web-b", "BACKUP")
+    pause(1)
+    assert lab.cloud.writes() == 0
+    assert (pair.state("web-a"), pair.state("web-b")) == ("MASTER", "BACKUP")

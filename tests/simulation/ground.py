@@ -26,7 +26,10 @@ def specs_of(options: Options) -> tuple[NodeSpec, ...]:
 
 def eips_of(options: Options) -> dict[str, str]:
     """Return the EIPs of a life, each with the address that it is bound to."""
-    return {f"eip-{place:08}": address for place, address in enumerate(ADDRESSES[: options.eips])}
+    return {
+        f"eip-{place:08}": address
+        for place, address in enumerate(ADDRESSES[: min(options.eips, options.addresses)])
+    }
 
 
 def addresses_of_enis(options: Options) -> dict[str, str]:

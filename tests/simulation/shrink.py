@@ -42,7 +42,15 @@ def _smaller(options: Options) -> Iterator[Options]:
         yield replace(options, trouble_ms=options.trouble_ms * share // 5)
     if len(options.priorities) > 2:
         yield replace(options, priorities=options.priorities[:-1])
-    plain = {"addresses": 1, "disk_ms": 0, "guest_ms": 0, "demote": False, "preempt": False, "strategy": "migrate"}
+    plain: dict[str, object] = {"groups": 1, "addresses": min(1, options.addresses), "sixes": 0, "eips": 0}
+    plain |= {
+        "retimed": None,
+        "disk_ms": 0,
+        "guest_ms": 0,
+        "demote": False,
+        "preempt": False,
+        "strategy": "migrate",
+    }
     for name, value in plain.items():
         if getattr(options, name) != value:
             yield replace(options, **{name: value})  # type: ignore[arg-type]

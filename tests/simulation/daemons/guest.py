@@ -133,6 +133,11 @@ class SimulatedGuest:
             self._on_change(resource if eni is None else eni.mac.lower())
 
 
+def second_writers(_link: Link) -> tuple[str, ...]:
+    """Find nobody else who sets up network cards."""
+    return ()
+
+
 class Disk:
     """A host's disk: what was written last, and how it does."""
 

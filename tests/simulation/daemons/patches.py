@@ -18,7 +18,7 @@ from hafailover.checks import registry
 from hafailover.checks.runner import CheckRunner
 from hafailover.cloud.dating import Dating
 from hafailover.control import server
-from hafailover.daemon import eipkeeper, guards, historyfile, statefile, supervisor
+from hafailover.daemon import arming, eipkeeper, guards, historyfile, statefile, supervisor
 from hafailover.daemon.gateway import Gateway
 from hafailover.guest import hooks
 from hafailover.heartbeat import udp
@@ -152,6 +152,7 @@ def _parts() -> tuple[tuple[object, str, object], ...]:
         (supervisor, "Performer", WatchedPerformer),
         (udp, "_bind", net.bind),
         (udp, "errqueue", SimpleNamespace(take=net.Socket.take_error)),
+        (arming, "second_writers", guest.second_writers),
         (hooks, "run_hook", guest.run_hook),
         (guards, "connect", guest.connect),
         (server, "listen", _listen),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
+from hafailover.election.release import RELEASE_MS
 from hafailover.election.values import State
 from tests.simulation.invariants.base import Invariant
 
@@ -20,9 +21,13 @@ RETRY_MS = 5_000  # the cap of the waits between failing reads
 
 
 def bound_ms(universe: Universe) -> int:
-    """Return X: two audits and a second look, with the time that their answers take."""
-    options = universe.options
-    return 2 * options.patient.audit_interval_ms + 10 * options.api_ms + options.patient.dead_interval_ms + RETRY_MS
+    """Return X: two audits and a second look, with the time that their answers take.
+
+    Who hands several resources over serves all of them until its successor has all, or the hand-over has failed.
+    """
+    options, timing = universe.options, universe.options.patient
+    handing_ms = RELEASE_MS if len(universe.resources) > 1 else 0
+    return 2 * timing.audit_interval_ms + 10 * options.api_ms + timing.dead_interval_ms + RETRY_MS + handing_ms
 
 
 class DoubleAnswer(Invariant):

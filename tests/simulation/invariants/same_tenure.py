@@ -31,7 +31,7 @@ class SameTenure(Invariant):
         self._tenure: dict[str, int] = {}
         self._asked: dict[tuple[str, str], int] = {}
         kinds = {wave.kind for wave in universe.options.waves}
-        self._off = bool(kinds & {"console", "kill-disk-lost", "kill-disk-old", "task-slow"})
+        self._off = bool(kinds & {"console", "to-stranger", "kill-disk-lost", "kill-disk-old", "task-slow"})
 
     def on_effect(self, process: Process, effect: Effect) -> None:
         assert isinstance(effect, fx.Move)

@@ -143,7 +143,7 @@ async def test_an_answer_without_end_is_cut_off(make_stub: MakeStub, monkeypatch
 
 async def test_what_was_never_sent_is_told_from_what_was(make_stub: MakeStub) -> None:
     silent = await make_stub(lambda _: asyncio.sleep(5, b""))
-    assert await code_of(silent, timeout_ms=200) == "ClientTimeout"
+    assert await code_of(silent, timeout_ms=1000) == "ClientTimeout"
     gone = await make_stub(lambda _: None)
     assert await code_of(gone) == "ClientNetworkError"
     assert await code_of(Stub(lambda _: None, port=1)) == "ClientConnectError"
@@ -168,6 +168,15 @@ async def test_a_connection_that_never_comes_about_leaves_nothing_sent() -> None
         writer.transport.abort()
     assert [call.code for call in calls] == ["ClientConnectError"]
     assert calls[0].to_wire_s is None
+
+
+@pytest.mark.parametrize(("timeout_s", "connect_s"), [(1.0, 0.45), (3.0, 0.9), (60.0, 0.9)])
+async def test_no_connection_comes_about_by_a_packet_that_the_kernel_repeats(
+    timeout_s: float, connect_s: float
+) -> None:
+    client = transport.http_client(tls=False, limit_bytes=1, timeout_s=timeout_s)
+    assert client.timeout.connect == connect_s
+    await client.aclose()
 
 
 async def test_the_deadline_is_for_the_whole_answer_and_the_pool_survives_it(make_stub: MakeStub) -> None:

@@ -283,3 +283,15 @@ async def test_a_detached_eni_that_could_not_be_attached_is_half_done(make_bench
     bench = await make_bench(play, strategy="reassign")
     result = await bench.cloud.move(ENI, INS_A, INS_B, deadline_s=5)
     assert result == MoveResult(Outcome.REFUSED, "LimitExceeded", Refusal.QUOTA, half_done=True, holder=None)
+
+
+async def test_a_client_that_is_closed_leaves_nothing_under_way(make_bench: MakeBench) -> None:
+    sky = Sky(task_s=0.02, stuck=[each.id for each in MANY])
+    bench = await make_bench(sky.play, strategy="reassign")
+    moving = asyncio.ensure_future(move_all(bench, resources=MANY[:3]))
+    await asyncio.sleep(0.05)
+    moving.cancel()
+    await bench.cloud.close()
+    await asyncio.gather(moving, *sky.background, return_exceptions=True)
+    homes = [getattr(task.get_coro(), "cr_code").co_filename for task in asyncio.all_tasks()]  # noqa: B009 - untyped
+    assert [home for home in homes if "hafailover/cloud" in home] == []

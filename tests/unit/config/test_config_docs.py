@@ -7,7 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from hafailover.config import schema, unsupported
+from hafailover.config import schema
 from hafailover.config.kinds import Many
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text()
@@ -63,9 +63,3 @@ def test_every_default_is_the_models() -> None:
             else:
                 assert default[0] is dataclasses.MISSING, key.name
                 assert cell == ("required" if key.required else "one of the two"), key.name
-
-
-def test_what_is_not_there_yet_is_documented() -> None:
-    prefixes = {"": "", "node": "node.", "group": "group.", "check": "group.check.", "notify": "group.notify."}
-    documented = {key: cells[0] for key, cells in rows("Not in this version yet").items()}
-    assert documented == {prefixes[row.table] + row.key: row.now for row in unsupported.ROWS}

@@ -197,9 +197,9 @@ def test_a_bad_hook_is_told(told: Told) -> None:
             [
                 (
                     'heartbeat.intervall: unknown key (did you mean "interval"?);'
-                    " allowed: dead_interval, interval, restart_grace"
+                    " allowed: dead_interval, interval, paths, restart_grace"
                 ),
-                'heartbeat."\\x1b[1m": unknown key; allowed: dead_interval, interval, restart_grace',
+                'heartbeat."\\x1b[1m": unknown key; allowed: dead_interval, interval, paths, restart_grace',
             ],
         ),
         (

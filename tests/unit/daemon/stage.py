@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import EnvironmentCredentials
 from hafailover.config import model
-from hafailover.daemon import translate
 from hafailover.daemon.directory import Directory
 from hafailover.daemon.eipkeeper import EipKeeper
 from hafailover.daemon.gateway import Gateway
@@ -92,7 +91,8 @@ class Notebook:
     async def open(self) -> None:
         """Do nothing."""
 
-    def send(self, advert: Advert) -> None:
+    def send(self, advert: Advert, now_us: int | None = None) -> None:
+        del now_us
         self.sent.append(advert)
 
     def stats(self) -> tuple[PeerPathStats, ...]:
@@ -110,6 +110,7 @@ class Stage:
         config: model.Config,
         cloud: Cloud,
         guest: GuestNetwork | None = None,
+        resources: tuple[Resource, ...] = (ADDRESS,),
         own: tuple[str, str] = OWN,
     ) -> None:
         self.config = config
@@ -124,7 +125,7 @@ class Stage:
         self.parts = Parts(
             me=NODES[0],
             eni_id=own[0],
-            resources=tuple(each for policy in translate.policies(config) for each in policy.resources),
+            resources=resources,
             paths=self.paths,
             cloud=cloud,
             directory=Directory(own, (FIRST.instance_id, SECOND.instance_id)),
@@ -136,6 +137,7 @@ class Stage:
             eips=self.eips,
             priority_of=lambda _group: 110,
             holder_of=lambda _group: None if self.holder is None else Sighting(ADDRESS, self.holder),
+            master_of=lambda _group: None,
         )
         self.performer = Performer(config, self.parts, self.posted.append, self._spawn)
 

@@ -47,6 +47,7 @@ class Seen:
     def __init__(self, folder: Path) -> None:
         self.stream = io.StringIO()
         self.path = Notebook()
+        self.broker: dict[str, Any] | None = None
         self.config = config(folder, CHECKED)
         self.observer = Observer(self.config, NODES[0], EnvironmentCredentials(KEYS), Sink(self.stream))
         policy = Policy(GROUP, (ADDRESS,), checks=(("web", 0),))
@@ -56,7 +57,7 @@ class Seen:
             members[1], members, TIMING, [policy], config_digest=DIGEST, memory=Memory(), rng=rng, now=now
         )
         self.runner = Runner(self.node, Inbox(), Idle(), self.observer.turned)
-        self.observer.attach(self.node, self.runner, (self.path,))
+        self.observer.attach(self.node, self.runner, (self.path,), lambda: self.broker)
 
     def give(self, event: ev.Event) -> None:
         self.node.handle(event, now=clock.now_ms())

@@ -16,7 +16,7 @@ from hafailover.emulator.server import Emulator, Options
 from hafailover.emulator.world import VIP, EniSpec, build, mac_of
 from hafailover.guest.interface import Interface
 from hafailover.guest.network import Link, NullGuest
-from tests.unit.daemon.stage import ADDRESS, FIRST, GROUP, NONE, SECOND
+from tests.unit.daemon.stage import ADDRESS, FIRST, GROUP, NONE, SECOND, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -118,24 +118,34 @@ async def test_a_group_that_leaves_the_guest_alone_needs_no_subnet(
     assert kernel.armed == []
 
 
-async def test_without_its_subnet_an_address_is_not_armed_and_the_guest_is_not_well(
-    make_stage: MakeStage, kernel: Kernel, emulator: Emulator
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_a_cloud_that_does_not_tell_the_subnet_is_asked_again_while_the_address_is_wanted(
+    make_stage: MakeStage,
+    kernel: Kernel,
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: bool,  # noqa: FBT001 - a parameter
 ) -> None:
+    monkeypatch.setattr(arming, "CLOUD_RETRY_S", 0.01)
     stage = make_stage(NETLINK, guest=kernel, own=OWN)
-    fault = {"kind": "error", "code": "UnauthorizedOperation", "action": "DescribeSubnets"}
-    emulator.faults.add(parse(fault))
+    emulator.faults.add(parse({"kind": "error", "code": "UnauthorizedOperation", "action": "DescribeSubnets"}))
     with capture_logs() as logs:
         await read(stage)
+        stage.posted.clear()
+        stage.performer.perform(ARM)
+        await until(lambda: "eni_unknown" in [line["event"] for line in logs])
     assert "subnets_unknown" in [line["event"] for line in logs]
-    assert "UnauthorizedOperation" in await armed(stage)
-    assert kernel.armed == []
-    stage.performer.perform(fx.ProbeGuest(GROUP))
-    assert "UnauthorizedOperation" in (await stage.event(ev.GuestProbed)).error
-    emulator.faults.remove()
-    stage.posted.clear()
-    stage.performer.perform(fx.ProbeGuest(GROUP))
-    assert (await stage.event(ev.GuestProbed)).error == ""
-    assert await armed(stage) == ""
+    assert (stage.posted, kernel.armed) == ([], [])
+    if wanted:
+        emulator.faults.remove()
+        assert (await stage.event(ev.GuestArmed)).error == ""
+        assert kernel.armed == [(VIP, Interface(MAC, ("10.0.2.17",), 24, "10.0.2.1", own=True))]
+    else:
+        barrier = stage.performer.perform(fx.StopAnswering(GROUP, ADDRESS))
+        assert barrier is not None
+        await barrier
+        await stage.settle()
+        assert (stage.posted, kernel.armed) == ([], [])
 
 
 async def test_second_writers_are_named_once_for_the_own_card_and_those_that_come(

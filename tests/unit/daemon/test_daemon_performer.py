@@ -5,7 +5,7 @@ import json
 import os
 import socket
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -36,6 +36,7 @@ from hafailover.emulator.network import InstanceState
 from hafailover.emulator.world import mac_of
 from hafailover.errors import GuestError
 from hafailover.guest.network import Link, NullGuest
+from hafailover.heartbeat.witness import Finding
 from tests.unit.daemon.stage import ADDRESS, FIRST, GROUP, NONE, SECOND, until
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from hafailover.emulator.server import Emulator
     from hafailover.guest.interface import Interface
+    from hafailover.heartbeat.mqtt import MqttPath
     from tests.unit.daemon.conftest import MakeStage
     from tests.unit.daemon.stage import Stage
 
@@ -345,6 +347,20 @@ async def test_the_cloud_guard_asks_for_the_holders_instance(stage: Stage, emula
     assert await ask(stage, "cloud") is GuardVerdict.UNKNOWN  # it runs
     emulator.model.set_instance_state(SECOND.instance_id, InstanceState.STOPPED, emulator.service.now_ms())
     assert await ask(stage, "cloud") is GuardVerdict.ALLOW
+
+
+async def test_the_mqtt_guard_asks_the_broker_about_the_master(stage: Stage) -> None:
+    class Broker:
+        async def find(self, peer: NodeName | None, _timeout_s: float) -> Finding:
+            return Finding.HOST_LOST if peer == "web-b" else Finding.CUT_OFF
+
+    broker = cast("MqttPath", Broker())
+    stage.performer._parts = replace(stage.parts, mqtt=broker, master_of=lambda _group: NodeName("web-b"))
+    assert await ask(stage, "mqtt") is GuardVerdict.ALLOW
+    stage.performer._parts = replace(stage.parts, mqtt=broker)
+    with capture_logs() as logs:
+        assert await ask(stage, "mqtt") is GuardVerdict.DENY
+    assert [entry["why"] for entry in logs if entry["event"] == "guard"] == [Finding.CUT_OFF.value]
 
 
 @pytest.mark.parametrize("guard", ["vip", "mqtt", "quorum"])

@@ -82,7 +82,7 @@ def kernel() -> Kernel:
 
 @pytest.fixture
 async def stage(near_cloud: Cloud, kernel: Kernel, tmp_path: Path) -> AsyncIterator[Stage]:
-    made = Stage(config(tmp_path, MOVING), near_cloud, kernel)
+    made = Stage(config(tmp_path, MOVING), near_cloud, kernel, resources=ENIS)
     yield made
     await made.close()
 
@@ -208,5 +208,5 @@ async def test_enis_of_an_earlier_file_are_taken_off_once(
     with capture_logs() as logs:
         await read(stage)
         await read(stage)
-    assert kernel.swept == [(*MACS, mac_of(FIRST.eni_id).lower())], "what an address on the node's own needs stays"
+    assert kernel.swept == [(*MACS, mac_of(FIRST.eni_id).lower())]  # the node's own is nobody's leftover
     assert [line["event"] for line in logs] == complaints

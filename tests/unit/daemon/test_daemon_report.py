@@ -86,6 +86,7 @@ def facts(**changes: Any) -> report.Facts:
         started_at_ms=clock.now_ms() - 12_500,
         dead_interval_ms=400,
         paths=paths,
+        broker=None,
         history=History(),
         checks={},
         log_lines_lost=0,

@@ -365,10 +365,17 @@ def test_of_several_silent_peers_none_is_explained_by_a_reason() -> None:
         (Guest(capable=True, error="no answer"), ["guest-unreadable"]),
         (Guest(capable=True, link_error="there is none", present=frozenset()), ["guest-interface"]),
         (Guest(capable=True, link_error="there is none"), ["guest-interface"]),
+        (Guest(capable=True, writers=(("eth1", "one"), ("eth1", "two"))), ["second-writer", "second-writer"]),
     ],
 )
 def test_what_is_seen_of_the_machine(ground: Ground, seen: Guest, found: list[str]) -> None:
     assert names(guest(ground, B, seen, ())) == found
+
+
+def test_the_enis_of_a_node_are_its_own_and_all_that_may_come(ground: Ground) -> None:
+    assert [each.id for each in ground.enis_for(A)] == [A.eni]
+    coming = grown(ground, eni("c", "10.0.1.50"), addresses=(), enis=("eni-cccccccc", "eni-gone"))
+    assert [each.id for each in coming.enis_for(B)] == [B.eni, "eni-cccccccc"]
 
 
 def test_a_leftover_is_one_where_another_has_the_address(ground: Ground) -> None:

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from hafailover.election.values import Advert, Leaving, NodeName
 from hafailover.errors import WireError
+from hafailover.heartbeat.lineage import MAX_RETIRED
 from hafailover.heartbeat.session import (
     ANSWER_BURST,
     ANSWER_GAP_US,
     CANDIDATE_LIFE_US,
     LOSS_WINDOW,
     MAX_CANDIDATES,
-    MAX_RETIRED,
     MAX_RTT_US,
     Own,
     PeerSessions,
@@ -179,7 +179,7 @@ def test_the_retired_boots_are_bounded_and_a_forgotten_one_is_still_not_believed
         first = 100 * number
         sessions.hear(message(number, 1), None, own(first), number)
         assert sessions.hear(message(number, 2), echo(first), own(first + 1), number) is Standing.CONFIRMED
-    assert len(sessions._retired) == MAX_RETIRED
+    assert len(sessions._lineage._retired) == MAX_RETIRED
     assert sessions.hear(message(0, 3), echo(6), own(5000), 100) is Standing.HIDDEN
     assert sessions.hear(message(0, 4), echo(4999), own(5001), 100) is Standing.HIDDEN
     assert rejected(sessions, message(1, 3)) == Reject.RETIRED_BOOT

@@ -25,6 +25,7 @@ STATUS: dict[str, Any] = {
     "log_lines_lost": 2,
     "readiness": {"checks": {"quota-addresses": False, "eni-gone": True, "guest-interface": None}},
     "cloud": {"error": "", "read_age_s": 3.25},
+    "mqtt": {"connected": True, "connections": 3, "failures": 2, "lost": 1, "round_trip_s": 0.002},
     "peers": [
         {
             "node": "web-b",

@@ -42,7 +42,7 @@ async def test_all_that_the_file_names_is_made_for_the_preferred_node_and_only_o
     assert site.writes() == writes
 
 
-async def test_twelve_addresses_take_two_requests(open_site: Open) -> None:
+async def test_twelve_addresses_take_two_requests_or_one_more_that_is_turned_away(open_site: Open) -> None:
     network = lacking()
     big = replace(network.instances[A.instance_id], cpu=16, memory_gb=32)
     site = await open_site(network.with_instance(big))
@@ -50,7 +50,8 @@ async def test_twelve_addresses_take_two_requests(open_site: Open) -> None:
     site.name(addresses)
     code, _out, _err = await site.provision("--yes")
     assert code == 0
-    assert site.writes() == ["AssignPrivateIpAddresses"] * 2
+    assert set(site.writes()) == {"AssignPrivateIpAddresses"}
+    assert len(site.writes()) in (2, 3)  # this cloud works on an ENI for one request at a time
     assert {site.holder(address) for address in addresses} == {A.eni_id}
 
 

@@ -1,0 +1,1 @@
+"""The connection to an MQTT broker, for whatever has something to say or to hear there."""

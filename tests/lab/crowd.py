@@ -1,0 +1,265 @@
+"""Many daemons on loopback that hear each other by one broker alone; the cloud is in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import grp
+import os
+import secrets
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator, Options
+from hafailover.emulator.world import REGION, NodeSpec, build
+from tests.lab.broker import Broker
+from tests.unit.daemon.daemons import Daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOST = "127.0.0.1"
+START_S = 60.0
+
+_CONFIG = """\
+[cluster]
+name = "crowd"
+key_file = "{folder}/cluster.key"
+[heartbeat]
+interval = "{interval}"
+dead_interval = "{dead_interval}"
+paths = ["mqtt"]
+[cloud]
+region = "{region}"
+credentials = "env"
+endpoint = "{api}"
+cvm_endpoint = "{api}"
+[mqtt]
+host = "{host}"
+port = {port}
+tls = false
+[metrics]
+listen = "{host}:{metrics}"
+[control]
+socket = "{folder}/{name}.sock"
+group = "{group}"
+[state]
+directory = "{folder}/{name}"
+[log]
+format = "json"
+level = "warning"
+"""
+_NODE = """\
+[[node]]
+name = "{name}"
+address = "{host}:{port}"
+instance_id = "{instance}"
+eni = "{eni}"
+priority = {priority}
+"""
+_GROUP = """\
+[[group]]
+name = "g{number}"
+addresses = ["{address}"]
+guards = ["mqtt"]
+guest = "none"
+hold_down = "0s"
+"""
+
+
+def _free(kind: socket.SocketKind, count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for _ in range(count)]
+        for sock in socks:
+            sock.bind((HOST, 0))
+        return [sock.getsockname()[1] for sock in socks]
+
+
+class _Member(Daemon):
+    """A daemon that goes before whatever else this machine does: ten of them stand for ten machines."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        return ("nice", "-n", "-15", *super().command)
+
+
+class Crowd:
+    """So many nodes and groups. Use as an asynchronous context manager; then everybody hears everybody.
+
+    All groups begin on the first node; `spread` deals them out.
+    """
+
+    def __init__(
+        self, folder: Path, nodes: int = 10, groups: int = 20, *, interval: str = "100ms", dead: str = "1s"
+    ) -> None:
+        self._folder = folder
+        self._heartbeat = {"interval": interval, "dead_interval": dead}
+        self.specs = [
+            NodeSpec(
+                f"node-{number}",
+                f"ins-0000000{number:x}",
+                f"eni-0000000{number:x}",
+                f"10.0.1.{10 + number}",
+                32,
+                64,
+            )
+            for number in range(nodes)
+        ]
+        self.addresses = {f"g{number}": f"10.0.1.{100 + number}" for number in range(groups)}
+        network = build(tuple(self.specs), tuple(self.addresses.values()))
+        self.cloud = Emulator(network, Options(latency_ms=50, task_ms=200))
+        self.broker = Broker(folder, host=HOST, port=_free(socket.SOCK_STREAM, 1)[0])
+        self.daemons: dict[str, Daemon] = {}
+        self.moves = 0
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            await self.cloud.start()
+            stack.push_async_callback(self.cloud.close)
+            await asyncio.to_thread(self.broker.start)
+            stack.callback(self.broker.kill)
+            self._write()
+            stack.push_async_callback(self._end)
+            for daemon in self.daemons.values():
+                await daemon.start()
+                await asyncio.sleep(0.5)  # each takes a second of CPU
+            await self.until("everybody hears everybody", self._all_heard)
+            self.cloud.model.listeners.append(self._count)
+            self._exit = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._exit.aclose()
+
+    async def _end(self) -> None:
+        await asyncio.gather(*(daemon.end() for daemon in self.daemons.values()))
+
+    def _count(self, _change: object) -> None:
+        self.moves += 1
+
+    def _write(self) -> None:
+        key = self._folder / "cluster.key"
+        key.write_text(secrets.token_hex(32) + "\n")
+        key.chmod(0o600)
+        udp, tcp = _free(socket.SOCK_DGRAM, len(self.specs)), _free(socket.SOCK_STREAM, len(self.specs))
+        keys = {"TENCENTCLOUD_SECRET_ID": SECRET_ID, "TENCENTCLOUD_SECRET_KEY": SECRET_KEY}
+        nodes = [
+            _NODE.format(
+                name=spec.name,
+                host=HOST,
+                port=port,
+                instance=spec.instance_id,
+                eni=spec.eni_id,
+                priority=100 - order,
+            )
+            for order, (spec, port) in enumerate(zip(self.specs, udp, strict=True))
+        ]
+        groups = [_GROUP.format(number=name[1:], address=address) for name, address in self.addresses.items()]
+        for spec, port, metrics in zip(self.specs, udp, tcp, strict=True):
+            daemon = self.daemons[spec.name] = _Member(spec.name, port, metrics, self._folder, keys)
+            values = {
+                **self._heartbeat,
+                "folder": self._folder,
+                "region": REGION,
+                "api": f"http://{HOST}:{self.cloud.api_port}",
+                "host": HOST,
+                "port": self.broker.port,
+                "metrics": metrics,
+                "name": spec.name,
+                "group": grp.getgrgid(os.getgid()).gr_name,
+            }
+            daemon.config.write_text("".join((_CONFIG.format(**values), *nodes, *groups)))
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    async def until(self, what: str, met: Callable[[], Any], timeout_s: float = START_S) -> float:
+        """Wait until it is so, and return the seconds that it took; `met` may be a coroutine function."""
+        began_s = time.monotonic()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    found = met()
+                    if await found if asyncio.iscoroutine(found) else found:
+                        return time.monotonic() - began_s
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise TimeoutError(f"not within {timeout_s:g} s: {what}") from None
+
+    async def _all_heard(self) -> bool:
+        await asyncio.sleep(0.2)
+        for daemon in self.daemons.values():
+            try:
+                status = await daemon.ask("status")
+            except Exception:  # noqa: BLE001 - it has not begun to listen
+                return False
+            if not all(peer["alive"] for peer in status["peers"]):
+                return False
+            if any(group["state"] == "INIT" or not group["master"] for group in status["groups"]):
+                return False
+        return True
+
+    def holder(self, group: str) -> str | None:
+        """Return the node that has a group's address according to the cloud."""
+        eni = self.cloud.model.network.holder_of(self.addresses[group])
+        return next((spec.name for spec in self.specs if spec.eni_id == eni), None)
+
+    def held_by(self, nodes: list[str]) -> list[str]:
+        """Return the groups that these nodes have."""
+        return [group for group in self.addresses if self.holder(group) in nodes]
+
+    async def said(self) -> list[dict[str, Any]]:
+        """Return the statuses of the daemons that run."""
+        return [await daemon.ask("status") for daemon in self.daemons.values() if self.runs(daemon)]
+
+    @staticmethod
+    def runs(daemon: Daemon) -> bool:
+        """Whether a daemon runs."""
+        return daemon.process is not None and daemon.process.returncode is None
+
+    # -- doing -----------------------------------------------------------------------------------------------
+
+    async def spread(self) -> None:
+        """Deal the groups out to all nodes, each in turn."""
+        names = list(self.daemons)
+        for number, group in enumerate(self.addresses):
+            target = names[number % len(names)]
+            source = self.holder(group)
+            if source is not None and source != target:
+                await self.daemons[source].ask("failover", group=group, to=target, wait=True)
+        await self.until(
+            "the groups are dealt out", lambda: {self.holder(group) for group in self.addresses} == set(names)
+        )
+        await self.until("every master is known", self._all_heard)
+        self.moves = 0
+
+    def kill(self, names: list[str]) -> None:
+        """End daemons at once: by this path alone, a lost host looks the same."""
+        for name in names:
+            self.daemons[name].signal(signal.SIGKILL)
+
+    def cpu_s(self) -> dict[str, float]:
+        """Return the seconds that each daemon and the broker have used."""
+        pids = {name: daemon.process.pid for name, daemon in self.daemons.items() if daemon.process is not None}
+        if self.broker.process is not None:
+            pids["mosquitto"] = self.broker.process.pid
+        return {name: _cpu_s(pid) for name, pid in pids.items() if Path(f"/proc/{pid}").exists()}
+
+    def rss_mib(self) -> dict[str, float]:
+        """Return the resident memory of each daemon."""
+        found = {}
+        for name, daemon in self.daemons.items():
+            if self.runs(daemon) and daemon.process is not None:
+                text = Path(f"/proc/{daemon.process.pid}/status").read_text()
+                found[name] = int(text.partition("VmRSS:")[2].split()[0]) / 1024
+        return found
+
+
+def _cpu_s(pid: int) -> float:
+    total = 0.0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            total += int((thread / "schedstat").read_text().split()[0]) / 1e9
+    return total
