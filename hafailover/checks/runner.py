@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hafailover.election.values import CheckState
 
 OVERTIME_S = 3.0  # what a probe may take, beyond its timeout, to tidy up (to kill a script)
-LEAST_REST_S = 0.02  # between two runs, however often what is watched changes
+LEAST_REST_S = 0.02  # after a run because of a change, however soon comes another one
 STALL_S = 0.25  # this process was so late itself that the answer may have been there in time
 
 
@@ -67,26 +67,26 @@ class CheckRunner:
         run is at once, and the intervals count from there: with a `fall` of 2 what has gone has one to return in.
         """
         interval_s = self._check.interval_ms / 1000
-        due_s = self._clock()
+        due_s, woken = self._clock(), False
         try:
             while True:
                 await self.run_once()
                 due_s = next_start(due_s, self._clock(), interval_s)
-                if await self._rest(due_s - self._clock()):
+                woken = await self._rest(due_s - self._clock(), LEAST_REST_S if woken else 0.0)
+                if woken:
                     due_s = self._clock()
         finally:
             if isinstance(self._probe, Watcher):
                 await self._probe.close()
 
-    async def _rest(self, most_s: float) -> bool:
-        """Wait for so long, or until the probe sees a change: then True."""
+    async def _rest(self, most_s: float, least_s: float) -> bool:
+        """Wait for so long, or after `least_s` until the probe sees a change: then True."""
         if not isinstance(self._probe, Watcher):
             await asyncio.sleep(most_s)
             return False
-        least_s = min(most_s, LEAST_REST_S)
-        await asyncio.sleep(least_s)
         try:
-            async with asyncio.timeout(most_s - least_s):
+            async with asyncio.timeout(most_s):
+                await asyncio.sleep(least_s)
                 await self._probe.changed()
         except TimeoutError:
             return False
