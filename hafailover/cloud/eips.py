@@ -4,8 +4,8 @@ An EIP follows its private address when that is migrated; UnassignPrivateIpAddre
 address then binds it again (AssociateAddress). What was bound is known from the readings that every node makes of
 the ENIs anyway, so a node that dies between the two calls leaves it to the next holder.
 
-An EIP that is gone while its address has stayed where it was has been taken off by somebody, and is forgotten, after
-a minute: the address may have been released and taken back between two readings, and its holder is about to bind it.
+An EIP that is gone while its address has stayed where it was has been taken off by somebody. It is forgotten after
+a minute: the address may have been released and taken back between two readings, and its holder about to bind it.
 Where it moves on before that, the EIP is to follow.
 
 AssociateAddress works only on an EIP that is bound to nothing, so it cannot take one from anywhere.
