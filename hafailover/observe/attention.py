@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from hafailover.observe.markup import parts
+from hafailover import words
 from hafailover.words import ago, duration
 
 if TYPE_CHECKING:
@@ -58,7 +59,15 @@ def _node(status: Part) -> Iterator[Note]:
     for finding in parts(status.get("readiness") or {}, "findings"):
         level = Level.WARNING if finding.get("level") == "failure" else Level.NOTE
         yield Note(level, f"{finding.get('name')}: {finding.get('about')}: {finding.get('what')}")
-    if status.get("drained"):
+    announced = status.get("announced") or {}
+    for source, error in (announced.get("sources") or {}).items():
+        if error:
+            yield Note(Level.WARNING, f"what is announced by {source} is not known: {error}")
+    for event in parts(announced, "events"):
+        yield Note(Level.WARNING, f"announced: {words.event(event)}")
+    if announced.get("drained"):
+        yield Note(Level.WARNING, "this node has drained itself because of what is announced, and comes back after it")
+    elif status.get("drained"):
         yield Note(Level.WARNING, "this node is drained: it stays out until `hafailover undrain`")
     if status.get("leaving") not in (None, "no"):
         yield Note(Level.WARNING, f"this daemon is {status['leaving']}")

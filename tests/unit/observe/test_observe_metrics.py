@@ -25,6 +25,15 @@ STATUS: dict[str, Any] = {
     "log_lines_lost": 2,
     "readiness": {"checks": {"quota-addresses": False, "eni-gone": True, "guest-interface": None}},
     "cloud": {"error": "", "read_age_s": 3.25},
+    "announced": {
+        "drained": True,
+        "sources": {"spot": None, "repair": "UnauthorizedOperation"},
+        "events": [
+            {"source": "spot", "at": "2026-01-01T00:00:00Z"},
+            {"source": "spot", "at": "2026-01-02T00:00:00Z"},
+            {"source": "repair", "at": "soon"},
+        ],
+    },
     "mqtt": {"connected": True, "connections": 3, "failures": 2, "lost": 1, "round_trip_s": 0.002},
     "peers": [
         {
