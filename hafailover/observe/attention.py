@@ -66,7 +66,9 @@ def _node(status: Part) -> Iterator[Note]:
     for event in parts(announced, "events"):
         yield Note(Level.WARNING, f"announced: {words.event(event)}")
     if announced.get("drained"):
-        yield Note(Level.WARNING, "this node has drained itself because of what is announced, and comes back after it")
+        yield Note(
+            Level.WARNING, "this node has drained itself because of what is announced, and comes back after it"
+        )
     elif status.get("drained"):
         yield Note(Level.WARNING, "this node is drained: it stays out until `hafailover undrain`")
     if status.get("leaving") not in (None, "no"):

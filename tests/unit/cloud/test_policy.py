@@ -98,6 +98,14 @@ def test_the_cloud_guard_looks_at_instances_and_a_fence_stops_them(tmp_path: Pat
     assert fenced["cvm:StopInstances"] == INSTANCES
 
 
+def test_repairs_are_only_granted_to_who_heeds_them(tmp_path: Path) -> None:
+    plain = config(tmp_path, "guards = []")
+    spot, repair = (replace(plain, announced=model.Announced((source,))) for source in ("spot", "repair"))
+    assert granted(policy.policy(repair, ACCOUNT))["cvm:DescribeTaskInfo"] == ("*",)
+    for each in (plain, spot):
+        assert "cvm:DescribeTaskInfo" not in granted(policy.policy(each, ACCOUNT))
+
+
 @pytest.mark.parametrize("strategy", ["migrate", "reassign"])
 async def test_it_grants_what_the_client_really_calls(tmp_path: Path, strategy: str) -> None:
     first, second = PAIR
