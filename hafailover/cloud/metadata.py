@@ -58,7 +58,7 @@ class Metadata:
         return await self._word("mac", _MAC, lower=True)
 
     async def spot_termination(self) -> str | None:
-        """Return when this instance ends, such as "2018-08-18 12:05:33" in UTC+8, None where that is not announced."""
+        """Return when this spot instance ends, as "2018-08-18 12:05:33" in UTC+8, None while none is announced."""
         return await self._find("spot/termination-time")
 
     async def role_name(self) -> str:

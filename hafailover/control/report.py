@@ -157,7 +157,7 @@ def _broker(broker: Part, paint: Callable[[str], str]) -> list[str]:
 
 
 def _announced(announced: Part, paint: Callable[[str], str]) -> Iterator[str]:
-    """Yield a line for each event that is announced, whether this node has left because of it, and what is not read."""
+    """Yield what cannot be read, whether this node has left because of an event, and each that is announced."""
     for source, error in (announced.get("sources") or {}).items():
         if error:
             yield f"announced  {clean(source)} {paint('FAILS')}: {clean(error)}"

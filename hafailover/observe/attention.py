@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from hafailover.observe.markup import parts
 from hafailover import words
+from hafailover.observe.markup import parts
 from hafailover.words import ago, duration
 
 if TYPE_CHECKING:
@@ -59,6 +59,15 @@ def _node(status: Part) -> Iterator[Note]:
     for finding in parts(status.get("readiness") or {}, "findings"):
         level = Level.WARNING if finding.get("level") == "failure" else Level.NOTE
         yield Note(level, f"{finding.get('name')}: {finding.get('about')}: {finding.get('what')}")
+    yield from _drained(status)
+    if status.get("leaving") not in (None, "no"):
+        yield Note(Level.WARNING, f"this daemon is {status['leaving']}")
+    if status.get("log_lines_lost"):
+        yield Note(Level.NOTE, f"{status['log_lines_lost']} log lines were lost to a journal that stalled")
+
+
+def _drained(status: Part) -> Iterator[Note]:
+    """Note what is announced, and whether this node stays out because of it or of an operator."""
     announced = status.get("announced") or {}
     for source, error in (announced.get("sources") or {}).items():
         if error:
@@ -71,10 +80,6 @@ def _node(status: Part) -> Iterator[Note]:
         )
     elif status.get("drained"):
         yield Note(Level.WARNING, "this node is drained: it stays out until `hafailover undrain`")
-    if status.get("leaving") not in (None, "no"):
-        yield Note(Level.WARNING, f"this daemon is {status['leaving']}")
-    if status.get("log_lines_lost"):
-        yield Note(Level.NOTE, f"{status['log_lines_lost']} log lines were lost to a journal that stalled")
 
 
 def _peer(peer: Part) -> Iterator[Note]:

@@ -12,7 +12,7 @@ import pytest
 from hafailover import cli
 from hafailover.cloud import policy
 from hafailover.cloud.eips import Binding
-from hafailover.config import loader
+from hafailover.config import loader, model
 from hafailover.election.values import Outcome, Resource, ResourceKind
 from hafailover.emulator.world import PAIR, VIP, build
 from tests.unit.cloud.test_cloud_emulator import rig

@@ -64,7 +64,9 @@ async def metadata(emulator: Emulator) -> AsyncIterator[Metadata]:
 class Node:
     """A watcher at work, on a node that does what it is asked."""
 
-    def __init__(self, folder: Path, cloud: Cloud, metadata: Metadata, *sources: Any, instance: str | None = ME):
+    def __init__(
+        self, folder: Path, cloud: Cloud, metadata: Metadata, *sources: Any, instance: str | None = ME
+    ) -> None:
         self.config = config(folder, announced=model.Announced(sources))
         self.drained = False
         self.paused = False
@@ -319,7 +321,7 @@ async def test_a_disk_that_is_full_keeps_nobody(
     def full(_path: Path, _content: bytes) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(announced.statefile, "write", full)
+    monkeypatch.setattr("hafailover.daemon.statefile.write", full)
     ends(emulator, 60)
     with capture_logs() as logs:
         node = make("spot")
