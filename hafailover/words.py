@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _UNITS = ("d", "h", "min", "s")
 
@@ -27,6 +32,19 @@ def duration(seconds: object) -> str:
 def ago(seconds: object) -> str:
     """Return how long ago something was, "never" for None."""
     return "never" if seconds is None else f"{duration(seconds)} ago"
+
+
+def event(announced: Mapping[str, Any]) -> str:
+    """Return what is announced, in the shape of the status: "spot, at 2018-08-18T04:05:33Z, in 1 min 50 s"."""
+    seconds = announced.get("in_s")
+    name = f" {clean(announced.get('id'))}" if announced.get("source") != "spot" else ""
+    if announced.get("under_way"):
+        when = ", under way"
+    elif isinstance(seconds, int | float):
+        when = f", in {duration(seconds)}" if seconds >= 0 else f", {duration(-seconds)} ago"
+    else:
+        when = ""
+    return f"{clean(announced.get('source'))}{name}, at {clean(announced.get('at'))}{when}"
 
 
 def _long(seconds: int) -> str:

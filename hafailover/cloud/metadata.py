@@ -57,6 +57,10 @@ class Metadata:
         """Return the MAC of the primary ENI, in lower case."""
         return await self._word("mac", _MAC, lower=True)
 
+    async def spot_termination(self) -> str | None:
+        """Return when this spot instance ends, as "2018-08-18 12:05:33" in UTC+8, None while none is announced."""
+        return await self._find("spot/termination-time")
+
     async def role_name(self) -> str:
         """Return the name of the role bound to this instance."""
         return await self._word("cam/security-credentials/", _ROLE)
@@ -81,6 +85,13 @@ class Metadata:
         return word
 
     async def _get(self, path: str) -> str:
+        text = await self._find(path)
+        if text is None:
+            raise MetadataError(f"{path}: there is none on this instance")
+        return text
+
+    async def _find(self, path: str) -> str | None:
+        """Return what is at a path, None where there is no such path."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._http.get(self._root + path)
@@ -89,7 +100,7 @@ class Metadata:
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             raise MetadataError(f"{path}: {exc or type(exc).__name__}") from None
         if response.status_code == _HTTP_NOT_FOUND:
-            raise MetadataError(f"{path}: there is none on this instance")
+            return None
         if response.status_code != _HTTP_OK:
             raise MetadataError(f"{path}: HTTP status {response.status_code}")
         return response.content.decode("utf-8", "replace")

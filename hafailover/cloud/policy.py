@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hafailover.cloud import announced
 from hafailover.cloud.plan import Verb, action_of, is_ipv6
 from hafailover.election.values import Resource, ResourceKind
 
@@ -122,6 +123,7 @@ def _reads(config: Config) -> list[str]:
         *FORESIGHT,
         *(EIP_READS if releases_eips(config) else ()),
         *(("cvm:DescribeInstancesStatus",) if states else ()),
+        *((f"cvm:{announced.ACTION}",) if "repair" in config.announced.sources else ()),
     ]
 
 

@@ -35,9 +35,10 @@ LIVE: Mapping[str, frozenset[str]] = {
     ),
     "check": frozenset({"*"}),
     "notify": frozenset({"*"}),
+    "announced": frozenset({"*"}),
     "log": frozenset({"level"}),
 }
-_PLAIN = ("cluster", "heartbeat", "cloud", "mqtt", "metrics", "control", "state", "log")
+_PLAIN = ("cluster", "heartbeat", "cloud", "announced", "mqtt", "metrics", "control", "state", "log")
 _ONE_KEY = {"host": "address", "port": "address"}  # of a node: two fields of one key
 
 

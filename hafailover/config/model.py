@@ -13,6 +13,7 @@ from typing import Literal
 from hafailover.election.values import Handover
 
 CheckType = Literal["http", "tcp", "script", "process", "systemd", "file", "interface"]
+AnnouncedSource = Literal["spot", "repair"]
 HeartbeatPath = Literal["udp", "mqtt"]
 Guard = Literal["vip", "cloud", "mqtt", "gateway", "quorum"]
 
@@ -156,6 +157,14 @@ class Mqtt:
 
 
 @dataclass(frozen=True, slots=True)
+class Announced:
+    """`[announced]`: whose announcements are heeded, and how long before an event the node is drained."""
+
+    sources: tuple[AnnouncedSource, ...] = ()
+    drain_before_ms: int = 600_000
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """`[metrics]`: where the HTTP server listens; `host` is an IP address without brackets."""
 
@@ -198,6 +207,7 @@ class Config:
     cloud: Cloud = field(default_factory=Cloud)
     nodes: tuple[Node, ...]
     groups: tuple[Group, ...]
+    announced: Announced = field(default_factory=Announced)
     mqtt: Mqtt | None = None
     metrics: Metrics = field(default_factory=Metrics)
     control: Control = field(default_factory=Control)

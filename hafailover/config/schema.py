@@ -156,6 +156,14 @@ GROUP = Table(
     ),
     (Child(CHECK, "checks", MOST_CHECKS), Child(NOTIFY, "notify")),
 )
+ANNOUNCED = Table(
+    "announced",
+    model.Announced,
+    (
+        Key("sources", Many(choice("spot", "repair"), 2)),
+        Key("drain_before", duration_between("1m", "24h"), ("drain_before_ms",)),
+    ),
+)
 MQTT = Table(
     "mqtt",
     model.Mqtt,
@@ -190,6 +198,7 @@ ROOT = Table(
         Child(CLOUD, "cloud"),
         Child(NODE, "nodes", MOST_NODES, 1),
         Child(GROUP, "groups", MOST_GROUPS, 1),
+        Child(ANNOUNCED, "announced"),
         Child(MQTT, "mqtt", optional=True),
         Child(METRICS, "metrics"),
         Child(CONTROL, "control"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hafailover import words
 from hafailover.words import ago, clean, duration
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def render(status: Part, *, colored: bool = False) -> str:
             _header(status, paint),
             *_cloud(status.get("cloud") or {}, paint),
             *_broker(status.get("mqtt") or {}, paint),
+            *_announced(status.get("announced") or {}, paint),
             *_readiness(status.get("readiness") or {}, paint),
         ],
         _groups(status.get("groups") or (), paint),
@@ -152,6 +154,18 @@ def _broker(broker: Part, paint: Callable[[str], str]) -> list[str]:
     if not broker or broker.get("connected"):
         return []
     return [f"mqtt {paint('FAILS')}: {clean(broker.get('reason') or 'not connected yet')}"]
+
+
+def _announced(announced: Part, paint: Callable[[str], str]) -> Iterator[str]:
+    """Yield what cannot be read, whether this node has left because of an event, and each that is announced."""
+    for source, error in (announced.get("sources") or {}).items():
+        if error:
+            yield f"announced  {clean(source)} {paint('FAILS')}: {clean(error)}"
+    if announced.get("drained"):
+        yield f"announced  {paint('DRAINED')} by this daemon, which undrains it when nothing is announced any more"
+    for event in announced.get("events") or ():
+        overruled = ", overruled by `hafailover undrain`" if event.get("overruled") else ""
+        yield f"announced  {words.event(event)}{overruled}"
 
 
 def _readiness(readiness: Part, paint: Callable[[str], str]) -> Iterator[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hafailover.cloud.api import ApiCall
     from hafailover.cloud.credentials import CredentialSource
     from hafailover.config import model
+    from hafailover.daemon.announced import Watcher
     from hafailover.daemon.parts import Parts
     from hafailover.daemon.runner import Runner
     from hafailover.election.node import Node
@@ -53,6 +54,7 @@ class Observer:
         self._paths: Sequence[Path] = ()
         self._broker: Callable[[], dict[str, Any] | None] = lambda: None
         self._lookout: Lookout | None = None
+        self.announced: Watcher | None = None
         self.metrics = Metrics(config.cluster.name, me.name)
         self.history = History()
         self.web = Web(self.metrics, self.status, self.alive, self.missing, self.history.records)
@@ -78,6 +80,8 @@ class Observer:
         self._config = config
         if self._lookout is not None:
             self._lookout.config = config
+        if self.announced is not None:
+            self.announced.configure(config)
         kept = {(group.name, check.name) for group in config.groups for check in group.checks}
         self._checks = {key: result for key, result in self._checks.items() if key in kept}
 
@@ -133,6 +137,7 @@ class Observer:
             log_lines_lost=self._sink.lost,
             began=self._began,
             readiness={} if self._lookout is None else self._lookout.as_json(),
+            announced={} if self.announced is None else self.announced.as_json(),
         )
         seen = report.as_json(status(self._node, clock.now_ms()), facts)
         self.metrics.ready(is_ready=not self._missing(seen))

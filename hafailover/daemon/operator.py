@@ -38,7 +38,8 @@ class Outcome(Protocol):
 class Operator:
     """Answers requests: reads the status, or posts an event and waits for the core's word.
 
-    `outcome` is where the performer leaves the core's answers, and whether the state is on disk.
+    `outcome` is where the performer leaves the core's answers, and whether the state is on disk. `overrule` is told
+    that somebody has drained this node, or undrained it.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Operator:
         status: Callable[[], Json],
         history: History,
         reload: Callable[[], Awaitable[Json]],
+        overrule: Callable[[bool], None] = lambda _drained: None,
     ) -> None:
         self._post = post
         self._outcome = outcome
         self._status = status
         self._history = history
         self._reload = reload
+        self._overrule = overrule
         self._serial = 0
 
     async def handle(self, request: Request, tell: Tell) -> Mapping[str, Any]:
@@ -72,7 +75,7 @@ class Operator:
             case "failover":
                 return await self._failover(request, tell)
             case "drain" | "undrain":
-                return await self._drain(drained=request.command == "drain")
+                return await self._drain_by_hand(drained=request.command == "drain")
             case "pause" | "resume":
                 return await self._pause(request)
             case "reload":
@@ -121,8 +124,13 @@ class Operator:
             raise RefusedError(result.reason)
         return result.reason
 
-    async def _drain(self, *, drained: bool) -> Json:
+    async def drain(self, *, drained: bool) -> None:
+        """Have this node give everything up and stay out, or take part again. Raises ControlError."""
         await self._ask(lambda serial: DrainAsked(serial, drained))
+
+    async def _drain_by_hand(self, *, drained: bool) -> Json:
+        await self.drain(drained=drained)
+        self._overrule(drained)
         if self._outcome.unsaved:
             return self._not_saved("this node is drained" if drained else "this node takes part again")
         return {"drained": drained, "groups": [_fate(group) for group in self._status()["groups"]]}

@@ -53,6 +53,7 @@ class Facts:
     log_lines_lost: int
     began: Stamps
     readiness: Json
+    announced: Json  # empty where the file names no source
 
 
 def as_json(status: NodeStatus, facts: Facts) -> Json:
@@ -73,6 +74,7 @@ def as_json(status: NodeStatus, facts: Facts) -> Json:
         "log_lines_lost": facts.log_lines_lost,
         **({} if facts.broker is None else {"mqtt": facts.broker}),
         "readiness": facts.readiness,
+        **({"announced": facts.announced} if facts.announced else {}),
         "rejected": {path.name: dict(path.rejected) for path in facts.paths},
         "peers": [_peer(peer, seen, facts.dead_interval_ms) for peer in status.peers],
         "groups": [_group(group, now_ms, facts) for group in status.groups],

@@ -22,6 +22,7 @@ from hafailover.cloud.credentials import NoCredentials, credential_source
 from hafailover.cloud.metadata import Metadata
 from hafailover.control.server import ControlServer
 from hafailover.daemon import clock, historyfile, leftovers, statefile, systemd, translate, whoami
+from hafailover.daemon.announced import Sources, Watcher
 from hafailover.daemon.checkers import Checkers
 from hafailover.daemon.directory import Directory, find_enis, find_instances
 from hafailover.daemon.eipkeeper import EipKeeper
@@ -109,6 +110,7 @@ class Daemon:
         observer = Observer(self._config, me, credentials, self._sink)
         observer.history.restore(failovers)
         cloud = await self._open_cloud(metadata, credentials, observer)
+        observer.announced = Watcher(self._config, Sources(cloud, metadata, me.instance_id or instance_id))
         enis = await find_enis(self._config.nodes, me, instance_id, cloud)
         moves_enis = me.role != "witness" and any(group.enis for group in self._config.groups)
         instances = await find_instances(self._config.nodes, enis, cloud) if moves_enis else {}
@@ -206,13 +208,19 @@ class Daemon:
             inbox.post(Reconfigured(members(new), timing, policies, new.digest))
 
         reloader = Reloader(config, me.name, self._node_option, apply, observer.reloaded)
-        operator = Operator(inbox.post, performer, observer.status, observer.history, reloader.reload)
+        watcher = observer.announced
+        assert watcher is not None  # noqa: S101 - made before
+        operator = Operator(
+            inbox.post, performer, observer.status, observer.history, reloader.reload, watcher.overrule
+        )
+        watcher.attach(observer.status, operator, disk)
         self._closing.append(performer.close)
         await self._open_doors(wires, operator, observer)
         if parts.announcer is not None:
             self._spawn(parts.announcer.run())
         checkers.configure(config.groups)
         self._watch(node, parts, inbox, reloader)
+        self._spawn(watcher.run())
         log.info("started", node=me.name, version=hafailover.__version__, config=config.digest.hex())
         return runner
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hafailover.cloud.dating import GRAIN_S, life_s
-from hafailover.config.model import Notify
+from hafailover.config.model import Announced, Notify
 from hafailover.election.values import GroupName, Member, NodeName, Policy, Resource, ResourceKind, Timing
 
 if TYPE_CHECKING:
@@ -83,4 +83,5 @@ def for_witness(config: Config) -> Config:
     groups = tuple(
         replace(group, guards=(), fence="none", guest="none", checks=(), notify=Notify()) for group in config.groups
     )
-    return replace(config, groups=groups, cloud=replace(config.cloud, region=config.cloud.region or "none"))
+    cloud = replace(config.cloud, region=config.cloud.region or "none")
+    return replace(config, groups=groups, cloud=cloud, announced=Announced())

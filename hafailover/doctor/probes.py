@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hafailover.cloud import announced
 from hafailover.cloud.api import OK
 from hafailover.cloud.outcome import Remedy, classify
 from hafailover.cloud.plan import Call, Verb
@@ -70,6 +71,9 @@ def _reads(ground: Ground) -> Iterator[Probe]:
     if instances and any("cloud" in group.guards or group.fence == "stop-instance" for group in groups):
         parameters: dict[str, object] = {"InstanceIds": instances, "Offset": 0, "Limit": len(instances)}
         yield Probe("DescribeInstancesStatus", parameters, ", ".join(instances), "cvm", reads=True)
+    if instances and "repair" in ground.config.announced.sources:
+        parameters = {"InstanceIds": instances, "Offset": 0, "Limit": 1}
+        yield Probe(announced.ACTION, parameters, ", ".join(instances), "cvm", reads=True)
 
 
 def _primary(eni: Eni) -> str | None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hafailover.emulator import eip_reads, eip_writes, eni_creation, eni_moves, power, reads, vpc_reads, writes
+from hafailover.emulator import (
+    eip_reads,
+    eip_writes,
+    eni_creation,
+    eni_moves,
+    power,
+    reads,
+    repair_reads,
+    vpc_reads,
+    writes,
+)
 from hafailover.emulator.eni_attributes import AT_ONCE
 from hafailover.emulator.task_reads import TASK_READS
 
@@ -28,6 +38,7 @@ WRITE_ACTIONS = frozenset({*PARSERS, *AT_ONCE})
 CVM_READS: Mapping[str, Reader] = {
     "DescribeInstances": reads.describe_instances,
     "DescribeInstancesStatus": reads.describe_instances_status,
+    "DescribeTaskInfo": repair_reads.describe_task_info,
 }
 VPC_READS: Mapping[str, Reader] = {
     "DescribeNetworkInterfaceLimit": reads.describe_network_interface_limit,

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from hafailover.emulator import faults
 from hafailover.emulator.actions import SERVICES
-from hafailover.emulator.network import InstanceState
+from hafailover.emulator.network import InstanceState, Repair
+from hafailover.emulator.params import check_id
 from hafailover.emulator.quota import RATE_CODES
+from hafailover.emulator.reads import CREATED
+from hafailover.emulator.repair_reads import NUMBERS, TIME
 from hafailover.emulator.values import ApiError
 from hafailover.http1 import Request, Response
 
@@ -49,6 +52,9 @@ class Admin:
             ("POST", "move"): self._post_move,
             ("POST", "attach"): self._post_attach,
             ("POST", "instance"): self._post_instance,
+            ("GET", "announced"): lambda _: self._announced(),
+            ("POST", "termination"): self._post_termination,
+            ("POST", "repair"): self._post_repair,
         }
 
     async def handle(self, request: Request) -> Response:
@@ -160,6 +166,29 @@ class Admin:
         self._service.model.set_instance_state(_text(body, "instance"), state, self._service.now_ms())
         return self.state()
 
+    def _announced(self) -> dict[str, Any]:
+        """Return the ends of spot instances, by instance, and the repair tasks."""
+        network = self._service.model.network
+        spots = {each.id: each.termination_time for each in network.instances.values() if each.termination_time}
+        return {"terminations": spots, "repairs": [asdict(repair) for repair in network.repairs.values()]}
+
+    def _post_termination(self, body: dict[str, Any]) -> dict[str, Any]:
+        at = "" if body.get("at") is None else _time(body, "at")
+        self._service.model.announce_termination(_text(body, "instance"), at, self._service.now_ms())
+        return self._announced()
+
+    def _post_repair(self, body: dict[str, Any]) -> dict[str, Any]:
+        number = {"type": 107, "status": 1, **body}
+        repair = Repair(
+            check_id(_text(body, "id"), "id", "rep"),
+            _text(body, "instance"),
+            faults.number(number, "type", NUMBERS["TaskTypeIds"][0], NUMBERS["TaskTypeIds"][-1]),
+            faults.number(number, "status", NUMBERS["TaskStatus"][0], NUMBERS["TaskStatus"][-1]),
+            *("" if body.get(key) is None else _time(body, key) for key in ("planned", "created")),
+        )
+        self._service.model.put_repair(repair, self._service.now_ms())
+        return self._announced()
+
 
 def _json(value: object, status: int = 200) -> Response:
     return Response(status, json.dumps(value, indent=1).encode() + b"\n", "application/json")
@@ -181,6 +210,13 @@ def _text(body: Mapping[str, Any], key: str) -> str:
     value = body.get(key)
     if not isinstance(value, str):
         raise ValueError(f"{key} is {value!r}, allowed is a string")  # noqa: TRY004 - as above
+    return value
+
+
+def _time(body: Mapping[str, Any], key: str) -> str:
+    value = _text(body, key)
+    if not TIME.fullmatch(value):
+        raise ValueError(f"{key} is {value!r}, allowed is a time such as {CREATED}")
     return value
 
 

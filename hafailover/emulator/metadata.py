@@ -74,6 +74,8 @@ class Metadata:
         for eni in enis:
             if eni.primary:
                 tree.update({"local-ipv4": eni.ips[0].address, "mac": eni.mac})
+        if instance.termination_time:
+            tree["spot"] = {"termination-time": instance.termination_time}
         if instance.role:
             roles: Tree = {instance.role: lambda: self._credentials(instance)}
             tree["cam"] = {"security-credentials": roles}

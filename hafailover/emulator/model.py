@@ -17,7 +17,7 @@ from hafailover.emulator import reads
 from hafailover.emulator.actions import ENIS, PARSERS, POWER_ACTIONS, READS, WRITE_ACTIONS
 from hafailover.emulator.eni_attributes import AT_ONCE
 from hafailover.emulator.eni_moves import known_instance, plugged
-from hafailover.emulator.network import InstanceState, IpState, Network, PrivateIp
+from hafailover.emulator.network import InstanceState, IpState, Network, PrivateIp, Repair
 from hafailover.emulator.quota import RATE_CODES, RATES
 from hafailover.emulator.task_reads import TASK_READS
 from hafailover.emulator.tasks import Task, TaskBook
@@ -272,6 +272,21 @@ class Model:
         if instance is None:
             raise ApiError("InvalidInstanceId.NotFound", f"{instance_id} does not exist.")
         self._keep(self.network.with_instance(replace(instance, state=state)), now)
+
+    def announce_termination(self, instance_id: str, at: str, now: int) -> None:
+        """Announce the end of a spot instance, or with "" withdraw that. Raises ApiError."""
+        self.advance(now)
+        instance = self.network.instances.get(instance_id)
+        if instance is None:
+            raise ApiError("InvalidInstanceId.NotFound", f"{instance_id} does not exist.")
+        self._keep(self.network.with_instance(replace(instance, termination_time=at)), now)
+
+    def put_repair(self, repair: Repair, now: int) -> None:
+        """Put a repair task there, or in place of the one of the same id. Raises ApiError."""
+        self.advance(now)
+        if repair.instance not in self.network.instances:
+            raise ApiError("InvalidInstanceId.NotFound", f"{repair.instance} does not exist.")
+        self._keep(self.network.with_repair(repair), now)
 
     def release_stuck(self, now: int) -> int:
         """Let every stuck task take effect at `now`; return how many there were."""

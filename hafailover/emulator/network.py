@@ -188,6 +188,7 @@ class Instance:
     type: str = "S5.MEDIUM4"
     operation: tuple[str, str, str] = ("", "", "")
     own_quota: Quota | None = None
+    termination_time: str = ""
 
     @property
     def quota(self) -> Quota | None:
@@ -232,6 +233,18 @@ class SecurityGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Repair:
+    """A repair task; `planned` is its AuthTime, `created` its CreateTime ("YYYY-MM-DD hh:mm:ss", UTC+8), or ""."""
+
+    id: str
+    instance: str
+    type: int = 107
+    status: int = 1
+    planned: str = ""
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """Everything there is in one region at one moment; the mappings are in order of creation."""
 
@@ -243,6 +256,7 @@ class Network:
     eips: Mapping[str, Eip]
     havips: Mapping[str, HaVip] = field(default_factory=dict)
     security_groups: Mapping[str, SecurityGroup] = field(default_factory=dict)
+    repairs: Mapping[str, Repair] = field(default_factory=dict)
 
     def with_enis(self, *enis: Eni) -> Network:
         """Return the network with these ENIs in place of those of the same id."""
@@ -259,6 +273,10 @@ class Network:
     def with_instance(self, instance: Instance) -> Network:
         """Return the network with this instance in place of the one of the same id."""
         return replace(self, instances={**self.instances, instance.id: instance})
+
+    def with_repair(self, repair: Repair) -> Network:
+        """Return the network with this repair task in place of the one of the same id."""
+        return replace(self, repairs={**self.repairs, repair.id: repair})
 
     def zone_of(self, eni: Eni) -> str:
         """Return the zone of the ENI's subnet."""

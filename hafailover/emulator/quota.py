@@ -32,6 +32,7 @@ RATES: dict[str, int] = {
     "DescribeNetworkInterfaceLimit": 20,
     "DescribeInstances": 40,
     "DescribeInstancesStatus": 40,
+    "DescribeTaskInfo": 20,
     "StopInstances": 10,
     "StartInstances": 10,
     "RebootInstances": 10,

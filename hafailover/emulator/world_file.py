@@ -6,7 +6,7 @@ What the tables say is looked at first, then what they name; only where that is 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,18 @@ from hafailover.config import loader, reader
 from hafailover.config.findings import Findings
 from hafailover.emulator.faults import Kind
 from hafailover.emulator.model import MAX_STALE_MS
-from hafailover.emulator.network import Eip, Eni, HaVip, Instance, Network, PrivateIp, SecurityGroup, Subnet, Vpc
+from hafailover.emulator.network import (
+    Eip,
+    Eni,
+    HaVip,
+    Instance,
+    Network,
+    PrivateIp,
+    Repair,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+)
 from hafailover.emulator.world import GROUP_ID, SUBNET_ID, VPC_ID, ZONE, mac_of
 from hafailover.emulator.world_schema import ROOT, GroupSpec, SubnetSpec, VpcSpec, WorldSpec
 
@@ -36,11 +47,12 @@ REFERENCES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("enis", "subnet", ("subnets",)),
     ("enis", "instance", ("instances",)),
     ("enis", "security_groups", ("security_groups",)),
+    ("repairs", "instance", ("instances",)),
     ("havips", "subnet", ("subnets",)),
     ("havips", "eni", ("enis",)),
     ("havips", "drift_range", ("instances", "enis")),
 )
-WITH_IDS = ("vpcs", "subnets", "security_groups", "instances", "enis", "eips", "havips")
+WITH_IDS = ("vpcs", "subnets", "security_groups", "instances", "enis", "eips", "havips", "repairs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,7 @@ def _network(spec: WorldSpec) -> Network:
         instances={each.id: _instance(each, subnets[each.subnet]) for each in spec.instances},
         eips={},
         havips={each.id: _havip(each, subnets[each.subnet]) for each in spec.havips},
+        repairs={each.id: Repair(**asdict(each)) for each in spec.repairs},
         security_groups={each.id: SecurityGroup(each.id, each.name or each.id) for each in spec.security_groups},
     )
     return replace(network, eips={each.id: _eip(each, network) for each in spec.eips})
@@ -129,6 +142,7 @@ def _instance(spec: InstanceSpec, subnet: Subnet) -> Instance:
         memory_gb=spec.memory_gb,
         state=spec.state,
         role=spec.role,
+        termination_time=spec.termination_time,
         own_quota=Quota(spec.most_enis or 0, spec.most_addresses or 0) if given else None,
     )
 

@@ -14,6 +14,8 @@ from hafailover.config.schema import Child, Key, Table
 from hafailover.emulator import faults
 from hafailover.emulator.faults import Fault
 from hafailover.emulator.network import InstanceState
+from hafailover.emulator.reads import CREATED
+from hafailover.emulator.repair_reads import NUMBERS, TIME
 from hafailover.emulator.world import GROUP_ID, REGION, SUBNET_ID, VPC_ID
 
 MOST = 200  # of each table, a fault apart
@@ -64,6 +66,19 @@ class InstanceSpec:
     state: InstanceState = InstanceState.RUNNING
     most_enis: int | None = None
     most_addresses: int | None = None
+    termination_time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepairSpec:
+    """A [[repair]] of an instance's host; the numbers are those of DescribeTaskInfo."""
+
+    id: str
+    instance: str
+    type: int = 107
+    status: int = 1
+    planned: str = ""
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,7 @@ class WorldSpec:
     enis: tuple[EniFileSpec, ...]
     eips: tuple[EipSpec, ...]
     havips: tuple[HaVipSpec, ...]
+    repairs: tuple[RepairSpec, ...]
     faults: tuple[Fault, ...]
     region: str = REGION
 
@@ -146,6 +162,8 @@ ZONE = matching(r"[a-z]{2,10}(-[a-z0-9]{1,20}){1,4}", 'a zone such as "ap-guangz
 TEXT = matching(r"[ -~]{1,256}", "1 to 256 printable ASCII characters")
 MEMBER = matching(r"(ins|eni)-[0-9a-z]{8}", "the id of an instance or an ENI")
 
+MOMENT = matching(TIME.pattern, f'a time such as "{CREATED}", UTC+8')
+
 VPC = Table("vpc", VpcSpec, (_id("vpc"), NAME, Key("cidr", CIDR, required=True), Key("ipv6_cidr", CIDR6)))
 SUBNET = Table(
     "subnet",
@@ -173,6 +191,7 @@ INSTANCE = Table(
         Key("state", choice(*(state.value for state in InstanceState), enum=InstanceState)),
         Key("most_enis", integer(1, 64)),
         Key("most_addresses", integer(1, MOST_ADDRESSES)),
+        Key("termination_time", MOMENT),
     ),
 )
 ENI = Table(
@@ -203,6 +222,18 @@ HAVIP = Table(
         Key("drift_range", Many(MEMBER, MOST)),
     ),
 )
+REPAIR = Table(
+    "repair",
+    RepairSpec,
+    (
+        _id("rep"),
+        Key("instance", _id("ins").kind, required=True),
+        Key("type", integer(NUMBERS["TaskTypeIds"][0], NUMBERS["TaskTypeIds"][-1])),
+        Key("status", integer(NUMBERS["TaskStatus"][0], NUMBERS["TaskStatus"][-1])),
+        Key("planned", MOMENT),
+        Key("created", MOMENT),
+    ),
+)
 FAULT = Table(
     "fault",
     Fault,
@@ -227,6 +258,7 @@ ROOT = Table(
         Child(ENI, "enis", MOST, 1),
         Child(EIP, "eips", MOST),
         Child(HAVIP, "havips", MOST),
+        Child(REPAIR, "repairs", MOST),
         Child(FAULT, "faults", faults.MAX_FAULTS),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from hafailover import words
 from hafailover.observe.markup import parts
 from hafailover.words import ago, duration
 
@@ -58,12 +59,27 @@ def _node(status: Part) -> Iterator[Note]:
     for finding in parts(status.get("readiness") or {}, "findings"):
         level = Level.WARNING if finding.get("level") == "failure" else Level.NOTE
         yield Note(level, f"{finding.get('name')}: {finding.get('about')}: {finding.get('what')}")
-    if status.get("drained"):
-        yield Note(Level.WARNING, "this node is drained: it stays out until `hafailover undrain`")
+    yield from _drained(status)
     if status.get("leaving") not in (None, "no"):
         yield Note(Level.WARNING, f"this daemon is {status['leaving']}")
     if status.get("log_lines_lost"):
         yield Note(Level.NOTE, f"{status['log_lines_lost']} log lines were lost to a journal that stalled")
+
+
+def _drained(status: Part) -> Iterator[Note]:
+    """Note what is announced, and whether this node stays out because of it or of an operator."""
+    announced = status.get("announced") or {}
+    for source, error in (announced.get("sources") or {}).items():
+        if error:
+            yield Note(Level.WARNING, f"what is announced by {source} is not known: {error}")
+    for event in parts(announced, "events"):
+        yield Note(Level.WARNING, f"announced: {words.event(event)}")
+    if announced.get("drained"):
+        yield Note(
+            Level.WARNING, "this node has drained itself because of what is announced, and comes back after it"
+        )
+    elif status.get("drained"):
+        yield Note(Level.WARNING, "this node is drained: it stays out until `hafailover undrain`")
 
 
 def _peer(peer: Part) -> Iterator[Note]:

@@ -37,11 +37,15 @@ def _check_up(check: Part) -> float | None:
     return {"up": 1.0, "down": 0.0}.get(str(check.get("state")))
 
 
-def _since(group: Part) -> float | None:
+def _timestamp(text: object) -> float | None:
     try:
-        return datetime.fromisoformat(str(group.get("since"))).timestamp()
+        return datetime.fromisoformat(str(text)).timestamp()
     except ValueError:
         return None
+
+
+def _since(group: Part) -> float | None:
+    return _timestamp(group.get("since"))
 
 
 def _read_age(status: Part) -> float | None:
@@ -130,6 +134,15 @@ READINESS: Sequence[Row] = (
         _number("ok"),
     ),
 )
+ANNOUNCED: Sequence[Row] = (
+    ("announced_drained", "Whether this node has drained itself because of what is announced.", _number("drained")),
+)
+ANNOUNCED_BY: Sequence[Row] = (
+    ("announced_source_readable", "Whether this source could be asked when it last was.", _number("readable")),
+)
+EVENT: Sequence[Row] = (
+    ("announced_event_timestamp_seconds", "When the next event of this source is to be.", _number("at_s")),
+)
 LOST: Sequence[Row] = (
     ("log_lines_lost", "Log lines that a stalled journal did not take.", _number("log_lines_lost")),
 )
@@ -142,6 +155,10 @@ def families(status: Part) -> Iterator[Metric]:
     yield from _table(NODE, (), [([], status)])
     yield from _table(LOST, (), [([], status)], CounterMetricFamily)
     yield from _table(READINESS, ("check",), _readiness(status))
+    announced = status.get("announced") or {}
+    yield from _table(ANNOUNCED, (), [([], announced)] if announced else [])
+    yield from _table(ANNOUNCED_BY, ("source",), _sources(announced))
+    yield from _table(EVENT, ("source",), _events(announced))
     yield _states(groups)
     yield from _table(GROUP, ("group",), [([_text(group, "name")], group) for group in groups])
     yield from _table(MASTER, ("group", "master"), _masters(groups))
@@ -206,6 +223,21 @@ def _mismatches(status: Part, groups: Iterable[Part]) -> GaugeMetricFamily:
 def _readiness(status: Part) -> Iterator[Labelled]:
     for name, ok in ((status.get("readiness") or {}).get("checks") or {}).items():
         yield [name], {"ok": ok}
+
+
+def _sources(announced: Part) -> Iterator[Labelled]:
+    for source, error in (announced.get("sources") or {}).items():
+        yield [source], {"readable": not error}
+
+
+def _events(announced: Part) -> Iterator[Labelled]:
+    """Yield the next event of each source; they are in the order of their times."""
+    seen = set()
+    for event in _parts(announced, "events"):
+        source, at_s = _text(event, "source"), _timestamp(event.get("at"))
+        if source not in seen and at_s is not None:
+            seen.add(source)
+            yield [source], {"at_s": at_s}
 
 
 def _masters(groups: Iterable[Part]) -> Iterator[Labelled]:

@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from hafailover.cloud.announced import render_time
 from hafailover.emulator.actions import WRITE_ACTIONS
 from hafailover.emulator.faults import as_json, parse
 from hafailover.emulator.server import Emulator, Options
@@ -219,6 +220,11 @@ class CloudControl:
         """Carry the next move out and reset the connection instead of answering."""
         self.fault("reset-after", action="writes", count=1)
 
+    def announce_termination(self, name: str, in_s: float | None) -> None:
+        """Announce that a host ends as a spot instance in so many seconds; None withdraws it."""
+        at = "" if in_s is None else render_time(time.time() + in_s)
+        self._ask("terminate", instance=_INSTANCE_OF[name], at=at)
+
     def move_by_hand(self, name: str) -> None:
         """Bind the address to another host at once, as somebody in the cloud's console does."""
         self._ask("move", eni=_ENI_OF[name])
@@ -307,12 +313,8 @@ def _answer(emulator: _TimedEmulator, routes: Routes, asked: dict[str, Any]) -> 
         return _switch_on(emulator, asked["fault"])
     if asked["do"] == "heal":
         return emulator.faults.remove()
-    if asked["do"] == "move":
-        emulator.model.move(VIP, asked["eni"], emulator.service.now_ms())
-        return "ok"
-    if asked["do"] == "attach":
-        emulator.model.attach(asked["eni"], asked["instance"], emulator.service.now_ms())
-        return "ok"
+    if asked["do"] in ("move", "attach", "terminate"):
+        return _by_hand(emulator, asked)
     known: dict[str, object] = {
         "routes": routes.applied,
         "calls": [asdict(call) for call in emulator.service.calls],
@@ -321,6 +323,17 @@ def _answer(emulator: _TimedEmulator, routes: Routes, asked: dict[str, Any]) -> 
         "faults": [as_json(fault) for fault in emulator.faults.listed()],
     }
     return known[asked["do"]]
+
+
+def _by_hand(emulator: _TimedEmulator, asked: dict[str, Any]) -> str:
+    now_ms = emulator.service.now_ms()
+    if asked["do"] == "move":
+        emulator.model.move(VIP, asked["eni"], now_ms)
+    elif asked["do"] == "attach":
+        emulator.model.attach(asked["eni"], asked["instance"], now_ms)
+    else:
+        emulator.model.announce_termination(asked["instance"], asked["at"], now_ms)
+    return "ok"
 
 
 def _switch_on(emulator: _TimedEmulator, fault: object) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hafailover.words import ago, clean, duration
+from hafailover.words import ago, clean, duration, event
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,16 @@ def test_a_text_from_outside_cannot_steer_the_terminal() -> None:
 
 def test_what_never_was_is_not_ago() -> None:
     assert (ago(None), ago(1.5), ago(120)) == ("never", "1.5 s ago", "2 min 0 s ago")
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"in_s": 110.0}, "repair rep-a, at 2018-08-18T04:05:33Z, in 1 min 50 s"),
+        ({"in_s": -3}, "repair rep-a, at 2018-08-18T04:05:33Z, 3 s ago"),
+        ({"in_s": -3, "under_way": True}, "repair rep-a, at 2018-08-18T04:05:33Z, under way"),
+        ({"source": "spot"}, "spot, at 2018-08-18T04:05:33Z"),
+    ],
+)
+def test_what_is_announced_is_one_line(more: dict[str, object], text: str) -> None:
+    assert event({"source": "repair", "id": "rep-a", "at": "2018-08-18T04:05:33Z", **more}) == text

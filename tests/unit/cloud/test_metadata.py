@@ -89,6 +89,13 @@ async def test_an_answer_that_is_none(make_stub: MakeStub, reply: bytes, message
         await ask(make_stub, reply, Metadata.instance_id)
 
 
+async def test_a_spot_instance_has_an_end_or_none(make_stub: MakeStub) -> None:
+    assert await ask(make_stub, http(b"", status="404 Not Found"), Metadata.spot_termination) is None
+    assert await ask(make_stub, text("2018-08-18 12:05:33"), Metadata.spot_termination) == "2018-08-18 12:05:33"
+    with pytest.raises(MetadataError, match="HTTP status 500"):
+        await ask(make_stub, http(b"", status="500 No"), Metadata.spot_termination)
+
+
 async def test_a_service_that_is_not_there() -> None:
     metadata = Metadata("http://127.0.0.1:1")
     with pytest.raises(MetadataError):

@@ -12,7 +12,7 @@ import pytest
 from hafailover import cli
 from hafailover.cloud import policy
 from hafailover.cloud.eips import Binding
-from hafailover.config import loader
+from hafailover.config import loader, model
 from hafailover.election.values import Outcome, Resource, ResourceKind
 from hafailover.emulator.world import PAIR, VIP, build
 from tests.unit.cloud.test_cloud_emulator import rig
@@ -96,6 +96,14 @@ def test_the_cloud_guard_looks_at_instances_and_a_fence_stops_them(tmp_path: Pat
     fenced = granted(policy.policy(config(tmp_path, 'guards = []\nfence = "stop-instance"'), ACCOUNT))
     assert fenced["cvm:DescribeInstancesStatus"] == ("*",)
     assert fenced["cvm:StopInstances"] == INSTANCES
+
+
+def test_repairs_are_only_granted_to_who_heeds_them(tmp_path: Path) -> None:
+    plain = config(tmp_path, "guards = []")
+    spot, repair = (replace(plain, announced=model.Announced((source,))) for source in ("spot", "repair"))
+    assert granted(policy.policy(repair, ACCOUNT))["cvm:DescribeTaskInfo"] == ("*",)
+    for each in (plain, spot):
+        assert "cvm:DescribeTaskInfo" not in granted(policy.policy(each, ACCOUNT))
 
 
 @pytest.mark.parametrize("strategy", ["migrate", "reassign"])

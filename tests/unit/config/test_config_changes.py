@@ -107,6 +107,7 @@ def test_every_field_of_the_file_is_compared() -> None:
         "cluster",
         "heartbeat",
         "cloud",
+        "announced",
         "mqtt",
         "metrics",
         "control",

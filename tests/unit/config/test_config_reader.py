@@ -23,7 +23,7 @@ URL = 'a URL such as "http://127.0.0.1:80/healthz"'
 ENDPOINT = 'a host such as "vpc.tencentcloudapi.com", "HOST:PORT" or a URL without a path'
 CREDENTIALS = '"role", "role:NAME", "file:/PATH", "credential:NAME" or "env"'
 TARGET = '"HOST:PORT" such as "127.0.0.1:5432"'
-TABLES = "cloud, cluster, control, group, heartbeat, log, metrics, mqtt, node, state"
+TABLES = "announced, cloud, cluster, control, group, heartbeat, log, metrics, mqtt, node, state"
 
 # One key in its place, what is given, and the problem that is told of it.
 VALUES = [

@@ -140,6 +140,20 @@ def test_what_a_failover_may_fail_at_stands_below_the_cloud() -> None:
     assert "ready" not in render({**STATUS, "readiness": {"checks": {"eni-gone": True}, "findings": []}})
 
 
+def test_what_is_announced_stands_above_what_a_failover_may_fail_at() -> None:
+    event = {"source": "repair", "id": "rep-aaaaaaaa", "at": "2018-08-18T04:05:33Z", "in_s": 60}
+    announced = {
+        "sources": {"spot": None, "repair": "ClientTimeout"},
+        "drained": True,
+        "events": [{**event, "overruled": True}],
+    }
+    assert render({"announced": announced, "drained": True}).splitlines()[1:] == [
+        "announced  repair FAILS: ClientTimeout",
+        "announced  DRAINED by this daemon, which undrains it when nothing is announced any more",
+        "announced  repair rep-aaaaaaaa, at 2018-08-18T04:05:33Z, in 1 min 0 s, overruled by `hafailover undrain`",
+    ]
+
+
 def test_history_is_a_table() -> None:
     assert history({"failovers": []}) == "no failover yet\n"
     evidence = {

@@ -92,6 +92,7 @@ def facts(**changes: Any) -> report.Facts:
         log_lines_lost=0,
         began=report.Stamps(),
         readiness={"age_s": None, "checks": {}, "findings": []},
+        announced={},
     )
     return replace(plain, **changes)
 

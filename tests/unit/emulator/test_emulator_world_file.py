@@ -61,6 +61,9 @@ def test_the_documented_example() -> None:
     assert (network.state_of(eip), network.holder_of(eip.id)) == (EipState.BIND, "10.0.1.51")
     assert network.havips["havip-aaaaaaaa"].drift_range == (B,)
     assert network.security_groups["sg-aaaaaaaa"].name == "web"
+    assert network.instances[A].termination_time == "2030-01-01 12:00:00"
+    repair = network.repairs["rep-aaaaaaaa"]
+    assert (repair.instance, repair.planned, repair.status) == (B, "2030-01-02 12:00:00", 1)
     (fault,) = world.faults
     assert (fault.kind, fault.caller, fault.action, fault.code) == (
         Kind.DENIED,

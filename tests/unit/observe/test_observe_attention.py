@@ -29,6 +29,21 @@ def test_where_all_is_well_there_is_nothing_to_note() -> None:
             "the cloud's API fails: ClientTimeout; holders were last read never",
         ),
         ({"drained": True}, WARNING, "this node is drained: it stays out until `hafailover undrain`"),
+        (
+            {"announced": {"events": [{"source": "spot", "at": "2018-08-18T04:05:33Z", "in_s": 110.0}]}},
+            WARNING,
+            "announced: spot, at 2018-08-18T04:05:33Z, in 1 min 50 s",
+        ),
+        (
+            {"announced": {"sources": {"spot": None, "repair": "UnauthorizedOperation"}}},
+            WARNING,
+            "what is announced by repair is not known: UnauthorizedOperation",
+        ),
+        (
+            {"drained": True, "announced": {"drained": True}},
+            WARNING,
+            "this node has drained itself because of what is announced, and comes back after it",
+        ),
         ({"leaving": "stopping"}, WARNING, "this daemon is stopping"),
         (
             {"readiness": {"findings": [{"name": "eni-gone", "level": "failure", "about": "web-b", "what": "no"}]}},

@@ -25,6 +25,15 @@ STATUS: dict[str, Any] = {
     "log_lines_lost": 2,
     "readiness": {"checks": {"quota-addresses": False, "eni-gone": True, "guest-interface": None}},
     "cloud": {"error": "", "read_age_s": 3.25},
+    "announced": {
+        "drained": True,
+        "sources": {"spot": None, "repair": "UnauthorizedOperation"},
+        "events": [
+            {"source": "spot", "at": "2026-01-01T00:00:00Z"},
+            {"source": "spot", "at": "2026-01-02T00:00:00Z"},
+            {"source": "repair", "at": "soon"},
+        ],
+    },
     "mqtt": {"connected": True, "connections": 3, "failures": 2, "lost": 1, "round_trip_s": 0.002},
     "peers": [
         {
@@ -152,6 +161,9 @@ def values(text: bytes, name: str) -> dict[tuple[str, ...], float]:
         ("config_last_reload_successful", {(): 0}),
         ("config_last_reload_success_timestamp_seconds", {(): 1_767_225_601}),
         ("node_drained", {(): 0}),
+        ("announced_drained", {(): 1}),
+        ("announced_source_readable", {("spot",): 1, ("repair",): 0}),
+        ("announced_event_timestamp_seconds", {("spot",): 1_767_225_600}),
         ("log_lines_lost_total", {(): 2}),
         ("readiness", {("quota-addresses",): 0, ("eni-gone",): 1}),
         ("group_is_master", {("vip",): 1}),
