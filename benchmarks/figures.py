@@ -105,6 +105,16 @@ PARTS = (
         quick_s=180,
     ),
     Part(
+        name="reloads",
+        title="A thousand reloads under traffic",
+        module="benchmarks.reloads",
+        full=(),
+        full_s=600,
+        quick=("--reloads", "50"),
+        quick_s=120,
+        needs_root=True,
+    ),
+    Part(
         name="soak",
         title="A pair that works for half an hour",
         module="benchmarks.soak",

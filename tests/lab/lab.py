@@ -134,8 +134,10 @@ class Watch(ABC):
 class Probe(Watch):
     """A running prober; `report` is there afterwards."""
 
-    def __init__(self, namespace: str, log: Path, addresses: Sequence[str], interval_ms: float) -> None:
-        arguments = (",".join(addresses), SERVICE_PORT, interval_ms, PROBE_MAX_S)
+    def __init__(
+        self, namespace: str, log: Path, addresses: Sequence[str], interval_ms: float, max_s: float
+    ) -> None:
+        arguments = (",".join(addresses), SERVICE_PORT, interval_ms, max_s)
         self._process = Process(inside(namespace, module("tests.lab.prober", *arguments)), log, talks=True)
         self._process.line()
         self.report = ProbeReport(0, 0, 0.0, 0, 0, 0.0, answered_at_end=False)
@@ -225,10 +227,10 @@ class Lab:
         self.hosts[port.name] = host
         return host
 
-    def probe(self, *addresses: str, interval_ms: float = PROBE_MS) -> Probe:
-        """Start the client: of the address, or of these others, all at a time."""
+    def probe(self, *addresses: str, interval_ms: float = PROBE_MS, max_s: float = PROBE_MAX_S) -> Probe:
+        """Start the client: of the address, or of these others, all at a time; it ends by itself after `max_s`."""
         log = self.directory / "prober.log"
-        return Probe(self.fabric.namespace("client"), log, addresses or (ADDRESS,), interval_ms)
+        return Probe(self.fabric.namespace("client"), log, addresses or (ADDRESS,), interval_ms, max_s)
 
     def watch_guests(self) -> GuestWatch:
         """Start writing down which guest carries the address when."""

@@ -202,9 +202,9 @@ class Pair:
         lines = [_HOOK.format(hook=hook, seconds=seconds) for hook, seconds in self.settings.hooks.items()]
         return "\n".join(["[group.notify]", *lines, ""]) if lines else ""
 
-    def write_key(self, name: str, key: str) -> None:
+    def write_key(self, name: str, key: str, file: str = "cluster.key") -> None:
         """Give a host a heartbeat key: 64 hex digits."""
-        path = self.lab.hosts[name].directory / "lib/hafailover/cluster.key"
+        path = self.lab.hosts[name].directory / "lib/hafailover" / file
         path.touch(mode=0o600)
         path.write_text(key + "\n", encoding="ascii")
 

@@ -1,0 +1,61 @@
+"""Daemons that take in another file while they work."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.lab.lab import Lab
+    from tests.lab.pair import Pair
+
+pytestmark = pytest.mark.lab
+
+OLD, NEW = "/var/lib/hafailover/cluster.key", "/var/lib/hafailover/new.key"
+STEPS = ([OLD, NEW], [NEW, OLD], [NEW])
+WATCHED_S = 0.6  # two dead intervals after each reload
+
+
+def _always_heard(pair: Pair) -> bool:
+    """Return whether each daemon hears the other, at each of many looks."""
+    ends_s = time.monotonic() + WATCHED_S
+    while time.monotonic() < ends_s:
+        if [pair.peers_alive(name) for name in pair.lab.hosts] != [[True], [True]]:
+            return False
+    return True
+
+
+def test_the_key_is_replaced_without_a_lost_probe_or_a_peer_that_is_not_heard(lab: Lab, pair: Pair) -> None:
+    fresh = secrets.token_hex(32)
+    for name in lab.hosts:
+        pair.write_key(name, fresh, "new.key")
+    plain = pair.config.read_text()
+    rejected = [pair.status(name)["rejected"] for name in lab.hosts]
+    roles = [len(pair.said(name, "role")) for name in lab.hosts]
+    with lab.probe() as probe:
+        for files in STEPS:
+            listed = ", ".join(f'"{file}"' for file in files)
+            pair.config.write_text(plain.replace(f'key_file = "{OLD}"', f"key_files = [{listed}]"))
+            for name in lab.hosts:
+                done = pair.run(name, "reload")
+                assert done.returncode == 0, done.stdout + done.stderr
+                assert "cluster.key_files" in done.stdout
+                assert _always_heard(pair), (files, name)
+    assert probe.report.lost == 0
+    assert lab.cloud.writes() == 0
+    assert [pair.status(name)["rejected"] for name in lab.hosts] == rejected
+    assert [len(pair.said(name, "role")) for name in lab.hosts] == roles
+
+
+def test_a_key_that_is_not_on_both_nodes_yet_is_noticed(lab: Lab, pair: Pair) -> None:
+    """The short cut that the order above avoids."""
+    for name in lab.hosts:
+        pair.write_key(name, secrets.token_hex(32), "new.key")  # not the same
+    pair.config.write_text(pair.config.read_text().replace(OLD, NEW))
+    pair.run("web-a", "reload")
+    assert not _always_heard(pair)
+    assert sum(pair.status("web-b")["rejected"]["udp"].values()) > 0
+    assert lab.cloud.holder() == "web-a"
