@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from hafailover import words
 from hafailover.cloud import announced
 from hafailover.cloud.announced import Announcement, Standing
 from hafailover.daemon import clock, statefile
@@ -112,6 +113,7 @@ class Watcher:
         if complaint:
             log.warning("announced_unreadable", error=complaint)
         self._news = asyncio.Event()
+        self._reason = "what was announced"  # until it is known what, which a restart forgets
         self._waits = ""  # the reason that was logged for not leaving
 
     def attach(self, status: Callable[[], Json], hands: Hands, disk: Executor) -> None:
@@ -166,7 +168,7 @@ class Watcher:
                 log.warning("announced_but_paused", groups=paused, **_as_json(reason))
             self._waits = reason.id
             return
-        self._standing = replace(self._standing, drained=True)
+        self._standing, self._reason = replace(self._standing, drained=True), words.event(_as_json(reason))
         await asyncio.wait((self._save(),), timeout=SAVE_S)  # first: a crash must not leave it drained for ever
         log.warning("announced_drain", **_as_json(reason))
         await self._hands.drain(drained=True)
@@ -199,6 +201,10 @@ class Watcher:
         )
         saving.add_done_callback(_saved)
         return saving
+
+    def drain_reason(self) -> str:
+        """Return what this node has drained itself for, "" where it has not."""
+        return self._reason if self._standing.drained else ""
 
     def as_json(self) -> Json:
         """Return what the status says of it, empty where no source is heeded and nothing was drained."""

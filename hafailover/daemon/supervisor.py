@@ -214,6 +214,7 @@ class Daemon:
             inbox.post, performer, observer.status, observer.history, reloader.reload, watcher.overrule
         )
         watcher.attach(observer.status, operator, disk)
+        observer.history.drain_reason = watcher.drain_reason
         self._closing.append(performer.close)
         await self._open_doors(wires, operator, observer)
         if parts.announcer is not None:

@@ -19,7 +19,7 @@ from hafailover.election.effects import ClaimFailed, FailoverFinished, HandoverE
 from hafailover.election.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hafailover.election.effects import Evidence
 
@@ -31,11 +31,15 @@ _BY_OPERATOR = (Reason.OPERATOR, Reason.DRAINED)
 
 
 class History:
-    """A ring of failover records, each in the shape of `last_failover` in `status --json`."""
+    """A ring of failover records, each in the shape of `last_failover` in `status --json`.
+
+    `drain_reason` says why this node has drained itself, "" where an operator has drained it.
+    """
 
     def __init__(self, max_records: int = MAX_RECORDS) -> None:
         self._records: deque[dict[str, Any]] = deque(maxlen=max_records)
         self._last: dict[str, dict[str, Any]] = {}
+        self.drain_reason: Callable[[], str] = lambda: ""
 
     def restore(self, records: Iterable[dict[str, Any]]) -> None:
         """Take over what an earlier run of the daemon has kept, the oldest first."""
@@ -45,6 +49,8 @@ class History:
     def record(self, ended: Ended, at_ms: int) -> dict[str, Any]:
         """Keep what has just ended, at `at_ms` of the wall clock (since the epoch); return its record."""
         record = to_json(ended, at_ms)
+        if ended.reason is Reason.DRAINED and (reason := self.drain_reason()):
+            record |= {"why": f"{ended.reason.value}: {reason}", "decided_by": ended.source}
         self._keep(record)
         return record
 

@@ -34,6 +34,9 @@ def test_a_spot_instance_is_left_before_it_ends(lab: Lab, pair: Pair) -> None:
     assert status["announced"]["events"][0]["source"] == "spot"
     assert pair.metric("web-a", "hafailover_announced_drained") == 1
     assert pair.said("web-a", "announced_drain", source="spot")
+    (given,) = pair.ask("web-a", "history")["failovers"][:1]
+    assert (given["reason"], given["decided_by"]) == ("drained", "web-a")
+    assert given["why"].startswith("this node is drained: spot, at ")
 
 
 @pytest.mark.parametrize("settings", [SPOT])

@@ -147,6 +147,7 @@ async def test_a_spot_instance_leaves_and_comes_back_when_its_end_is_withdrawn(
         ends(emulator, 120)
         await until(lambda: node.drained)
         said = node.watcher.as_json()
+        assert node.watcher.drain_reason() == f"spot, at {said['events'][0]['at']}"
         ends(emulator, None)
         await until(lambda: not node.drained)
     assert [line["event"] for line in logs] == ["announced_drain", "announced_over"]
@@ -155,6 +156,7 @@ async def test_a_spot_instance_leaves_and_comes_back_when_its_end_is_withdrawn(
     assert (said["sources"], said["drained"], event["at"]) == ({"spot": None}, True, logs[0]["at"])
     assert 60 < event["in_s"] <= 120
     assert node.asked == [True, False]
+    assert node.watcher.drain_reason() == ""
 
 
 async def test_a_repair_is_left_before_it_begins_and_come_back_from(emulator: Emulator, make: Any) -> None:

@@ -47,9 +47,12 @@ class Desk:
     unsaved: str = ""
     history: History = field(default_factory=History)
     steps: list[Mapping[str, Any]] = field(default_factory=list)
+    overruled: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.operator = Operator(self.asked.append, self, self.status, self.history, self.reload)
+        self.operator = Operator(
+            self.asked.append, self, self.status, self.history, self.reload, self.overruled.append
+        )
 
     async def reload(self) -> dict[str, Any]:
         return {"changed": ["log.level"]}
@@ -136,6 +139,16 @@ async def test_a_drain_and_its_end_are_passed_to_the_core(command: str, drained:
     desk.answer(1)
     reply = await task
     assert (reply["drained"], [each["name"] for each in reply["groups"]]) == (drained, ["other", "vip"])
+    assert desk.overruled == [drained]
+
+
+async def test_a_drain_that_nobody_has_asked_for_overrules_nothing() -> None:
+    desk = Desk()
+    task = asyncio.ensure_future(desk.operator.drain(drained=True))
+    assert await desk.asks() == DrainAsked(1, drained=True)
+    desk.answer(1)
+    await task
+    assert desk.overruled == []
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,10 @@ def test_a_witness_lives_by_the_same_file_and_does_nothing_of_it(tmp_path: Path)
         checks=(model.Check("nginx", "tcp"),),
         notify=model.Notify(backup=("/a",)),
     )
-    of_all = config(tmp_path, group)
+    of_all = config(tmp_path, group, announced=model.Announced(("spot", "repair")))
     seen = translate.for_witness(of_all)
     assert (seen.nodes, seen.digest, seen.heartbeat) == (of_all.nodes, of_all.digest, of_all.heartbeat)
     assert seen.groups == (model.Group("vip", addresses=("10.0.1.100",), guards=(), guest="none"),)
     assert seen.cloud.region == "none"
+    assert seen.announced == model.Announced()
     assert translate.for_witness(config(tmp_path, cloud=model.Cloud(region="ap-x"))).cloud.region == "ap-x"

@@ -328,6 +328,14 @@ def test_without_a_guard_or_fence_nobody_asks_for_instances(ground: Ground) -> N
     assert asked == ["DescribeVpcTaskResult"]
 
 
+def test_who_heeds_repairs_may_have_to_read_them(ground: Ground) -> None:
+    heeding = replace(ground.config, announced=model.Announced(("repair",)))
+    found = {each.action: each for each in probes.probes(replace(ground, config=heeding), B)}
+    asked = found["DescribeTaskInfo"]
+    assert (asked.service, asked.reads) == ("cvm", True)
+    assert "DescribeTaskInfo" not in {each.action for each in probes.probes(ground, B)}
+
+
 def test_the_width_of_the_role_is_told_as_far_as_it_can_be(ground: Ground) -> None:
     wide = probes.width(ground, B)
     assert "any ENI" in probes.excess(wide, "ResourceNotFound").text

@@ -137,3 +137,14 @@ def test_what_an_earlier_run_has_kept_is_taken_over() -> None:
     after.restore(reversed(before.records()))
     assert after.records() == before.records()
     assert after.last("vip") == before.last("vip")
+
+
+def test_a_node_that_drained_itself_has_decided_itself_and_says_why() -> None:
+    history = History()
+    history.drain_reason = lambda: "spot, at 2018-08-18T04:05:33Z"
+    drained = HandoverEnded(GroupName("vip"), Reason.DRAINED, Reason.HANDOVER_DONE, ME, OTHER, 4, 700)
+    record = history.record(drained, AT_MS)
+    assert (record["decided_by"], record["reason"]) == ("web-a", "drained")
+    assert record["why"] == "this node is drained: spot, at 2018-08-18T04:05:33Z"
+    asked = history.record(replace(drained, reason=Reason.OPERATOR), AT_MS)
+    assert (asked["decided_by"], asked["why"]) == ("operator", Reason.OPERATOR.value)
