@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 # What the lab and the tests of real systems need beyond Python.
-PACKAGES := iproute2 nftables keepalived faketime prometheus mosquitto mosquitto-clients openssl procps spin gcc libc6-dev chromium fonts-dejavu-core \
-	systemd systemd-container dbus polkitd python3-venv mandoc
+PACKAGES := iproute2 nftables keepalived faketime prometheus mosquitto mosquitto-clients openssl procps spin gcc \
+	libc6-dev chromium fonts-dejavu-core systemd systemd-container dbus polkitd python3-venv mandoc
 
 .PHONY: help demo test check lint unit lab fuzz figures clean
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import aiomqtt
@@ -14,7 +16,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from hafailover.broker import reasons
-from hafailover.broker.lookup import Resolver
+from hafailover.broker.aside import Aside
 from hafailover.config import files
 from hafailover.errors import BrokerError
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from hafailover.config.model import Mqtt
 
+LOOKUP_S: Final = 3.0
+CONNECT_S: Final = 10.0  # of TCP and TLS together
 ANSWER_S: Final = 3.0  # what the broker may take for anything
 MOST_BYTES: Final = 128 * 1024  # of one packet: the broker is told so, and sends no larger one
 _NODE: Final = "{node}"
@@ -88,6 +92,43 @@ def _load(key: str, path: Path, load: Any) -> None:  # noqa: ANN401 - either of 
         raise BrokerError(reasons.of_file(key, path, error)) from None
 
 
+class Client(aiomqtt.Client):
+    """A client that connects in a thread for which nobody waits, in place of one of the loop's."""
+
+    _given_up = False
+
+    async def dial(self, aside: Aside) -> None:
+        """Connect, and agree on TLS. Raises OSError."""
+        try:
+            await aside.run(self._connect, CONNECT_S)
+        except (TimeoutError, asyncio.CancelledError):
+            self._given_up = True
+            raise
+
+    def _connect(self) -> None:
+        super()._client_connect()
+        if self._given_up:  # nobody has use for it any more, and it would log in
+            self.shut()
+
+    def shut(self) -> None:
+        """End the connection at once, for which the library has no way of its own."""
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError, ValueError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def _client_connect(self) -> None:
+        """Do nothing: that is done."""
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(str(error)) from None
+    return list(dict.fromkeys(str(info[4][0]) for info in infos))
+
+
 class Ear(logging.Handler):
     """Listens to what the MQTT library says of its troubles, which it does not raise."""
 
@@ -115,19 +156,17 @@ class Dialer:
         self._username = settings.username.replace(_NODE, node)
         self._client_id = client_id
         self._keepalive_s = keepalive_s
-        self._resolver = Resolver()
+        self._aside = Aside("mqtt")
         self._turn = 0
         self._context: _Context | None = None
 
-    async def client(
-        self, will: tuple[str, bytes] | None, queue: type[asyncio.Queue[Any]], ear: Ear
-    ) -> aiomqtt.Client:
-        """Return a client that has only to be entered. Raises BrokerError."""
+    async def client(self, will: tuple[str, bytes] | None, queue: type[asyncio.Queue[Any]], ear: Ear) -> Client:
+        """Return a client that has only to log in. Raises BrokerError and OSError."""
         secrets = await asyncio.to_thread(read_secrets, self._settings)
         self._context = secrets.context
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho
         properties.MaximumPacketSize = MOST_BYTES
-        return aiomqtt.Client(
+        client = Client(
             await self._address(),
             self._settings.port,
             identifier=self._client_id,
@@ -144,6 +183,8 @@ class Dialer:
             logger=ear.logger(),
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
+        await client.dial(self._aside)
+        return client
 
     def hang_up(self) -> None:
         """Close the connection of the newest client: where TLS comes to nothing, the library leaves it open."""
@@ -153,7 +194,7 @@ class Dialer:
     async def _address(self) -> str:
         host = self._settings.host
         try:
-            found = await self._resolver.addresses(host, self._settings.port)
+            found = await self._aside.run(partial(_addresses, host, self._settings.port), LOOKUP_S)
         except TimeoutError:
             raise BrokerError(f"mqtt.host: the name {host} is not resolved in time") from None
         except OSError as error:

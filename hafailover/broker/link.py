@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from hafailover.broker import reasons
-from hafailover.broker.dialing import ANSWER_S, Dialer, Ear
+from hafailover.broker.dialing import ANSWER_S, Client, Dialer, Ear
 from hafailover.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ class Link:
         self._kept: dict[str, bytes] = {}  # retained: the newest of each topic
         self._events: deque[tuple[str, bytes]] = deque(maxlen=MAX_WAITING)
         self._hurry, self._work = asyncio.Event(), asyncio.Event()
-        self._client: aiomqtt.Client | None = None
+        self._client: Client | None = None
         self._dropped = ""
         self._broken: Exception | None = None
         self._told, self._told_at_s = "", 0.0
@@ -129,7 +128,7 @@ class Link:
         """Give up the connection that stands, and connect anew."""
         if self._client is not None and not self._dropped:
             self._dropped = why
-            _shut(self._client)
+            self._client.shut()
 
     async def close(self, topic: str, payload: bytes) -> None:
         """Have the broker keep a last word, if it takes it within a second."""
@@ -158,15 +157,17 @@ class Link:
         ear, number = Ear(), self.state.connections + 1
         self._dropped, self._broken = "", None
         queue: Any = lambda maxsize: _Mouth(maxsize, self._take)  # noqa: E731 - a class to aiomqtt
-        client = await self._dialer.client(self.will and self.will(number), queue, ear)
+        client: Client | None = None
         try:
+            client = await self._dialer.client(self.will and self.will(number), queue, ear)
             async with client:
                 self._client = client
                 await self._subscribe(client)
                 self._up(number)
                 await self._talk(client)
         except (aiomqtt.MqttError, OSError, ValueError) as error:
-            _shut(client)  # aiomqtt leaves a connection open that it has given up
+            if client is not None:
+                client.shut()  # aiomqtt leaves a connection open that it has given up
             self._dialer.hang_up()
             if self.state.connected:
                 brief = asyncio.get_running_loop().time() - self._up_at_s < STEADY_S
@@ -297,11 +298,3 @@ async def _listen(client: aiomqtt.Client) -> None:
     """Wait for the connection's end, which is told to who waits for messages; raises MqttError then."""
     async for _ in client.messages:
         pass
-
-
-def _shut(client: aiomqtt.Client) -> None:
-    """Make the client see the end of its connection: it has no way of its own to give one up at once."""
-    sock = client._client.socket()  # noqa: SLF001 - see above
-    if isinstance(sock, socket.socket):
-        with contextlib.suppress(OSError, ValueError):
-            sock.shutdown(socket.SHUT_RDWR)

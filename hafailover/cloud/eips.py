@@ -4,7 +4,10 @@ An EIP follows its private address when that is migrated; UnassignPrivateIpAddre
 address then binds it again (AssociateAddress). What was bound is known from the readings that every node makes of
 the ENIs anyway, so a node that dies between the two calls leaves it to the next holder.
 
-An EIP that is gone while its address has stayed where it was has been taken off by somebody, and is forgotten.
+An EIP that is gone while its address has stayed where it was has been taken off by somebody. It is forgotten after
+a minute: the address may have been released and taken back between two readings, and its holder about to bind it.
+Where it moves on before that, the EIP is to follow.
+
 AssociateAddress works only on an EIP that is bound to nothing, so it cannot take one from anywhere.
 """
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 UNBOUND = "UNBIND"  # Address.AddressStatus of an EIP that can be bound
 CHANGING = frozenset({"CREATING", "BINDING", "UNBINDING"})
+FORGET_MS = 60_000  # the longest wait of a keeper and one attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class EipBook:
         self._bound = {each.address: each for each in known if each.address in self._addresses}
         self._seen: dict[str, str] = {}  # the ENI that was last seen to carry each address for good, "" for none
         self._lost: dict[str, Binding] = {}
+        self._bare_since: dict[str, int] = {}  # an address that has stayed where it was, and its EIP is gone
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
@@ -66,26 +71,30 @@ class EipBook:
         """The bindings to be made anew, each with the ENI that carries its address now."""
         return tuple(self._lost.values())
 
-    def see(self, enis: Sequence[Eni]) -> None:
-        """Take in one reading of the nodes' ENIs."""
+    def see(self, enis: Sequence[Eni], now_ms: int) -> None:
+        """Take in one reading of the nodes' ENIs; `now_ms` is of any clock that does not jump."""
         for address in self._addresses:
-            self._see(address, _carriers(address, enis))
+            self._see(address, _carriers(address, enis), now_ms)
 
-    def _see(self, address: str, carriers: Mapping[str, str]) -> None:
+    def _see(self, address: str, carriers: Mapping[str, str], now_ms: int) -> None:
         known = self._bound.get(address)
         if len(carriers) != 1:
             self._seen[address] = ""  # released, or on its way: whoever has it next may lack the EIP
             self._lost.pop(address, None)
+            self._bare_since.pop(address, None)
             self._note_gap(known)
             return
         ((eni_id, eip_id),) = carriers.items()
         stayed = self._seen.get(address, "" if known is None else known.eni_id) == eni_id
         self._seen[address] = eni_id
+        if known is not None and not eip_id and stayed and address not in self._lost:
+            if now_ms - self._bare_since.setdefault(address, now_ms) >= FORGET_MS:
+                self.forget(address)
+            return
+        self._bare_since.pop(address, None)
         if eip_id:
             self._bound[address] = Binding(address, eip_id, eni_id)
             self._lost.pop(address, None)
-        elif known is not None and stayed and address not in self._lost:
-            del self._bound[address]
         elif known is not None:
             self._lost[address] = Binding(address, known.eip_id, eni_id)
             self._note_gap(known)
@@ -102,8 +111,8 @@ class EipBook:
 
     def forget(self, address: str) -> None:
         """Want an EIP no longer: there is none, or another address has it."""
-        self._lost.pop(address, None)
-        self._bound.pop(address, None)
+        for notes in (self._lost, self._bound, self._bare_since):
+            notes.pop(address, None)
 
 
 def _carriers(address: str, enis: Sequence[Eni]) -> dict[str, str]:

@@ -14,7 +14,7 @@ import structlog
 
 from hafailover.cloud.binder import TAKEN
 from hafailover.cloud.eips import Binding, EipBook
-from hafailover.daemon import statefile
+from hafailover.daemon import clock, statefile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,7 +63,7 @@ class EipKeeper:
 
     def see(self, enis: Sequence[Eni]) -> None:
         """Take in one reading of the nodes' ENIs."""
-        self._book.see(enis)
+        self._book.see(enis, clock.now_ms())
         self._save()
         self._metrics.eips_missing(len(self._mine))
         if self._mine:

@@ -84,6 +84,10 @@ _PEERS = {
         "A daemon would not start here: it binds this address.",
         "Give this node's own address in the file; if another process has the port, stop it.",
     ),
+    "broker": Entry(
+        "One heartbeat path, the guard mqtt and the events are missing; no failover needs them.",
+        "The text names the key of [mqtt] to look at; if it is so on all nodes, look at the broker.",
+    ),
 }
 
 _ACCESS = {

@@ -65,6 +65,9 @@ def _by_status(status: Status, later: Status, me: str, digest: str) -> Iterator[
     if later.get("config_digest") != digest:
         found = f"the file has the digest {digest}, and the daemon works by {later.get('config_digest')}"
         yield warning("file-not-loaded", me, found)
+    broker = later.get("mqtt") or {"connected": True}
+    if not broker.get("connected"):
+        yield warning("broker", me, str(broker.get("reason") or "there is no connection yet"))
     before, now = rejected(status), rejected(later)
     fresh = {reason: now[reason] - before.get(reason, 0) for reason in now}
     heard = {peer["node"]: bool(peer.get("alive")) for peer in later.get("peers") or ()}

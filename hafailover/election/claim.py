@@ -211,6 +211,7 @@ class Claim:
             holders.need(task.fresh_after)
             return None
         if not sighting.settled:
+            self._begins_on_its_way(task, sighting.holder, now)
             task.retry_at = task.fresh_after = now + SETTLE_MS
             return None
         target = self._me.holder_id(task.resource)
@@ -264,6 +265,13 @@ class Claim:
             return True
         self._ledger.arrived(task.resource)
         return False
+
+    @staticmethod
+    def _begins_on_its_way(task: Task, holder: str | None, now: Instant) -> None:
+        """Note whom it was leaving when the claim began: where it arrives then, somebody else has taken it."""
+        if not task.seen:
+            task.seen, task.started_from = True, holder
+            task.vacant_at = now if holder is None else None
 
     @staticmethod
     def _taken_by_another(task: Task, holder: str | None, now: Instant) -> bool:

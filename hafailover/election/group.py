@@ -95,7 +95,8 @@ class Group:
         self.last_master: NodeName | None = None
         self.last_master_term = 0
         self.absent_since: Instant | None = None
-        self.rivals_at: Instant = 0  # when a peer's claim was last waited for
+        self.hindered = False  # by a peer's claim, or by a stranger who has something
+        self.hindered_at: Instant = 0  # until when it was
         self.hold_down = HoldDown(policy.hold_down_ms, now)
         self.takeovers = Takeovers(self.name, context)
         self._outdated_before: Instant = now

@@ -69,6 +69,7 @@ class Node:
         members = tuple(members)
         self.context = Context(me, members, timing, rng, now)
         self._timing = timing  # what the file says; `context.timing` is what holds while it is being rolled out
+        self._patient: Timing | None = None  # for peers that may not have the file yet; None once all have it
         self.context.recall(memory)
         self.groups: Mapping[GroupName, Group] = {
             policy.group: Group(policy, self.context, now) for policy in policies
@@ -182,27 +183,32 @@ class Node:
 
         A peer that has not reloaded yet sends as seldom as it did, so that nobody may be missed sooner for now.
         """
-        old, new = self.context.timing, event.timing
+        old, new = self._patient or self._timing, event.timing
         self.config_digest, self._timing = event.config_digest, new
         self.context.reconfigure(event.members)
-        self.context.retime(
-            replace(
-                new,
-                interval_ms=min(old.interval_ms, new.interval_ms),
-                dead_interval_ms=max(old.dead_interval_ms, new.dead_interval_ms),
-                restart_grace_ms=max(old.restart_grace_ms, new.restart_grace_ms),
-            )
+        self._patient = replace(
+            new,
+            interval_ms=min(old.interval_ms, new.interval_ms),
+            dead_interval_ms=max(old.dead_interval_ms, new.dead_interval_ms),
+            restart_grace_ms=max(old.restart_grace_ms, new.restart_grace_ms),
         )
+        self.context.retime(self._patient)
         for policy in event.policies:
             self.groups[policy.group].reconfigure(policy)
 
     def _settle_timing(self, now: Instant) -> None:
-        """Live by the file's intervals as soon as every peer that is heard has the same file."""
-        if self.context.timing == self._timing:
+        """Live by the file's intervals while every peer that is heard has the same file, for good once all have it.
+
+        One that has not may fall silent and come back as it was: then it is waited for as before.
+        """
+        if self._patient is None:
             return
-        heard = [peer.advert for peer in self.context.peers if peer.liveness(now).heard and peer.advert is not None]
-        if all(advert.config_digest == self.config_digest for advert in heard):
-            self.context.retime(self._timing)
+        peers = self.context.peers
+        behind = [peer for peer in peers if peer.advert is None or peer.advert.config_digest != self.config_digest]
+        waited_for = any(peer.advert is not None and peer.liveness(now).heard for peer in behind)
+        self.context.retime(self._patient if waited_for else self._timing)
+        if not behind:
+            self._patient = None
 
     def _sweep(self, now: Instant) -> bool:
         """Return whether any peer's liveness has changed; watch ownership where a mover fell silent."""

@@ -179,9 +179,10 @@ def situation(group: Group, now: Instant) -> Situation:
     absent_since, left_until = group.absent_since, holding.left_to_them_until(group, now)
     rank = rank_of(context.me.name, (*group.candidates(now), group.candidate))
     rivals, waited_ms = _rival_claims(group, now), 0
-    group.rivals_at = now if rivals else group.rivals_at
+    stranger = any(context.is_stranger(sighting) for sighting in sightings or ())
+    _note_hindrance(group, now, hindered=rivals or stranger)
     if absent_since is not None:  # the turns begin when it is anybody's turn
-        turns_from = max(absent_since, left_until, group.rivals_at)
+        turns_from = max(absent_since, left_until, group.hindered_at)
         waited_ms = max(0, now - turns_from)
         group.wait_until(turns_from + rank * context.timing.dead_interval_ms, now)
     if group.guards is not None:
@@ -206,7 +207,7 @@ def situation(group: Group, now: Instant) -> Situation:
         taken_unheard=group.takeovers.forbid,
         holder_known=sightings is not None,
         held_by_me=sightings is not None and all(group.mine(sighting) for sighting in sightings),
-        stranger=any(context.is_stranger(sighting) for sighting in sightings or ()),
+        stranger=stranger,
         returning=group.returns.pending(group.policy.resources, now) is not None,
         holder_may_go_on=group.wait_until(left_until, now),
         rival_claims=rivals,
@@ -219,6 +220,13 @@ def situation(group: Group, now: Instant) -> Situation:
         guards=GuardStatus.NONE if group.guards is None else group.guards.status(now),
         consent=group.promotion.consent(group.policy, now),
     )
+
+
+def _note_hindrance(group: Group, now: Instant, *, hindered: bool) -> None:
+    """Note until when something has kept all nodes from claiming: it has until the moment in which it is over."""
+    if hindered or group.hindered:
+        group.hindered_at = now
+    group.hindered = hindered
 
 
 def _listening(group: Group, now: Instant) -> bool:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hafailover.election.values import NodeName
 
 LATELY_US: Final = 60_000_000  # a broker that has been silent for longer is taken to be down
+_NEVER: Final = -(2**62)
 SETTLING_US: Final = 5_000_000  # within which nodes are back after a broker's restart
 
 
@@ -69,6 +70,10 @@ class _Seen:
     lost_at_us: int | None = None
     heard_at_us: int | None = None  # a heartbeat by the broker
     news_at_us: int | None = None  # one that said what no other path had brought before
+
+
+def _latest(*at_us: int | None) -> int:
+    return max(_NEVER if at is None else at for at in at_us)
 
 
 class Witness:
@@ -129,12 +134,10 @@ class Witness:
         if self.returned_us is None or self.returned_us < asked_at_us:
             return self._not_seen(now_us)
         seen = _Seen() if peer is None else self._of(peer)
-        signs = [at for at in (seen.news_at_us, seen.online_at_us) if at is not None]
-        latest = max(signs, default=None)
-        if latest is not None and now_us - latest < self.fresh_us // 3:
+        if now_us - _latest(seen.news_at_us, seen.online_at_us) < self.fresh_us // 3:
             return Finding.RETURNED
         since = self._connected_at_us or 0
-        if now_us - since < SETTLING_US and (latest is None or latest < since):
+        if now_us - since < SETTLING_US and _latest(seen.heard_at_us, seen.online_at_us) < since:
             return Finding.SETTLING
         return self._of_presence(seen)
 

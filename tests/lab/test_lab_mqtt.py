@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lab.broker import MQTT, Broker
+from tests.lab.broker import BROKER, MQTT, PORT, Broker
 from tests.lab.lab import ADDRESS, pause
-from tests.lab.pair import PairSettings
+from tests.lab.pair import Pair, PairSettings
 from tests.lab.processes import wait_for
+from tests.system.certificates import Authority
 from tests.unit.observe.schema import problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.lab.lab import Lab
-    from tests.lab.pair import Pair
 
-pytestmark = pytest.mark.lab
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed"),
+]
 
 CUT_S = 20.0
 BACK_S = 5.0
 ROOT = "hafailover/lab"
+ACL = Path(__file__).parents[2] / "config" / "mosquitto" / "hafailover.acl"
 UNGUARDED = PairSettings(guards=(), more=MQTT)
 GUARDED = PairSettings(guards=("mqtt",), more=MQTT)
 ALONE = PairSettings(guards=("mqtt",), more=MQTT, more_heartbeat='paths = ["mqtt"]')
@@ -238,3 +247,80 @@ def test_what_happens_is_told_as_documented(lab: Lab, pair: Pair, broker: Broker
     ((_, kept),) = broker.messages(f"{ROOT}/status/web-b/vip")
     assert json.loads(kept)["state"] == "MASTER"
     assert json.loads(kept)["addresses"] == [{"address": ADDRESS, "holder": "web-b", "configured": True}]
+
+
+# -- who may come in ------------------------------------------------------------------------------------------
+
+LOGIN = """
+[mqtt]
+host = "{host}"
+port = {port}
+ca_file = "{ca}"
+username = "{{node}}"
+password_file = "/var/lib/hafailover/mqtt.password"
+"""
+
+
+def test_by_tls_and_password_each_node_comes_in_as_itself(lab: Lab, broker: Broker) -> None:
+    broker.kill()
+    passwords, rights = lab.directory / "passwd", lab.directory / "acl"
+    passwords.touch()
+    for name in lab.hosts:
+        command = ["mosquitto_passwd", "-b", str(passwords), name, f"secret of {name}"]
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
+        path = lab.hosts[name].directory / "lib/hafailover/mqtt.password"
+        path.write_text(f"secret of {name}\n")
+        path.chmod(0o600)
+    rights.write_text(ACL.read_text().replace("hafailover/web", ROOT))
+    authority = Authority(lab.directory, "authority")
+    pem, key = authority.issue("broker", f"IP:{BROKER}")
+    lines = (f"certfile {pem}", f"keyfile {key}", "allow_anonymous false")
+    with Broker.of(lab, *lines, f"password_file {passwords}", f"acl_file {rights}"):
+        more = LOGIN.format(host=BROKER, port=PORT, ca=authority.pem)
+        pair = Pair(lab, PairSettings(guards=("mqtt",), more=more))
+        wrong = lab.hosts["web-b"].directory / "lib/hafailover/mqtt.password"
+        wrong.write_text("wrong\n")
+        pair.start()
+        wait_for("web-a is connected", lambda: bool(pair.said("web-a", "mqtt_up")))
+        why = pair.wait_said("web-b", "mqtt_down")["reason"]
+        assert why.startswith("mqtt.username, mqtt.password_file: ")
+        assert why in pair.run("web-b", "status").stdout
+        assert pair.metric("web-b", "hafailover_mqtt_connected") == 0
+        wrong.write_text("secret of web-b\n")
+        wait_both(lab, pair)
+        assert len(pair.said("web-b", "mqtt_down")) == 1
+        assert pair.metric("web-b", "hafailover_mqtt_connected") == 1
+        lab.part("web-a", "web-b")
+        pause(2)
+        assert lab.cloud.writes() == 0
+        assert "secret" not in (lab.hosts["web-b"].directory / "daemon.log").read_text()
+
+
+# -- a broker that is worse than none -----------------------------------------------------------------------
+
+
+@unguarded
+def test_a_broker_that_hangs_moves_nothing(lab: Lab, pair: Pair, broker: Broker) -> None:
+    wait_both(lab, pair)
+    assert broker.process is not None
+    with lab.probe() as probe:
+        broker.process.signal(signal.SIGSTOP)
+        for name in lab.hosts:
+            assert "does not come back" in pair.wait_said(name, "mqtt_down")["reason"]
+        pause(8)
+        broker.process.signal(signal.SIGCONT)
+        wait_both(lab, pair)
+    assert probe.report.lost == 0
+    assert lab.cloud.writes() == 0
+
+
+SILENT = PairSettings(guards=(), more=MQTT.replace(BROKER, "10.0.1.99"))
+
+
+@pytest.mark.parametrize("settings", [SILENT], ids=["silent"])
+def test_a_broker_that_answers_nothing_does_not_hold_up_a_stop(lab: Lab, pair: Pair) -> None:
+    pair.daemon("web-b").signal(signal.SIGTERM)
+    began_s = time.monotonic()
+    pair.daemon("web-b").wait(10)
+    assert time.monotonic() - began_s < 1
+    assert lab.cloud.writes() == 0

@@ -49,14 +49,15 @@ def _any_instance(step: Any, self: MoveEni, network: Any) -> object:
     return step(replace(self, source=holder) if takes else self, network)
 
 
-def _forgets_on_a_gap(see: Any, self: EipBook, address: str, carriers: Any) -> None:
+def _forgets_on_a_gap(see: Any, self: EipBook, address: str, carriers: Any, now_ms: int) -> None:
     if len(carriers) != 1:
         self.forget(address)
-    see(self, address, carriers)
+    see(self, address, carriers, now_ms)
 
 
 def _by_the_new_file_at_once(reconfigure: Any, self: Node, event: Any) -> None:
     reconfigure(self, event)
+    self._patient = None
     self.context.retime(event.timing)
 
 

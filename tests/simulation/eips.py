@@ -51,7 +51,7 @@ class Keeper:
 
     def see(self, enis: Sequence[Eni]) -> None:
         """Take in one reading of the nodes' ENIs."""
-        self._book.see(enis)
+        self._book.see(enis, self._process.clock)
         self._save()
         self._begin()
 

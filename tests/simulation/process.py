@@ -58,6 +58,7 @@ class Process:
         self.doomed = False
         self.turns = 0  # events handled
         self.turned_at = universe.now
+        self.has_read = universe.file.digest  # of the file, which may be handled later
         self.heard: dict[str, Heard] = {}
         self.socket: list[Datagram] = []
         self.wanted: set[str] = set()  # what the guest was asked to answer for

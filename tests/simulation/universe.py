@@ -335,9 +335,15 @@ class Universe:
                 process.post(ev.CheckChanged(policy.group, CHECK, state))
 
     def reload(self, name: str) -> None:
-        """Have the daemon of a host read its file again, if it is not in force already."""
-        process, file = self.hosts[name].process, self.file
-        if process is not None and process.node.config_digest != file.digest:
+        """Have the daemon of a host read its file again; what stands in the file when it runs is what it reads."""
+        process = self.hosts[name].process
+        if process is not None:
+            process.when_running(partial(self._read_again, process))
+
+    def _read_again(self, process: Process) -> None:
+        file = self.file
+        if process.has_read != file.digest:
+            process.has_read = file.digest
             members = tuple(host.member for host in self.hosts.values())
             process.post(ev.Reconfigured(members, file.timing, self.options.policies, file.digest))
 

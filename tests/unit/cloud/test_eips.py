@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hafailover.cloud import binder
-from hafailover.cloud.eips import Binding, Eip, EipBook, may_bind
+from hafailover.cloud.eips import FORGET_MS, Binding, Eip, EipBook, may_bind
 from hafailover.cloud.replies import Address, Eni
 from hafailover.election.values import Resource, ResourceKind
 from hafailover.emulator.faults import Fault, Kind
@@ -40,7 +40,7 @@ def eni(eni_id: str, *, eip: str | None = None, state: str = "AVAILABLE") -> Eni
 def book(*readings: tuple[Eni, ...], known: tuple[Binding, ...] = ()) -> EipBook:
     made = EipBook([VIP, "2001:db8::1"], known)
     for reading in readings:
-        made.see(reading)
+        made.see(reading, 0)
     return made
 
 
@@ -53,8 +53,8 @@ ON_ITS_WAY = (eni(A, eip=EIP, state="MIGRATING"), eni(B))
 
 def test_what_is_bound_is_remembered_and_not_lost() -> None:
     made = EipBook([VIP])
-    made.see(BOUND_AT_A)
-    made.see(BOUND_AT_A)
+    made.see(BOUND_AT_A, 0)
+    made.see(BOUND_AT_A, 0)
     assert (made.bindings, made.lost) == ((AT_A,), ())
 
 
@@ -92,11 +92,29 @@ def test_one_that_was_released_and_came_back_before_a_restart_has_lost_it_too(ga
     assert book(BARE_AT_A, known=again.bindings).lost == (AT_A,)
 
 
-def test_an_eip_that_somebody_took_off_is_forgotten() -> None:
-    made = book(BOUND_AT_A)
-    made.see(BARE_AT_A)
+@pytest.mark.parametrize(("after_ms", "kept"), [(0, (AT_A,)), (FORGET_MS - 1, (AT_A,)), (FORGET_MS, ())])
+def test_an_eip_that_somebody_took_off_is_forgotten_after_a_while(after_ms: int, kept: tuple[Binding, ...]) -> None:
+    made = book(BOUND_AT_A, BARE_AT_A)
+    made.see(BARE_AT_A, after_ms)
+    assert (made.bindings, made.lost) == (kept, ())
+
+
+def test_what_is_forgotten_is_not_lost_when_the_address_moves() -> None:
+    made = book(BOUND_AT_A, BARE_AT_A)
+    made.see(BARE_AT_A, FORGET_MS)
+    made.see(BARE_AT_B, FORGET_MS)
     assert (made.bindings, made.lost) == ((), ())
-    assert book(BOUND_AT_A, BARE_AT_A, BARE_AT_B).lost == ()
+
+
+def test_one_that_came_back_unseen_and_moved_on_has_lost_it() -> None:
+    assert book(BOUND_AT_A, BARE_AT_A, BARE_AT_B).lost == (AT_B,)
+    assert book(BOUND_AT_A, BARE_AT_A, NOWHERE, BARE_AT_A).lost == (AT_A,)
+
+
+def test_the_minute_begins_anew_once_it_was_bound_meanwhile() -> None:
+    made = book(BOUND_AT_A, BARE_AT_A, BOUND_AT_A)
+    made.see(BARE_AT_A, FORGET_MS)
+    assert made.bindings == (AT_A,)
 
 
 @pytest.mark.parametrize(("reading", "lost"), [(BARE_AT_B, (AT_B,)), (BARE_AT_A, ()), (NOWHERE, ())])
@@ -120,7 +138,7 @@ def test_once_it_is_bound_again_it_is_lost_no_more() -> None:
 def test_what_is_given_up_is_not_wanted_again() -> None:
     made = book(BOUND_AT_A, BARE_AT_B)
     made.forget(VIP)
-    made.see(BARE_AT_B)
+    made.see(BARE_AT_B, 0)
     assert (made.bindings, made.lost) == ((), ())
 
 
@@ -153,10 +171,10 @@ def eip_is_at(at: Rig) -> str | None:
 async def test_an_eip_that_a_release_has_dropped_is_bound_again() -> None:
     async with rig(network=build(eip_for=VIP), task_ms=20, strategy="reassign") as at:
         made = EipBook([VIP])
-        made.see(await at.cloud.describe_enis((A, B)))
+        made.see(await at.cloud.describe_enis((A, B)), 0)
         await at.cloud.move(Resource(ResourceKind.ADDRESS, VIP), A, B, deadline_s=5)
         assert eip_is_at(at) is None
-        made.see(await at.cloud.describe_enis((A, B)))
+        made.see(await at.cloud.describe_enis((A, B)), 0)
         assert made.lost == (AT_B,)
         assert await at.cloud.bind_eip(AT_B, deadline_s=5) == ""
         assert eip_is_at(at) == VIP
@@ -167,9 +185,9 @@ async def test_an_eip_that_a_release_has_dropped_is_bound_again() -> None:
 async def test_a_migration_takes_the_eip_along() -> None:
     async with rig(network=build(eip_for=VIP)) as at:
         made = EipBook([VIP])
-        made.see(await at.cloud.describe_enis((A, B)))
+        made.see(await at.cloud.describe_enis((A, B)), 0)
         await at.cloud.move(Resource(ResourceKind.ADDRESS, VIP), A, B, deadline_s=5)
-        made.see(await at.cloud.describe_enis((A, B)))
+        made.see(await at.cloud.describe_enis((A, B)), 0)
         assert (made.bindings, made.lost) == ((AT_B,), ())
 
 

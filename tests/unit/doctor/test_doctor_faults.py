@@ -287,6 +287,7 @@ FAULTS: dict[str, tuple[Plant, set[str]]] = {
     "the peer does not hear this node": (peer(hears_us=False), {"peer-deaf"}),
     "the peer has another file": (peer(config_match=False), {"peer-config"}),
     "a path is down": (peer(paths={"udp": {"up": True}, "mqtt": {"up": False}}), {"peer-path"}),
+    "the broker is away": (daemon(mqtt={"connected": False, "reason": "mqtt.host: no"}), {"broker"}),
     "the daemon is another node's": (daemon(node="web-a"), {"daemon-node"}),
     "the daemon has an older file": (daemon(config_digest="00" * 8), {"file-not-loaded"}),
     # peers, by listening

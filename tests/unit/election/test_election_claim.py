@@ -157,6 +157,27 @@ def test_what_the_cloud_is_moving_is_looked_at_again() -> None:
     assert len(attempt.drive(NOW + SETTLE_MS)) == 1
 
 
+@pytest.mark.parametrize("source", ["eni-a", None])
+def test_what_was_on_its_way_when_the_claim_began_is_whose_it_becomes(source: str | None) -> None:
+    attempt = Attempt(VIP)
+    attempt.read(900, Sighting(VIP, source, settled=False))
+    assert attempt.drive(NOW) == ()
+    later = NOW + SETTLE_MS + LAG_MS
+    attempt.read(later, Sighting(VIP, "eni-c"))
+    assert attempt.drive(later) == ()
+    assert attempt.lost()
+
+
+def test_where_it_goes_back_to_whom_it_was_leaving_the_claim_goes_on() -> None:
+    attempt = Attempt(VIP)
+    attempt.read(900, Sighting(VIP, "eni-a", settled=False))
+    attempt.drive(NOW)
+    attempt.read(NOW + SETTLE_MS, Sighting(VIP, "eni-a", settled=False))
+    attempt.drive(NOW + SETTLE_MS)
+    attempt.read(NOW + 2 * SETTLE_MS, Sighting(VIP, "eni-a"))
+    assert attempt.drive(NOW + 2 * SETTLE_MS) == (Move(GROUP, 1, VIP, "eni-a", "eni-b"),)
+
+
 def test_an_unknown_outcome_is_resolved_by_a_reading_asked_afterwards(attempt: Attempt) -> None:
     attempt.finish(1_500, UNKNOWN)
     assert attempt.claim.failures == 1

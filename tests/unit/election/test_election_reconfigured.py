@@ -90,6 +90,34 @@ def test_a_peer_that_has_not_reloaded_yet_is_not_missed_sooner() -> None:
     assert bench.state() is State.CLAIMING
 
 
+def test_nor_when_it_was_silent_for_a_while_and_is_heard_again() -> None:
+    bench = Bench().as_backup()
+    tell(bench, DIGEST)
+    reconfigure(bench, timing=FAST)
+    bench.run(390)
+    assert bench.node.context.timing.dead_interval_ms == 400
+    bench.run(20)
+    assert bench.node.context.timing == FAST
+    tell(bench, DIGEST)
+    assert bench.node.context.timing.dead_interval_ms == 400
+    tell(bench, NEW)
+    assert bench.node.context.timing == FAST
+
+
+def test_what_all_have_left_behind_is_waited_for_no_longer() -> None:
+    bench = Bench().as_backup()
+    for peer in (A, C):
+        bench.hear(peer, State.MASTER if peer == A else State.BACKUP)
+    reconfigure(bench, timing=FAST)
+    said = GroupAdvert(GROUP, State.BACKUP, 1, 80, eligible=True)
+    bench.give(ev.AdvertReceived(Advert(C, NEW, Leaving.NO, drained=False, hears=(B,), groups=(said,)), "udp"))
+    assert bench.node.context.timing.dead_interval_ms == 400
+    tell(bench, NEW)
+    assert bench.node.context.timing == FAST
+    tell(bench, DIGEST)
+    assert bench.node.context.timing == FAST, "it has gone back to a file that this node has left"
+
+
 def test_patience_that_is_made_longer_is_longer_at_once() -> None:
     bench = Bench().as_backup()
     tell(bench, DIGEST)

@@ -393,17 +393,31 @@ def test_a_rival_that_claims_is_waited_for_until_it_fails_or_dies() -> None:
     assert bench.state() is State.CLAIMING
 
 
-def test_after_a_rival_gave_up_the_turns_begin_anew() -> None:
+@pytest.mark.parametrize("claimed_ms", [5_000, 5_100, 5_200, 5_300])
+def test_after_a_rival_gave_up_the_turns_begin_anew(claimed_ms: int) -> None:
     bench = Bench().as_backup()
     bench.hear(C, State.CLAIMING, 2)
     bench.hear(A, State.BACKUP, 1, priority=100)
-    bench.run(5_000, A, C)
+    bench.run(claimed_ms, A, C)
     assert why(bench) is Reason.OUTRANKED
     bench.hear(C, State.BACKUP, 2, eligible=False)
     bench.read("eni-a")
     bench.run(398, A, C)
     assert why(bench) is Reason.OUTRANKED, "a ranks before it"
     bench.run(3, A, C)
+    assert bench.state() is State.CLAIMING
+
+
+def test_and_when_a_stranger_gave_back_what_it_had() -> None:
+    bench = Bench().as_backup()
+    bench.hear(A, State.BACKUP, 1, priority=100)
+    bench.read("eni-stranger")
+    bench.run(5_000, A)
+    assert why(bench) is Reason.HELD_BY_STRANGER
+    bench.read(None)
+    bench.run(398, A)
+    assert why(bench) is Reason.OUTRANKED, "a ranks before it"
+    bench.run(3, A)
     assert bench.state() is State.CLAIMING
 
 

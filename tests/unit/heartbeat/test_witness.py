@@ -106,7 +106,7 @@ def test_after_this_nodes_return_others_are_given_time_to_return(story: Story) -
 
 def test_but_not_who_has_been_back_and_is_silent_since(story: Story) -> None:
     story.witness.connected(100 * S)
-    story.heard(100.5)
+    story.heard(100.5, news=False)
     assert story.find(102) is Finding.UNSEEN
 
 
