@@ -15,6 +15,7 @@ from tests.simulation.wire import MAX_RECORDED
 
 if TYPE_CHECKING:
     from tests.simulation.host import Host
+    from tests.simulation.process import Process
     from tests.simulation.universe import Universe
     from tests.simulation.wires import Link
 
@@ -23,7 +24,7 @@ SPIKE_MS = (500, 6_000)
 
 
 class Word(NamedTuple):
-    """An advert's making: whose it is and of which daemon, the how manyth of that daemon's, and when it was made."""
+    """An advert's making: whose it is and of which daemon, the how manyth of that one's, and when it was made."""
 
     node: str
     boot: int
@@ -125,15 +126,23 @@ class Broker:
         self.retained: dict[str, Publication] = {}
         self.recorded: list[Publication] = []  # heartbeats
         self.presences: list[Publication] = []
-        # The truth, for those who judge: when it last took a heartbeat of a daemon, and the newest word of each node
-        # that it has brought to a daemon.
+        # The truth, for those who judge: when it last took a heartbeat of a daemon, and the newest word of each
+        # node that it has brought to a daemon.
         self.taken_at: dict[int, int] = {}
         self.brought: dict[tuple[int, str], Word] = {}
 
     @property
     def calm(self) -> bool:
         """Whether nothing befalls it or the ways to it."""
-        troubles = (self.down, self.cuts.total(), self.loss, self.double, self.delay_ms, self.spike, self.late_wills_ms)
+        troubles = (
+            self.down,
+            self.cuts.total(),
+            self.loss,
+            self.double,
+            self.delay_ms,
+            self.spike,
+            self.late_wills_ms,
+        )
         return not any(troubles)
 
     def stream(self, tag: str) -> random.Random:
@@ -174,6 +183,12 @@ class Broker:
         session.tell(None)
         if will:
             self.universe.at(self.universe.now + self.late_wills_ms, self.publish, session.will)
+
+    @staticmethod
+    def lose(process: Process) -> None:
+        """See a daemon's host lose its power: nobody closes the connection."""
+        if process.wires is not None:
+            process.wires.link.session = None
 
     def stop(self, *, wills: bool, keep: bool) -> None:
         """End all sessions, one after the other, and forget what is retained unless it is on a disk."""

@@ -6,7 +6,16 @@ import random
 from typing import TYPE_CHECKING, Protocol
 
 from hafailover.election import events as ev
-from tests.simulation.fault_broker import BrokerCut, BrokerDown, BrokerRestart, LateWills, Replayed, Stale, Takeover, Traffic
+from tests.simulation.fault_broker import (
+    BrokerCut,
+    BrokerDown,
+    BrokerRestart,
+    LateWills,
+    Replayed,
+    Stale,
+    Takeover,
+    Traffic,
+)
 from tests.simulation.fault_hosts import (
     Crippled,
     Freeze,

@@ -35,7 +35,9 @@ LOOK_EVERY_MS = 500
 BACKOFF_MS = 5_000  # the cap of the core's own waits
 RETRY_MS = 10_000  # until a guest that failed is tried again
 RELEASE_MS = 30_000  # what a hand-over may take
-BROKER_BACK_MS = 15_000  # until all are back at a broker and the guard trusts it (link.LONGEST_DELAY_S, SETTLING_US)
+BROKER_BACK_MS = (
+    15_000  # until all are back at a broker and the guard trusts it (link.LONGEST_DELAY_S, SETTLING_US)
+)
 
 Bounded = tuple[int, int]
 

@@ -290,13 +290,13 @@ class Universe:
         process.post(ev.TimerExpired())
         self.at(self.now + FIRST_PASS_MS, self.check, process)
 
-    def kill(self, name: str, *, powerless: bool = False) -> None:
-        """End the daemon of a host without a word; `powerless`: together with its host."""
+    def kill(self, name: str) -> None:
+        """End the daemon of a host without a word."""
         host = self.hosts[name]
         if host.process is not None:
             self.trace.note(self.now, f"kill {name}")
             if host.process.wires is not None:
-                host.process.wires.link.cut_short(silently=powerless)
+                host.process.wires.link.end()
             host.process.die()
             self._errands.pop(host.process, None)
             host.process = None
@@ -307,7 +307,9 @@ class Universe:
         """Switch a host off, its guest's configuration with it, or on; the daemon starts with it."""
         host = self.hosts[name]
         if not on:
-            self.kill(name, powerless=True)
+            if host.process is not None and self.broker is not None:
+                self.broker.lose(host.process)
+            self.kill(name)
             host.suspended = False
             host.guest.clear()
             host.late.clear()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.simulation.broker import Broker, Session
     from tests.simulation.process import Process
 
-KEYS = (b"simulated heartbeats", )
+KEYS = (b"simulated heartbeats",)
 CLUSTER, ROOT = "simulated", "hafailover/simulated"
 
 
@@ -208,7 +208,7 @@ class Wires:
 
 
 class Link:
-    """A daemon's connection to the broker, kept up as `hafailover.broker.link` does. `patience_ms`: the broker's."""
+    """A daemon's connection to the broker, kept up as by `hafailover.broker.link`; `patience_ms`: the broker's."""
 
     def __init__(self, wires: Wires, process: Process, broker: Broker, patience_ms: int) -> None:
         self._wires = wires
@@ -306,8 +306,8 @@ class Link:
             if what.topic.startswith(each.topic.removesuffix("+")) and (each.retained or not got.retained):
                 each.take(what.topic, what.payload, got.retained)
 
-    def cut_short(self, *, silently: bool) -> None:
-        """See the daemon die: its kernel closes the connection, unless it dies with it (`silently`)."""
+    def end(self) -> None:
+        """See the daemon die, whose kernel closes the connection."""
         session, self.session = self.session, None
-        if session is not None and not silently and self.broker.way(self.process.host):
+        if session is not None and self.broker.way(self.process.host):
             session.say("end")

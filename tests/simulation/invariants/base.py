@@ -39,7 +39,7 @@ class Invariant:
         """See an event of one of `events` before the core does; an advert only where it says something new."""
 
     def on_word(self, process: Process, event: AdvertReceived, word: Word) -> None:
-        """See what a path has taken for a peer's word, new or not, and how it was made; only where there is a broker."""
+        """See what a path has taken for a peer's word, and how it was made; only where there is a broker."""
 
     def on_decision(self, process: Process, effect: Effect) -> None:
         """See an effect of one of `decisions`, as soon as the core has decided on it."""
