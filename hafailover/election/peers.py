@@ -258,6 +258,10 @@ class Peer:
         """Return what the peer last said of a group."""
         return self._groups.get(name)
 
+    def said_after(self, name: GroupName) -> Instant | None:
+        """Return an instant after which the peer said what it last said of a group, None where none is known."""
+        return self._said_after.get(name)
+
     def at_rest_after(self, name: GroupName) -> Instant | None:
         """Return an instant after which the peer has said that no move of the group by it is unresolved."""
         advert = self._groups.get(name)

@@ -199,7 +199,7 @@ def situation(group: Group, now: Instant) -> Situation:
         settling=group.wait_until(_settled_at(group), now),
         paused=group.pause.holds(now),
         distrust=group.wait_until(context.distrust_until, now),
-        offered=_offered(group, master),
+        offered=_offered(group, master, now),
         master=None if master is None else master.liveness,
         silent_for_dead_interval=_silent(group, master, now),
         loss=_loss(group, now),
@@ -266,13 +266,21 @@ def _nobody_else(group: Group, now: Instant) -> bool:
     return not group.wait_until(group.absent_since + (rank + 1) * group.context.timing.dead_interval_ms, now)
 
 
-def _offered(group: Group, master: Voice | None) -> bool:
-    return (
-        master is not None
-        and master.peer.confirmed
-        and master.advert.state is State.RELEASING
-        and master.advert.successor == group.context.me.name
-    )
+def _offered(group: Group, master: Voice | None, now: Instant) -> bool:
+    """Return whether the master hands over to this node, and cannot have taken it for silent meanwhile.
+
+    A giver goes back to serving when its successor has been silent for a dead interval. So an offer that was held
+    back counts no longer than that after the newest of this node's own words that the giver had heard by then.
+    """
+    if master is None or not master.peer.confirmed or master.advert.state is not State.RELEASING:
+        return False
+    if master.advert.successor != group.context.me.name:
+        return False
+    timing, said_after = group.context.timing, master.peer.said_after(group.name)
+    if said_after is None or now - said_after < timing.dead_interval_ms:
+        return True
+    group.wait_until(now + timing.interval_ms, now)  # the same words, said later, are no reason to look again
+    return False
 
 
 def _silent(group: Group, master: Voice | None, now: Instant) -> bool:

@@ -28,6 +28,9 @@ from hafailover.election.values import Handover, Timing
 from hafailover.election.values import Outcome as Ending
 from hafailover.emulator.eni_moves import MoveEni
 from hafailover.emulator.writes import MigrateIp
+from hafailover.heartbeat.lineage import Lineage
+from hafailover.heartbeat.mqtt import MqttPath
+from hafailover.heartbeat.witness import Witness
 from tests.simulation.ablation import Ablation, without
 from tests.simulation.host import Host
 from tests.simulation.invariants import ALL
@@ -59,6 +62,10 @@ def _by_the_new_file_at_once(reconfigure: Any, self: Node, event: Any) -> None:
     reconfigure(self, event)
     self._patient = None
     self.context.retime(event.timing)
+
+
+def _without_own_return(find: Any, self: Witness, peer: object, now_us: int, _asked_at_us: int) -> object:
+    return find(self, peer, now_us, self.returned_us or 0)
 
 
 def _constant(value: object) -> Callable[..., object]:
@@ -152,6 +159,11 @@ BUSY = (
     Wave("failover", 1_000, 3_000, 500, 2_500),
     Wave("stop", 1_000, 3_000, 500, 2_500),
     Wave("late-effect", 20_000, 60_000, 500, 1_000),
+)
+# A master's daemon stands still and its service answers; then those who look on lose the broker, one by one.
+BLINDED = (
+    Wave("freeze", 60_000, 10_000, 20_000, 10_000),
+    Wave("broker-cut", 10_000, 10_000, 5_000, 10_000),
 )
 SPLIT = ("cut", "wall", "isolate", "isolate-host", "partition", "host-dark", "one-way-cut")
 
@@ -386,6 +398,27 @@ ABLATIONS = (
             ("timing", Timing(1_000, 4_000, 4_000, 30_000)),
             ("retimed", Timing(200, 1_000, 3_000, 30_000)),
         ),
+    ),
+    Ablation(
+        "what the broker brings counts",
+        ((MqttPath, "_take", _constant(None)),),
+        ("cut", "isolate", "partition"),
+        ("bridged-cut",),
+        (("paths", ("udp", "mqtt")), ("guards", ())),
+    ),
+    Ablation(
+        "only whom the broker sees accuses by it",
+        (_wrapped(Witness, "find", _without_own_return),),
+        ("freeze", "broker-cut"),
+        ("blind-witness",),
+        (("paths", ("udp", "mqtt")), ("guards", ("vip", "mqtt")), ("waves", BLINDED)),
+    ),
+    Ablation(
+        "a word that comes late by one path replaces no newer one",
+        ((Lineage, "news", lambda _self, advert, _sent_at_us: advert),),
+        ("broker-slow", "failover", "cut"),
+        ("newest-word",),
+        (("paths", ("udp", "mqtt")),),
     ),
     Ablation(
         "a late arming is taken back",

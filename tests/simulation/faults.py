@@ -6,6 +6,16 @@ import random
 from typing import TYPE_CHECKING, Protocol
 
 from hafailover.election import events as ev
+from tests.simulation.fault_broker import (
+    BrokerCut,
+    BrokerDown,
+    BrokerRestart,
+    LateWills,
+    Replayed,
+    Stale,
+    Takeover,
+    Traffic,
+)
 from tests.simulation.fault_hosts import (
     Crippled,
     Freeze,
@@ -96,6 +106,17 @@ KINDS: dict[str, Kind] = {
     "no-eni-migration": NoMigration(),
     "late-links": LateLinks(),
     "no-links": NoLinks(),
+    "broker-down": BrokerDown(),
+    "broker-cut": BrokerCut(),
+    "broker-restart": BrokerRestart(),
+    "broker-takeover": Takeover(),
+    "broker-stale": Stale(),
+    "broker-replay": Replayed(),
+    "broker-late-wills": LateWills(),
+    "broker-slow": Traffic("delay_ms", (50, 300, 2_000, 6_000)),
+    "broker-spikes": Traffic("spike", (0.01, 0.1)),
+    "broker-loss": Traffic("loss", (0.1, 0.5)),
+    "broker-double": Traffic("double", (0.3,)),
 }
 
 

@@ -35,6 +35,9 @@ LOOK_EVERY_MS = 500
 BACKOFF_MS = 5_000  # the cap of the core's own waits
 RETRY_MS = 10_000  # until a guest that failed is tried again
 RELEASE_MS = 30_000  # what a hand-over may take
+BROKER_BACK_MS = (
+    15_000  # until all are back at a broker and the guard trusts it (link.LONGEST_DELAY_S, SETTLING_US)
+)
 
 Bounded = tuple[int, int]
 
@@ -161,7 +164,8 @@ def recovery_bound_ms(options: Options) -> int:
     # A link that fails to come is given its time and then counts as a guest that failed.
     link_ms = options.plug_ms + PLUG_DEADLINE_MS + RETRY_MS if options.enis else 0
     eips_ms = eip_bound_ms(options) if options.eips else 0
-    rest_ms = straggler_ms + waits_ms + return_ms + fence_ms + link_ms + eips_ms
+    broker_ms = BROKER_BACK_MS if "mqtt" in options.paths else 0
+    rest_ms = straggler_ms + waits_ms + return_ms + fence_ms + link_ms + eips_ms + broker_ms
     return listen_ms + 2 * move_ms + 2 * quiet_ms + rest_ms
 
 

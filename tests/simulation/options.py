@@ -50,7 +50,24 @@ ENI_KINDS = ("no-eni-migration", "late-links", "no-links")
 # From here on nodes may be paused, and their file be read again with another timing; drawn apart again.
 RELOAD_SEEDS = 10_010_000
 RELOAD_KINDS = ("pause", "reload")
-LATER_KINDS = (*RESOURCE_KINDS, *ENI_KINDS, *RELOAD_KINDS)
+
+# From here on a third of the lives have a broker, and what befalls it; drawn apart again.
+BROKER_SEEDS = 10_100_000
+BROKER_KINDS = (
+    "broker-down",
+    "broker-cut",
+    "broker-restart",
+    "broker-takeover",
+    "broker-stale",
+    "broker-replay",
+    "broker-late-wills",
+    "broker-slow",
+    "broker-spikes",
+    "broker-loss",
+    "broker-double",
+)
+CUTTING = ("cut", "one-way-cut", "isolate", "partition", "flapping")  # of UDP alone, for a broker to bridge
+LATER_KINDS = (*RESOURCE_KINDS, *ENI_KINDS, *RELOAD_KINDS, *BROKER_KINDS)
 
 # Without one of these nothing would move, and what befalls moves would befall nothing.
 STIRRING = ("power-off", "kill", "host-dark", "isolate-host", "service-down", "failover", "console", "freeze")
@@ -79,6 +96,8 @@ class Options:
     handover: Handover = Handover.OVERLAP
     demote: bool = False
     guards: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ("udp",)  # with "mqtt" there is a broker
+    broker_ms: int = 5  # one way to it
     strategy: str = "migrate"
     groups: int = 1
     addresses: int = 1
@@ -170,6 +189,8 @@ def _plain(value: object) -> object:
 def expand(seed: int, kinds: tuple[str, ...]) -> Options:
     """Return the options of a seed; `kinds` are the faults to choose from."""
     rng = random.Random(f"{seed}:options")  # noqa: S311 - to be repeated, not secret
+    if seed >= BROKER_SEEDS:
+        return _with_broker(_with_reloads(_with_resources(_newer(rng, seed, kinds))))
     if seed >= RELOAD_SEEDS:
         return _with_reloads(_with_resources(_newer(rng, seed, kinds)))
     if seed >= RESOURCE_SEEDS:
@@ -236,6 +257,25 @@ def _with_reloads(drawn: Options) -> Options:
     groups = 2 if rng.random() < 0.08 and not drawn.fence else 1
     return replace(
         drawn, groups=groups, retimed=retimed, waves=(*drawn.waves, *(_wave(rng, kind) for kind in kinds))
+    )
+
+
+def _with_broker(drawn: Options) -> Options:
+    """Return the options of a seed with a broker perhaps, beside UDP or in its place."""
+    rng = random.Random(f"{drawn.seed}:with-broker")  # noqa: S311 - to be repeated, not secret
+    if rng.random() >= 1 / 3:
+        return drawn
+    alone = rng.random() < 0.25
+    guards = (*drawn.guards, "mqtt") if alone or rng.random() < 0.5 else drawn.guards
+    chosen = rng.sample(BROKER_KINDS, rng.choices((0, 1, 2, 4), (1, 4, 3, 1))[0])
+    if not alone and not {each.kind for each in drawn.waves} & {*CUTTING}:
+        chosen += rng.sample(CUTTING, rng.randrange(2))
+    return replace(
+        drawn,
+        paths=("mqtt",) if alone else ("udp", "mqtt"),
+        guards=guards,
+        broker_ms=rng.choice((1, 2, 5, 20)),
+        waves=(*drawn.waves, *(_wave(rng, kind) for kind in chosen)),
     )
 
 

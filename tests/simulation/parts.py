@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hafailover.election.events import Event
     from hafailover.election.values import Advert, GroupName, Policy
     from hafailover.emulator.values import Change
+    from tests.simulation.broker import Word
     from tests.simulation.host import Host
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
@@ -204,6 +205,10 @@ class OfPart(Invariant):
         seen = self._part.event(event)
         if seen is not None:
             self.inner.on_event(self._part.process(process), seen)
+
+    def on_word(self, process: Process, event: ev.AdvertReceived, word: Word) -> None:
+        seen = cast("ev.AdvertReceived", self._part.event(event))
+        self.inner.on_word(self._part.process(process), seen, word)
 
     def on_decision(self, process: Process, effect: Effect) -> None:
         seen = self._part.effect(effect)

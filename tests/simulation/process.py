@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hafailover.election import events as ev
 from hafailover.election.node import Node
 from tests.simulation.eips import Keeper
 from tests.simulation.trace import told_event
 from tests.simulation.wire import Datagram, Ears
+from tests.simulation.wires import Letter, Wires
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
     from hafailover.election.values import Advert
+    from tests.simulation.broker import Parcel
     from tests.simulation.host import Host
     from tests.simulation.universe import Universe
 
@@ -60,10 +62,9 @@ class Process:
         self.turned_at = universe.now
         self.has_read = universe.file.digest  # of the file, which may be handled later
         self.heard: dict[str, Heard] = {}
-        self.socket: list[Datagram] = []
+        self.socket: list[Datagram | Letter | Parcel] = []
         self.wanted: set[str] = set()  # what the guest was asked to answer for
         self.keeper = Keeper(self) if options.eips and not host.member.witness else None
-        self.ears = Ears(self.name, boot, options.hasty.dead_interval_ms // 2)
         self.node = Node(
             host.member,
             [each.member for each in universe.hosts.values()],
@@ -74,6 +75,9 @@ class Process:
             rng=random.Random(f"{options.seed}:{self.name}:{boot}"),  # noqa: S311 - to be repeated, not secret
             now=self.clock,
         )
+        self.wires = None if universe.broker is None else Wires(self, universe.broker)
+        ears = Ears(self.name, boot, options.hasty.dead_interval_ms // 2)
+        self.ears: Any = self.wires or ears  # which of them hears what the network of this life carries
         self._inbox: deque[Event] = deque()
         self._todo: deque[Effect] = deque()
         self._waiting: list[Callable[[], None]] = []
@@ -104,8 +108,8 @@ class Process:
         self.heard[name] = Heard(event, self.clock, heard)
         return None
 
-    def take_in(self, got: Datagram) -> None:
-        """Read a datagram from the socket."""
+    def take_in(self, got: Datagram | Letter | Parcel) -> None:
+        """Read a datagram from the socket, or a message of the broker's."""
         event = self.ears.hear(got, self.universe.now)
         if event is not None:
             self.post(event)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tests.simulation import tier
 from tests.simulation.faults import KINDS
 from tests.simulation.life import live
-from tests.simulation.options import RELOAD_SEEDS, expand, kinds_of
+from tests.simulation.options import BROKER_SEEDS, expand, kinds_of
 from tests.simulation.shrink import report
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ TIER = tier.Tier("tests.simulation.run", live_seed)
 
 def main() -> int:
     """Read the command line and live."""
-    parser = TIER.parser(f"{__doc__} {tier.__doc__}", RELOAD_SEEDS + 1)
+    parser = TIER.parser(f"{__doc__} {tier.__doc__}", BROKER_SEEDS + 1)
     parser.add_argument("--seeds", type=int, help="how many lives (default 100)")
     parser.add_argument("--hours", type=float, help="as many lives as make so many simulated hours, instead")
     given = parser.parse_args()

@@ -15,13 +15,13 @@ from tests.simulation.figures import Figures
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.model_allows import ModelAllows
 from tests.simulation.life import live
-from tests.simulation.options import LATER_KINDS, Options, Wave, expand
+from tests.simulation.options import BROKER_KINDS, CUTTING, LATER_KINDS, Options, Wave, expand
 from tests.simulation.run import TIER, known_finds, live_seed
 from tests.simulation.shrink import report, shrink
 
 NOTES = (Path(__file__).parent / "seeds.txt").read_text().splitlines()
 FOUND = [int(line.split()[0]) for line in NOTES if line[0] != "#"]
-SEEDS = (*FOUND, *range(1_001, 1_011), *range(10_010_001, 10_010_011))
+SEEDS = (*FOUND, *range(1_001, 1_011), *range(10_010_001, 10_010_006), *range(10_100_001, 10_100_011))
 PAIR = (("a", 100), ("b", 90))
 
 
@@ -38,6 +38,8 @@ def test_a_life(seed: int) -> None:
 def test_each_kind_of_fault_happens_and_is_survived(kind: str) -> None:
     nodes = (*PAIR, ("c", 80)) if kind == "swizzle" else PAIR
     drawn = replace(expand(1, (kind,)), enis=int(kind in LATER_KINDS), retimed=Timing(500, 1_500, 3_000, 30_000))
+    if kind in BROKER_KINDS:
+        drawn = replace(drawn, paths=("udp", "mqtt"), guards=("mqtt",))
     waves = (Wave(kind, 1_000, 3_000, 1_000, 5_000), Wave("kill", 1_000, 1_000, 20_000, 20_000))
     outcome = live(replace(drawn, priorities=nodes, waves=waves, checked=True, paused=False, trouble_ms=60_000))
     assert outcome.broken is None, report(outcome)
@@ -62,6 +64,39 @@ def test_options_are_told_in_full() -> None:
 def test_leaving_a_kind_out_changes_no_other() -> None:
     drawn = expand(5, tuple(KINDS))
     assert set(drawn.waves[1:]) < set(drawn.waves)
+
+
+@pytest.mark.parametrize("kind", CUTTING)
+def test_a_cut_of_udp_alone_moves_nothing_while_a_broker_carries_the_adverts(kind: str) -> None:
+    waves = (Wave(kind, 20_000, 20_000, 5_000, 5_000),)
+    calm = Options(seed=1, priorities=PAIR, timing=expand(1, ()).timing, trouble_ms=180_000, waves=waves)
+    bridged = live(replace(calm, paths=("udp", "mqtt")))
+    assert bridged.broken is None, report(bridged)
+    assert bridged.counts[f"fault:{kind}"] > 1
+    assert bridged.moves == 0
+    assert live(calm).moves > 0 or kind in ("flapping", "one-way-cut")
+
+
+@pytest.mark.parametrize("kind", ["broker-down", "broker-cut", "broker-restart", "broker-takeover"])
+@pytest.mark.parametrize("paths", [("udp", "mqtt"), ("mqtt",)])
+def test_the_loss_of_the_broker_alone_moves_nothing(kind: str, paths: tuple[str, ...]) -> None:
+    waves = (Wave(kind, 10_000, 20_000, 5_000, 10_000),)
+    calm = Options(seed=1, priorities=PAIR, timing=expand(1, ()).timing, trouble_ms=240_000, waves=waves)
+    # Where it is the only path, to be cut off from it is to be silent, and a guard is asked who sees the service.
+    outcome = live(replace(calm, paths=paths, guards=() if len(paths) > 1 else ("vip", "mqtt")))
+    assert outcome.broken is None, report(outcome)
+    assert outcome.counts[f"fault:{kind}"] > 1
+    assert outcome.moves == 0
+
+
+@pytest.mark.parametrize("paths", [("udp", "mqtt"), ("mqtt",)])
+def test_with_a_broker_a_lost_host_is_replaced_and_the_life_is_the_same_again(paths: tuple[str, ...]) -> None:
+    waves = (Wave("power-off", 60_000, 5_000, 5_000, 5_000),)
+    life = Options(seed=2, priorities=PAIR, timing=expand(1, ()).timing, trouble_ms=60_000, waves=waves)
+    outcome = live(replace(life, paths=paths, guards=("mqtt",)))
+    assert outcome.broken is None, report(outcome)
+    assert outcome.moves == 1
+    assert outcome.sha256 == live(outcome.options).sha256
 
 
 @pytest.mark.parametrize("ablation", ABLATIONS, ids=lambda each: each.rule.replace(" ", "-"))

@@ -31,6 +31,7 @@ from hafailover.election.values import (
 from hafailover.emulator.model import BY_HAND, Model, Rules
 from hafailover.emulator.network import InstanceState
 from hafailover.errors import InvariantError
+from tests.simulation.broker import Broker
 from tests.simulation.ground import eips_of, network_of, specs_of
 from tests.simulation.host import Host
 from tests.simulation.options import CHECK
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from hafailover.election.events import Event
     from hafailover.election.values import Timing
     from hafailover.emulator.values import Change
+    from tests.simulation.broker import Word
     from tests.simulation.invariants.base import Invariant
     from tests.simulation.options import Options
 
@@ -114,6 +116,7 @@ class Universe:
             holder: host for host in self.hosts.values() for holder in (host.member.eni_id, host.member.instance_id)
         }
         self.network = Network(self, _stream(seed, "net"))
+        self.broker = Broker(self, _stream(seed, "broker")) if "mqtt" in options.paths else None
         self.sky = Sky(self, _stream(seed, "cloud"))
         self.plugs = Plugs(self)
         self.trace = Trace()
@@ -143,8 +146,9 @@ class Universe:
             fx.RunHook: self._run_hook,
             fx.Fence: self.sky.fence,
             fx.FailoverFinished: lambda _process, effect: self.finished.append((self.now, effect)),
-            fx.Leave: lambda process, _effect: self.kill(process.name),
+            fx.Leave: lambda process, _effect: self._leave(process),
         }
+        self._word_watchers: list[Callable[[Process, ev.AdvertReceived, Word], None]] = []
         self._turn_watchers: list[Callable[[Process, Event, tuple[Effect, ...]], None]] = []
         self._handled_watchers: list[Callable[[Process, Event, tuple[Effect, ...]], None]] = []
         self._decision_watchers: dict[type, list[Callable[[Process, Effect], None]]] = {}
@@ -155,6 +159,8 @@ class Universe:
         """Have invariants look at everything from now on."""
         for each in invariants:
             self.invariants.append(each)
+            if overrides(each, "on_word"):
+                self._word_watchers.append(each.on_word)
             if overrides(each, "on_turn"):
                 self._turn_watchers.append(each.on_turn)
             if overrides(each, "on_handled"):
@@ -212,6 +218,11 @@ class Universe:
         if effects or self.alert:
             self._show(process, event, effects)
         return effects
+
+    def worded(self, process: Process, event: ev.AdvertReceived, word: Word) -> None:
+        """Show the invariants what a path has taken for a peer's word, where there is a broker."""
+        for watcher in self._word_watchers:
+            watcher(process, event, word)
 
     def _show(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
         for effect in effects:
@@ -284,6 +295,8 @@ class Universe:
         host = self.hosts[name]
         if host.process is not None:
             self.trace.note(self.now, f"kill {name}")
+            if host.process.wires is not None:
+                host.process.wires.link.end()
             host.process.die()
             self._errands.pop(host.process, None)
             host.process = None
@@ -294,6 +307,8 @@ class Universe:
         """Switch a host off, its guest's configuration with it, or on; the daemon starts with it."""
         host = self.hosts[name]
         if not on:
+            if host.process is not None and self.broker is not None:
+                self.broker.lose(host.process)
             self.kill(name)
             host.suspended = False
             host.guest.clear()
@@ -346,6 +361,8 @@ class Universe:
             process.has_read = file.digest
             members = tuple(host.member for host in self.hosts.values())
             process.post(ev.Reconfigured(members, file.timing, self.options.policies, file.digest))
+            if process.wires is not None:
+                process.wires.configure(file.timing)
 
     def ask(self, name: str, make: Callable[[int], Event]) -> None:
         """Have an operator ask the daemon of a host for something."""
@@ -366,6 +383,11 @@ class Universe:
 
     def _advertise(self, process: Process, effect: fx.SendAdverts) -> None:
         self.network.broadcast(process, effect.advert)
+
+    def _leave(self, process: Process) -> None:
+        if process.wires is not None:
+            process.wires.close()
+        self.kill(process.name)
 
     def _disarm(self, process: Process, effect: fx.StopAnswering) -> int:
         process.wanted.discard(effect.resource.id)
@@ -458,6 +480,10 @@ class Universe:
                 waiting[0].begin()
 
     def _guard(self, process: Process, effect: fx.AskGuard) -> None:
+        if effect.guard == "mqtt":
+            assert process.wires is not None
+            process.wires.ask(effect, self.file.timing.dead_interval_ms // 2)
+            return
         verdict = self._verdict(process, effect)
         slow = verdict is GuardVerdict.ALLOW and effect.guard == "vip"
         slow = slow or (verdict is GuardVerdict.DENY and effect.guard == "gateway")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hafailover.election.values import Advert
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
+    from tests.simulation.wires import Letter
 
 REFUSALS_EVERY_MS = 1_000  # Linux limits them to about that
 MAX_RECORDED = 40
@@ -132,7 +133,7 @@ class Network:
         self.double = 0.0
         self.delay_ms = 0  # mean of an exponential delay on top
         self.spike = 0.0  # share of datagrams that take SPIKE_MS longer
-        self.recorded: list[Datagram] = []
+        self.recorded: list[Datagram | Letter] = []
         self._refused_at: dict[tuple[str, str], int] = {}
 
     def passes(self, one: str, other: str) -> bool:
@@ -140,12 +141,18 @@ class Network:
         return (one, other) not in self.cuts and (one, other) not in self.walls
 
     def broadcast(self, process: Process, advert: Advert) -> None:
-        """Send an advert to every peer."""
-        got, universe = process.ears.send(advert, process.clock), self._universe
+        """Send an advert to every peer, unless the broker is the only path."""
+        got = process.ears.send(advert, process.clock)
+        if got is not None:
+            self.spread(got, process.peers)
+
+    def spread(self, got: Datagram | Letter, names: Iterable[str]) -> None:
+        """Send a datagram to all of these."""
+        universe = self._universe
         if self._fair:
-            universe.at(universe.now + universe.options.link_ms, self._deliver_all, got, process.peers)
+            universe.at(universe.now + universe.options.link_ms, self._deliver_all, got, names)
         else:
-            for name in process.peers:
+            for name in names:
                 self.send(got, name)
         if got.sequence % 20 == 1:
             self._record(got)
@@ -155,16 +162,16 @@ class Network:
         """Whether nothing befalls any datagram: then all copies of one arrive together."""
         return not (self.cuts or self.walls or self.loss or self.double or self.delay_ms or self.spike)
 
-    def _deliver_all(self, got: Datagram, names: Iterable[str]) -> None:
+    def _deliver_all(self, got: Datagram | Letter, names: Iterable[str]) -> None:
         for name in names:
             self.deliver(got, name)
 
-    def _record(self, got: Datagram) -> None:
+    def _record(self, got: Datagram | Letter) -> None:
         self.recorded.append(got)
         if len(self.recorded) > MAX_RECORDED:
             self.recorded.pop(self._rng.randrange(MAX_RECORDED))
 
-    def send(self, got: Datagram, name: str) -> None:
+    def send(self, got: Datagram | Letter, name: str) -> None:
         """Send one datagram on its way."""
         if not self.passes(got.sender, name):
             return
@@ -185,7 +192,7 @@ class Network:
             flight_ms += self._rng.randrange(500, 6_000)
         return flight_ms
 
-    def deliver(self, got: Datagram, name: str) -> None:
+    def deliver(self, got: Datagram | Letter, name: str) -> None:
         """Let a datagram arrive."""
         host = self._universe.hosts[name]
         if not host.powered or host.suspended:

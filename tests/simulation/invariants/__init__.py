@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.simulation.invariants.blind_witness import BlindWitness
+from tests.simulation.invariants.bridged_cut import BridgedCut
 from tests.simulation.invariants.double_answer import DoubleAnswer
 from tests.simulation.invariants.effects_bounded import EffectsBounded
 from tests.simulation.invariants.eip_kept import EipKept
@@ -12,6 +14,7 @@ from tests.simulation.invariants.fence_first import FenceFirst
 from tests.simulation.invariants.fit_to_claim import FitToClaim
 from tests.simulation.invariants.fresh_after_pause import FreshAfterPause
 from tests.simulation.invariants.model_allows import ModelAllows
+from tests.simulation.invariants.newest_word import NewestWord
 from tests.simulation.invariants.no_needless_move import NoNeedlessMove
 from tests.simulation.invariants.no_stale_steal import NoStaleSteal
 from tests.simulation.invariants.no_storm import NoStorm
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from tests.simulation.invariants.base import Invariant
 
 ALL: tuple[type[Invariant], ...] = (
+    BlindWitness,
+    BridgedCut,
     DoubleAnswer,
     EffectsBounded,
     EipKept,
@@ -47,6 +52,7 @@ ALL: tuple[type[Invariant], ...] = (
     FitToClaim,
     FreshAfterPause,
     ModelAllows,
+    NewestWord,
     NoNeedlessMove,
     NoStaleSteal,
     NoStorm,

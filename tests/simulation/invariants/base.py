@@ -8,8 +8,9 @@ from tests.simulation.universe import Broken
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
-    from hafailover.election.events import Event
+    from hafailover.election.events import AdvertReceived, Event
     from hafailover.emulator.values import Change
+    from tests.simulation.broker import Word
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
 
@@ -36,6 +37,9 @@ class Invariant:
 
     def on_event(self, process: Process, event: Event) -> None:
         """See an event of one of `events` before the core does; an advert only where it says something new."""
+
+    def on_word(self, process: Process, event: AdvertReceived, word: Word) -> None:
+        """See what a path has taken for a peer's word, and how it was made; only where there is a broker."""
 
     def on_decision(self, process: Process, effect: Effect) -> None:
         """See an effect of one of `decisions`, as soon as the core has decided on it."""

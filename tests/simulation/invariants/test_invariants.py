@@ -32,6 +32,7 @@ from hafailover.election.values import (
 )
 from hafailover.emulator.network import PrivateIp
 from hafailover.emulator.values import Change
+from tests.simulation.broker import Word
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.effects_bounded import MOST_EFFECTS
 from tests.simulation.options import CHECK, GROUP, Options, Wave, expand
@@ -674,3 +675,84 @@ def test_what_is_not_overridden_does_nothing() -> None:
     stage.invariant.on_eip(Change(0, "eip-00000000", None, VIP.id, "a", "AssociateAddress"))
     stage.invariant.at_end()
     assert stage.invariant.effects == stage.invariant.events == ()
+
+
+def test_newest_word() -> None:
+    stage = Stage("newest-word", paths=("udp", "mqtt"))
+    word = Word("a", 1, 7, 1_000)
+
+    def takes(number: int, path: str, *, boot: int = 1, confirmed: bool = True) -> None:
+        event = replace(advert(A, State.MASTER, confirmed=confirmed), path=path)
+        stage.invariant.on_word(stage.process("b"), event, word._replace(boot=boot, number=number))
+
+    def one_after_the_other() -> None:
+        takes(7, "udp")
+        takes(7, "mqtt")
+        takes(8, "mqtt")
+        takes(6, "mqtt", confirmed=False)
+        takes(1, "udp", boot=2)
+
+    admits_and_breaks(stage, one_after_the_other, lambda: takes(9, "mqtt"))
+    other = Stage("newest-word", paths=("udp", "mqtt"))
+    other.invariant.on_word(stage.process("b"), advert(A, State.MASTER), word)
+    other.invariant.on_word(stage.process("a"), advert(A, State.MASTER), word._replace(number=1))
+
+
+def test_newest_word_is_shown_what_the_paths_take() -> None:
+    stage = Stage("newest-word", paths=("udp", "mqtt"))
+    stage.universe.run_until(stage.universe.now + 5_000)
+    newest = stage.invariant._newest  # type: ignore[attr-defined] # of that invariant
+    assert {word.node for word in newest.values()} == {"a", "b"}
+    assert min(word.number for word in newest.values()) > 5
+
+
+def test_blind_witness() -> None:
+    stage = Stage("blind-witness", paths=("udp", "mqtt"))
+    broker, boot = stage.universe.broker, stage.process("b").boot
+    assert broker is not None
+
+    def answered(round_id: int, verdict: GuardVerdict, guard: str = "mqtt") -> None:
+        stage.effect("b", fx.AskGuard(GROUP, guard, round_id))
+        stage.universe.now += 100
+        stage.event("b", ev.GuardAnswered(GROUP, guard, round_id, verdict))
+
+    def seen() -> None:
+        broker.taken_at[boot] = stage.universe.now
+        answered(5, GuardVerdict.ALLOW)
+        answered(6, GuardVerdict.DENY)
+        answered(7, GuardVerdict.ALLOW, "vip")
+
+    admits_and_breaks(stage, seen, lambda: answered(8, GuardVerdict.ALLOW))
+
+
+@pytest.mark.parametrize("disturbed", ["nothing", "broker", "way", "lately", "silent", "young", "restarted"])
+def test_bridged_cut(disturbed: str) -> None:
+    stage = Stage("bridged-cut", paths=("udp", "mqtt"))
+    universe, a, b = stage.universe, stage.process("a"), stage.process("b")
+    broker = universe.broker
+    assert broker is not None
+
+    def claims(reason: Reason) -> None:
+        stage.effect("b", role(State.CLAIMING, reason))
+
+    if disturbed == "nothing":
+        admits_and_breaks(stage, lambda: claims(Reason.HANDED_OVER), lambda: claims(Reason.MASTER_DEAD))
+        return
+    if disturbed == "broker":
+        broker.delay_ms = 500
+    elif disturbed == "way":
+        universe.hosts["a"].dark = 1
+    elif disturbed == "lately":
+        stage.invariant.on_strike("broker-cut", over=True)
+    elif disturbed == "silent":
+        universe.now += universe.options.timing.dead_interval_ms // 2
+    elif disturbed == "young":
+        next(iter(a.node.groups.values())).since = a.clock
+    else:
+        broker.brought[b.boot, "a"] = broker.brought[b.boot, "a"]._replace(boot=99)
+    claims(Reason.MASTER_DEAD)
+
+
+def test_bridged_cut_asks_nothing_without_a_broker() -> None:
+    stage = Stage("bridged-cut")
+    stage.effect("b", role(State.CLAIMING, Reason.MASTER_DEAD))

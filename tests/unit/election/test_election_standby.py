@@ -575,6 +575,19 @@ def test_only_a_confirmed_offer_to_this_node_is_one(said: dict[str, object]) -> 
     assert bench.state() is State.BACKUP
 
 
+@pytest.mark.parametrize(("late_ms", "state"), [(1, State.BACKUP), (0, State.BACKUP), (-1, State.CLAIMING)])
+def test_an_offer_held_back_until_its_giver_may_have_taken_this_node_for_silent_is_none(
+    late_ms: int, state: State
+) -> None:
+    bench = Bench().as_backup()
+    said_after = bench.now - TIMING.dead_interval_ms - late_ms
+    bench.hear(A, State.RELEASING, 1, successor=B, said_after=said_after)
+    assert bench.state() is state
+    bench.hear(A, State.RELEASING, 1, successor=B, said_after=bench.now - 1)
+    bench.run(TIMING.interval_ms)
+    assert bench.state() is State.CLAIMING
+
+
 def test_it_claims_what_the_dead_master_held_and_nothing_else() -> None:
     bench = Bench().as_claimant()
     bench.finish(APPLIED)
