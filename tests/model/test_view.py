@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
@@ -133,6 +135,18 @@ def test_a_master_is_dead_after_a_silence_on_every_path() -> None:
     assert seen.claims(Reason.MASTER_DEAD) == [view.PATHS]
     seen.wait(1)
     assert seen.claims(Reason.MASTER_DEAD) == []
+
+
+def test_a_refusal_is_no_word_whatever_the_dead_interval_becomes() -> None:
+    seen = Seen()
+    seen.hear(C, State.BACKUP)
+    seen.hear(A, State.MASTER)
+    seen.view.group.last_master = A
+    seen.wait(3 * DEAD_MS)
+    seen.learn(ev.PeerRefused(A))
+    context = seen.view.node.context
+    context.retime(replace(context.timing, dead_interval_ms=2 * DEAD_MS))
+    assert seen.claims(Reason.MASTER_GONE) == []
 
 
 def test_who_slept_cannot_tell() -> None:

@@ -40,9 +40,10 @@ DOUBTS = 2  # readings in a row that depose
 
 @dataclass(slots=True)
 class Heard:
-    """One peer: when it was last heard at all, its last word on the group, and its last confirmed one."""
+    """One peer: when it last gave a sign of life, its last word on the group, and its last confirmed one."""
 
     at: Instant
+    spoke_at: Instant  # a refusal by its kernel is a sign of life and no word
     word: GroupAdvert | None = None
     sure: GroupAdvert | None = None
     sure_at: Instant = 0
@@ -132,14 +133,14 @@ class View:
         """Begin the silence anew of who was there before this node slept: it cannot tell who was silent."""
         for heard in self.heard.values():
             if self.turned_at - heard.at < self._patience_ms:
-                heard.at = now
+                heard.at = heard.spoke_at = now
 
     def _hear(self, event: ev.AdvertReceived, now: Instant) -> None:
-        heard = self.heard.setdefault(event.advert.node, Heard(now))
+        heard = self.heard.setdefault(event.advert.node, Heard(now, now))
         self.refused.pop(event.advert.node, None)
         if now - heard.sure_at >= self._dead_ms:
             heard.sure = None  # what a daemon said before it fell silent is history, whatever else speaks since
-        heard.at = now
+        heard.at = heard.spoke_at = now
         heard.left = event.confirmed and event.advert.leaving is Leaving.STOPPING
         word = next((each for each in event.advert.groups if each.group == self.group.name), None)
         if word is None:
@@ -247,7 +248,7 @@ class View:
         """
         heard = self.heard.get(name or "")
         word = None if heard is None else heard.sure or (None if sure else heard.word)
-        return heard is not None and word is not None and word.state.serves and now - heard.at < self._dead_ms
+        return heard is not None and word is not None and word.state.serves and now - heard.spoke_at < self._dead_ms
 
     def _move_rules(self, move: fx.Move, now: Instant) -> Iterator[tuple[bool, str]]:
         held = self.held[move.resource]

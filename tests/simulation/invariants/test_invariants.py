@@ -505,6 +505,18 @@ def test_unconfirmed_word() -> None:
         stage.handled("b", recording, fx.StopAnswering(GROUP, VIP))
 
 
+def test_from_nobody_a_node_claims_by_its_own_reading_though_somebody_has_it_since() -> None:
+    stage = Stage("unconfirmed-word")
+    holders = stage.process("b").node.context.holders
+
+    def claims(holder: str | None) -> None:
+        holders.answer(ev.HoldersRead((Sighting(VIP, holder),), stage.process("b").clock))
+        recording = advert(A, State.INIT, confirmed=False)
+        stage.handled("b", recording, role(State.CLAIMING, Reason.MASTER_ABSENT))
+
+    admits_and_breaks(stage, lambda: claims(None), lambda: claims(ENI_A))
+
+
 def test_model_allows() -> None:
     stage = Stage("model-allows")
     steals = fx.Move(GROUP, 9, VIP, ENI_A, ENI_B)

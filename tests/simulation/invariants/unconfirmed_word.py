@@ -13,7 +13,9 @@ from tests.simulation.invariants.base import Invariant
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
+    from hafailover.election.group import Group
     from tests.simulation.process import Process
+    from tests.simulation.universe import Universe
 
 # What a node may do all the same at that moment: follow, or go on with what its own readings have told it.
 HARMLESS = (
@@ -50,8 +52,8 @@ class UnconfirmedWord(Invariant):
         group = next(iter(process.node.groups.values()))
         if group.last_master != event.advert.node and "quorum" not in group.policy.guards:
             due += [Reason.MASTER_DEAD, Reason.MASTER_GONE]  # of somebody else, whose time was over
-        if not any(self.universe.holder.values()):
-            due += [Reason.MASTER_ABSENT]  # from nobody
+        if _from_nobody(self.universe, group):
+            due += [Reason.MASTER_ABSENT]
         if heard.sure is None and heard.before is not None and heard.before.groups[0].state is State.CLAIMING:
             due += [Reason.MASTER_ABSENT]  # only a word of the same worth kept it from that
         changes = [each for each in effects if isinstance(each, fx.RoleChanged) and each.reason not in due]
@@ -59,3 +61,10 @@ class UnconfirmedWord(Invariant):
         follows = any(isinstance(each, fx.RoleChanged) and each.reason in LETS_GO for each in effects)
         if changes or (dropped and not follows):
             self.broken(f"{process.name} acts on an unconfirmed word of {event.advert.node}: {changes or dropped}")
+
+
+def _from_nobody(universe: Universe, group: Group) -> bool:
+    """Return whether nobody has anything, or had when the node last read: it cannot know what has moved since."""
+    seen = group.sightings(group.trust_after)
+    read_so = seen is not None and all(each.settled and each.holder is None for each in seen)
+    return read_so or not any(universe.holder.values())
