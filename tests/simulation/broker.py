@@ -185,6 +185,12 @@ class Broker:
             self.universe.at(self.universe.now + self.late_wills_ms, self.publish, session.will)
 
     @staticmethod
+    def close(process: Process) -> None:
+        """See a daemon die, whose kernel closes the connection."""
+        if process.wires is not None:
+            process.wires.link.end()
+
+    @staticmethod
     def lose(process: Process) -> None:
         """See a daemon's host lose its power: nobody closes the connection."""
         if process.wires is not None:

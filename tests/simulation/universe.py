@@ -295,8 +295,8 @@ class Universe:
         host = self.hosts[name]
         if host.process is not None:
             self.trace.note(self.now, f"kill {name}")
-            if host.process.wires is not None:
-                host.process.wires.link.end()
+            if self.broker is not None:
+                self.broker.close(host.process)
             host.process.die()
             self._errands.pop(host.process, None)
             host.process = None
