@@ -125,9 +125,15 @@ def _moves(universe: Universe) -> int:
 
 
 def _handing_over(universe: Universe) -> bool:
-    """Whether a first pre-emption is still under way, as with a slow hook or a slow API."""
-    busy = (State.RELEASING, State.CLAIMING)
-    return any(_state(host) in busy for part in _parts(universe) for host in part.hosts.values())
+    """Whether a first pre-emption is still under way, as with a slow hook, a slow API or a link that comes late."""
+    return any(_is_busy(part, host) for part in _parts(universe) for host in part.hosts.values())
+
+
+def _is_busy(part: Universe, host: Host) -> bool:
+    state = _state(host)
+    return state in (State.RELEASING, State.CLAIMING) or (
+        state is State.MASTER and not host.guest >= set(part.holder)
+    )
 
 
 def _parts(universe: Universe) -> list[Universe]:
