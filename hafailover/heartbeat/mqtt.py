@@ -16,7 +16,7 @@ from hafailover.errors import WireError
 from hafailover.heartbeat import bundle, presence
 from hafailover.heartbeat.auth import TAG_BYTES, Keyring
 from hafailover.heartbeat.endpoint import Endpoint, Membership
-from hafailover.heartbeat.path import PeerPathStats
+from hafailover.heartbeat.path import stats_of
 from hafailover.heartbeat.presence import Presence, PresenceState
 from hafailover.heartbeat.wire import PathId, Reject
 from hafailover.heartbeat.witness import Finding, Witness
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hafailover.election.events import Event
     from hafailover.election.values import Advert, GroupName, NodeName
     from hafailover.heartbeat.lineage import Lineages
+    from hafailover.heartbeat.path import PeerPathStats
 
 PATIENCE_US: Final = 3_000_000  # with a broker that is slow; or three dead intervals, if that is longer
 ANSWER_GAP_US: Final = 100_000  # everybody gets each answer: when all begin at once, that would be N x N x N
@@ -275,17 +276,4 @@ class MqttPath:
 
     def _stats(self, peer: NodeName, counts: _Counts, now_us: int) -> PeerPathStats:
         sessions = self._endpoint.sessions[peer]
-        current = sessions.current
-        return PeerPathStats(
-            peer=peer,
-            confirmed=current is not None and sessions.seen_at_us == current.heard_at_us,
-            last_seen_s=None if sessions.seen_at_us is None else (now_us - sessions.seen_at_us) / 1e6,
-            rtt_s=None if sessions.srtt_us is None else sessions.srtt_us / 1e6,
-            rtt_last_s=None if sessions.rtt_us is None else sessions.rtt_us / 1e6,
-            loss=0.0 if current is None else current.loss,
-            sent=self._sent,
-            received=counts.received,
-            send_errors=0,
-            refused=0,
-            foreign_source=0,
-        )
+        return stats_of(peer, sessions, now_us, sent=self._sent, received=counts.received)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from hafailover.election.values import Advert, NodeName
+    from hafailover.heartbeat.session import PeerSessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,34 @@ class PeerPathStats:
     send_errors: int
     refused: int
     foreign_source: int
+
+
+def stats_of(  # noqa: PLR0913 - what a path has counted by itself, each by its name
+    peer: NodeName,
+    sessions: PeerSessions,
+    now_us: int,
+    *,
+    sent: int,
+    received: int,
+    send_errors: int = 0,
+    refused: int = 0,
+    foreign_source: int = 0,
+) -> PeerPathStats:
+    """Return how a peer is reached on a path: what its sessions have measured there, and the path's own counts."""
+    current = sessions.current
+    return PeerPathStats(
+        peer=peer,
+        confirmed=current is not None and sessions.seen_at_us == current.heard_at_us,
+        last_seen_s=None if sessions.seen_at_us is None else (now_us - sessions.seen_at_us) / 1e6,
+        rtt_s=None if sessions.srtt_us is None else sessions.srtt_us / 1e6,
+        rtt_last_s=None if sessions.rtt_us is None else sessions.rtt_us / 1e6,
+        loss=0.0 if current is None else current.loss,
+        sent=sent,
+        received=received,
+        send_errors=send_errors,
+        refused=refused,
+        foreign_source=foreign_source,
+    )
 
 
 class Path(Protocol):

@@ -18,7 +18,7 @@ from hafailover.election.events import PeerRefused
 from hafailover.errors import StartError
 from hafailover.heartbeat import errqueue
 from hafailover.heartbeat.endpoint import Endpoint, Membership
-from hafailover.heartbeat.path import PeerPathStats
+from hafailover.heartbeat.path import stats_of
 from hafailover.heartbeat.resolve import SocketAddress, literal, lookup
 from hafailover.heartbeat.wire import MAX_DATAGRAM, PathId
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hafailover.election.events import Event
     from hafailover.election.values import Advert, GroupName, NodeName
     from hafailover.heartbeat.lineage import Lineages
+    from hafailover.heartbeat.path import PeerPathStats
 
 DATAGRAMS_PER_TURN: Final = 32  # then the loop's other work has its turn, whatever waits in the socket
 ERRORS_PER_TURN: Final = 32
@@ -240,15 +241,10 @@ class UdpPath:
         self.send_error_codes[errno.errorcode.get(number or 0, "OTHER")] += 1
 
     def _stats(self, name: NodeName, peer: _Peer, now_us: int) -> PeerPathStats:
-        sessions = self._endpoint.sessions[name]
-        current = sessions.current
-        return PeerPathStats(
-            peer=name,
-            confirmed=current is not None and sessions.seen_at_us == current.heard_at_us,
-            last_seen_s=None if sessions.seen_at_us is None else (now_us - sessions.seen_at_us) / 1e6,
-            rtt_s=None if sessions.srtt_us is None else sessions.srtt_us / 1e6,
-            rtt_last_s=None if sessions.rtt_us is None else sessions.rtt_us / 1e6,
-            loss=0.0 if current is None else current.loss,
+        return stats_of(
+            name,
+            self._endpoint.sessions[name],
+            now_us,
             sent=peer.sent,
             received=peer.received,
             send_errors=peer.send_errors,
