@@ -12,7 +12,7 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
-from hafailover.emulator.quota import quota_of
+from hafailover.cloud.quota import quota_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,9 +6,7 @@ may have is unknown, unless a world says it.
 
 from __future__ import annotations
 
-from hafailover.cloud.quota import MAX_PRIVATE_IPS, Quota, quota_of
-
-__all__ = ["MAX_PRIVATE_IPS", "MAX_VPC_ENIS", "RATES", "RATE_CODES", "UNATTACHED", "Quota", "quota_of"]
+from hafailover.cloud.quota import MAX_PRIVATE_IPS, Quota
 
 MAX_VPC_ENIS = 1000
 UNATTACHED = Quota(enis=0, private_ips=MAX_PRIVATE_IPS)

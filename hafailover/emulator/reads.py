@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from hafailover.emulator import eni_filters
 from hafailover.emulator.network import EniState
 from hafailover.emulator.params import MAX_IDS, Filters, Params
-from hafailover.emulator.quota import UNATTACHED, Quota
+from hafailover.emulator.quota import UNATTACHED
 from hafailover.emulator.values import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from hafailover.cloud.quota import Quota
     from hafailover.emulator.network import Eni, Instance, Network, PrivateIp
 
 Content = dict[str, Any]

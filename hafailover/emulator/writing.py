@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hafailover.cloud.quota import MAX_PRIVATE_IPS
 from hafailover.emulator.network import EniState
 from hafailover.emulator.params import MALFORMED, MAX_TOKEN
-from hafailover.emulator.quota import MAX_PRIVATE_IPS, UNATTACHED
+from hafailover.emulator.quota import UNATTACHED
 from hafailover.emulator.reads import quota_for
 from hafailover.emulator.values import ApiError
 

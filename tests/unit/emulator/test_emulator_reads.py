@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hafailover.cloud.quota import Quota, quota_of
 from hafailover.emulator import reads
-from hafailover.emulator.quota import UNATTACHED, Quota, quota_of
+from hafailover.emulator.quota import UNATTACHED
 from hafailover.emulator.values import ApiError
 from hafailover.emulator.world import VIP, build, mac_of
 
