@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hafailover.emulator.params import Params
 from hafailover.emulator.reads import CREATED
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from hafailover.emulator.network import HaVip, Network, SecurityGroup, Subnet, Vpc
 
 Content = dict[str, Any]
+_T = TypeVar("_T")
 
 ROUTES = "rtb-aaaaaaaa"
 HAVIP_FILTER_VALUES = 5
@@ -55,32 +57,37 @@ FUZZY = frozenset({"vpc-name"})  # a part of the text will do
 
 def describe_subnets(network: Network, raw: Mapping[str, Any]) -> Content:
     """DescribeSubnets: by ids or by filters; Offset and Limit are strings."""
-    params = Params(raw, ("SubnetIds", "Filters", "Offset", "Limit"))
-    ids = _ids(params, "SubnetIds", "subnet", network.subnets)
-    filters = params.filters(SUBNET_FILTERS, "InvalidParameter.FilterInvalidKey")
-    shown = [_subnet(network, subnet) for subnet in network.subnets.values() if not ids or subnet.id in ids]
-    found = [each for each in shown if _fits(each, filters, SUBNET_FILTERS)]
-    return {"TotalCount": len(found), "SubnetSet": found[params.text_page()]}
+    return _listed(
+        raw, ("SubnetIds", "subnet"), network.subnets, partial(_subnet, network), SUBNET_FILTERS, "SubnetSet"
+    )
 
 
 def describe_vpcs(network: Network, raw: Mapping[str, Any]) -> Content:
     """DescribeVpcs: by ids or by filters; Offset and Limit are strings."""
-    params = Params(raw, ("VpcIds", "Filters", "Offset", "Limit"))
-    ids = _ids(params, "VpcIds", "vpc", network.vpcs)
-    filters = params.filters(VPC_FILTERS, "InvalidParameter.FilterInvalidKey")
-    shown = [_vpc(vpc) for vpc in network.vpcs.values() if not ids or vpc.id in ids]
-    found = [each for each in shown if _fits(each, filters, VPC_FILTERS)]
-    return {"TotalCount": len(found), "VpcSet": found[params.text_page()]}
+    return _listed(raw, ("VpcIds", "vpc"), network.vpcs, _vpc, VPC_FILTERS, "VpcSet")
 
 
 def describe_security_groups(network: Network, raw: Mapping[str, Any]) -> Content:
     """DescribeSecurityGroups: by ids or by filters; Offset and Limit are strings."""
-    params = Params(raw, ("SecurityGroupIds", "Filters", "Offset", "Limit"))
-    ids = _ids(params, "SecurityGroupIds", "sg", network.security_groups)
-    filters = params.filters(GROUP_FILTERS, "InvalidParameter.FilterInvalidKey")
-    shown = [_group(group) for group in network.security_groups.values() if not ids or group.id in ids]
-    found = [each for each in shown if _fits(each, filters, GROUP_FILTERS)]
-    return {"TotalCount": len(found), "SecurityGroupSet": found[params.text_page()]}
+    by = ("SecurityGroupIds", "sg")
+    return _listed(raw, by, network.security_groups, _group, GROUP_FILTERS, "SecurityGroupSet")
+
+
+def _listed(
+    raw: Mapping[str, Any],
+    by: tuple[str, str],
+    there: Mapping[str, _T],
+    show: Callable[[_T], Content],
+    fields: Mapping[str, str],
+    key: str,
+) -> Content:
+    """List what there is, by ids (`by`: their parameter and their prefix) or by the filters in `fields`."""
+    params = Params(raw, (by[0], "Filters", "Offset", "Limit"))
+    ids = _ids(params, *by, there)
+    filters = params.filters(fields, "InvalidParameter.FilterInvalidKey")
+    shown = [show(each) for name, each in there.items() if not ids or name in ids]
+    found = [each for each in shown if _fits(each, filters, fields)]
+    return {"TotalCount": len(found), key: found[params.text_page()]}
 
 
 def describe_havips(network: Network, raw: Mapping[str, Any]) -> Content:
