@@ -29,7 +29,7 @@ def endpoint(me: NodeName, peer: NodeName, groups: tuple[GroupName, ...]) -> End
 def advert(me: NodeName, peer: NodeName, groups: tuple[GroupName, ...]) -> Advert:
     """Return a settled node's advert."""
     told = tuple(GroupAdvert(name, State.BACKUP, 3, 100, eligible=True) for name in groups)
-    return Advert(me, b"digest!!", Leaving.NO, False, (peer,), told)
+    return Advert(me, b"digest!!", 1_000, Leaving.NO, False, (peer,), told)
 
 
 def measure(groups: tuple[GroupName, ...], rounds: int) -> tuple[list[int], float, float]:

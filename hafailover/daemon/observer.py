@@ -129,7 +129,6 @@ class Observer:
         facts = report.Facts(
             config_digest=self._config.digest,
             started_at_ms=self._started_at_ms,
-            dead_interval_ms=self._config.heartbeat.dead_interval_ms,
             paths=self._paths,
             broker=self._broker(),
             history=self.history,

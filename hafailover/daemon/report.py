@@ -45,7 +45,6 @@ class Facts:
 
     config_digest: bytes
     started_at_ms: int
-    dead_interval_ms: int
     paths: Sequence[Path]
     broker: Json | None  # how the connection to it is, None where the file names none
     history: History
@@ -76,21 +75,22 @@ def as_json(status: NodeStatus, facts: Facts) -> Json:
         "readiness": facts.readiness,
         **({"announced": facts.announced} if facts.announced else {}),
         "rejected": {path.name: dict(path.rejected) for path in facts.paths},
-        "peers": [_peer(peer, seen, facts.dead_interval_ms) for peer in status.peers],
+        "peers": [_peer(peer, seen) for peer in status.peers],
         "groups": [_group(group, now_ms, facts) for group in status.groups],
     }
 
 
-def _peer(peer: PeerStatus, seen: Mapping[str, Mapping[Any, PeerPathStats]], dead_interval_ms: int) -> Json:
+def _peer(peer: PeerStatus, seen: Mapping[str, Mapping[Any, PeerPathStats]]) -> Json:
     stats = {path: of_path[peer.node] for path, of_path in seen.items() if peer.node in of_path}
     return {
         "node": peer.node,
         "alive": peer.liveness in (Liveness.ALIVE, Liveness.LATE),
         "liveness": peer.liveness.value,
+        "dead_interval_s": peer.dead_interval_ms / 1000,
         "hears_us": peer.hears_us,
         "hears": list(peer.hears),
         "config_match": peer.config_match,
-        "paths": {path: _path(each, dead_interval_ms) for path, each in stats.items()},
+        "paths": {path: _path(each, peer.dead_interval_ms) for path, each in stats.items()},
     }
 
 

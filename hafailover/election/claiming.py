@@ -70,8 +70,8 @@ def _cause(group: Group, reason: Reason, now: Instant) -> Cause:
     if reason not in DEAD or source is None:
         return Cause(reason, planned=reason is Reason.HANDED_OVER, source=source, evidence=evidence)
     silence_ms = now - peer.last_heard if peer is not None and peer.last_heard is not None else 0
-    timing = group.context.timing
-    patience_ms = timing.restart_grace_ms if reason is Reason.MASTER_GONE else timing.dead_interval_ms
+    waits = group.context.timing if peer is None else peer
+    patience_ms = waits.restart_grace_ms if reason is Reason.MASTER_GONE else waits.dead_interval_ms
     guard_ms = max(0, silence_ms - patience_ms) if group.policy.guards else 0
     return Cause(
         reason, planned=False, source=source, detect_ms=silence_ms - guard_ms, guard_ms=guard_ms, evidence=evidence

@@ -79,7 +79,8 @@ def _may_go_on_until(group: Group, voice: Voice) -> Instant | None:
     So is one whose words are not confirmed yet: that it is at fault, or drained, may be a recording. One that has
     not been there for long and is not able to yet may just not have reached the API.
     """
-    peer, grace_ms = voice.peer, group.context.timing.restart_grace_ms
+    peer = voice.peer
+    grace_ms = peer.restart_grace_ms
     if peer.advert is None or group.absent_since is None or (peer.sure and peer.advert.drained):
         return None
     since = max(group.absent_since, peer.present_since, peer.unsure_since or 0)

@@ -7,7 +7,6 @@ the next `TimerExpired` is wanted.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hafailover.election import invariants
@@ -68,8 +67,6 @@ class Node:
     ) -> None:
         members = tuple(members)
         self.context = Context(me, members, timing, rng, now)
-        self._timing = timing  # what the file says; `context.timing` is what holds while it is being rolled out
-        self._patient: Timing | None = None  # for peers that may not have the file yet; None once all have it
         self.context.recall(memory)
         self.groups: Mapping[GroupName, Group] = {
             policy.group: Group(policy, self.context, now) for policy in policies
@@ -86,6 +83,7 @@ class Node:
         self._quiet_until: Instant = now  # the same, or when a peer's silence is noticed
         self.config_digest = config_digest
         self._next_advert: Instant = now
+        self._hurry_ms, self._hurry_until = timing.interval_ms, now  # see `_interval_ms`
         self._next_audit: Instant = now
         self._last_advert: Advert | None = None
         self._stop_by: Instant = now
@@ -105,7 +103,6 @@ class Node:
         self.context.begin_turn(now)
         effects: list[Effect] = []
         reviewed = self._absorb(event, now, effects)
-        self._settle_timing(now)
         if self._sweep(now) or reviewed is None:
             reviewed = tuple(self.groups.values())
         self.context.begin_turn(now)
@@ -178,37 +175,24 @@ class Node:
         effects.append(Answer(event.request_id, accepted=bool(asked), reason=reason))
         return tuple(asked)
 
-    def _reconfigure(self, event: Reconfigured) -> None:
-        """Take in another version of the file.
-
-        A peer that has not reloaded yet sends as seldom as it did, so that nobody may be missed sooner for now.
-        """
-        old, new = self._patient or self._timing, event.timing
-        self.config_digest, self._timing = event.config_digest, new
+    def _reconfigure(self, event: Reconfigured, now: Instant) -> None:
+        """Take in another version of the file."""
+        self._hurry_ms = self._interval_ms(now)
+        self._hurry_until = max(self._hurry_until, now + 2 * self.context.timing.dead_interval_ms)
+        self.config_digest = event.config_digest
         self.context.reconfigure(event.members)
-        self._patient = replace(
-            new,
-            interval_ms=min(old.interval_ms, new.interval_ms),
-            dead_interval_ms=max(old.dead_interval_ms, new.dead_interval_ms),
-            restart_grace_ms=max(old.restart_grace_ms, new.restart_grace_ms),
-        )
-        self.context.retime(self._patient)
+        self.context.retime(event.timing)
         for policy in event.policies:
             self.groups[policy.group].reconfigure(policy)
 
-    def _settle_timing(self, now: Instant) -> None:
-        """Live by the file's intervals while every peer that is heard has the same file, for good once all have it.
+    def _interval_ms(self, now: Instant) -> int:
+        """Return in what time to speak again: for two dead intervals after a reload as soon as before it.
 
-        One that has not may fall silent and come back as it was: then it is waited for as before.
+        By then even a peer to which an older word has come late has heard that this node will speak less often, or
+        has taken it for dead anyhow.
         """
-        if self._patient is None:
-            return
-        peers = self.context.peers
-        behind = [peer for peer in peers if peer.advert is None or peer.advert.config_digest != self.config_digest]
-        waited_for = any(peer.advert is not None and peer.liveness(now).heard for peer in behind)
-        self.context.retime(self._patient if waited_for else self._timing)
-        if not behind:
-            self._patient = None
+        interval_ms = self.context.timing.interval_ms
+        return min(interval_ms, self._hurry_ms) if now < self._hurry_until else interval_ms
 
     def _sweep(self, now: Instant) -> bool:
         """Return whether any peer's liveness has changed; watch ownership where a mover fell silent."""
@@ -228,7 +212,7 @@ class Node:
         if isinstance(event, PauseAsked | ResumeAsked):
             return self._absorb_pause(event, now, effects)
         if isinstance(event, Reconfigured):
-            self._reconfigure(event)
+            self._reconfigure(event, now)
             return tuple(self.groups.values())
         name = getattr(event, "group", None)
         group = self.groups.get(name) if name is not None else None
@@ -262,7 +246,7 @@ class Node:
             effects.append(ReadHolders())
         if advert != last or now >= self._next_advert:
             self._last_advert = advert
-            self._next_advert = now + self.context.timing.interval_ms
+            self._next_advert = now + self._interval_ms(now)
             effects.append(SendAdverts(advert))
         return effects
 
@@ -283,6 +267,7 @@ class Node:
         return Advert(
             node=context.me.name,
             config_digest=self.config_digest,
+            dead_interval_ms=context.timing.dead_interval_ms,
             leaving=self._leaving(),
             drained=context.drained,
             hears=context.peers.heard(now),
@@ -328,7 +313,7 @@ class Node:
         self.context.begin_turn(now)
         speaks = now >= self._next_advert
         if speaks:
-            self._next_advert = now + self.context.timing.interval_ms
+            self._next_advert = now + self._interval_ms(now)
         self._set_deadline(now)
         return (SendAdverts(self._last_advert),) if speaks and self._last_advert is not None else ()
 

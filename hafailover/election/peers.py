@@ -1,9 +1,12 @@
 """Who is heard: the failure detector.
 
 A peer is ALIVE while its silence is under half the dead interval, LATE (suspected) from there, DOWN from the dead
-interval on. Two things stretch that: a peer that announced a restart, and a peer whose kernel refuses our
-datagrams. Such a host is up and its daemon is not; the address is still configured there, the service may well
-answer, and systemd is about to start the daemon again. Both get `restart_grace` before they count as down.
+interval on: this node's or the peer's own, which it tells, whichever is longer. So nodes whose files differ, while
+one is rolled out say, do not miss each other, and agree on when that is.
+
+Two more things stretch it: a peer that announced a restart, and a peer whose kernel refuses our datagrams. Such a
+host is up and its daemon is not; the address is still configured there, the service may well answer, and systemd
+is about to start the daemon again. Both get `restart_grace` before they count as down.
 
 Refusals are answers to our own datagrams, and kernels limit their rate (Linux: about one a second and target), so
 a refusal counts for `REFUSAL_FRESH_MS`, or three intervals where those are longer; a host that dies while its
@@ -75,6 +78,7 @@ class Peer:
         self.last_heard: Instant | None = None
         self.present_since: Instant = 0  # when its daemon was heard after an absence
         self.unsure_since: Instant | None = None  # since when another daemon of it may speak, that is not confirmed
+        self.asked_ms = 0  # the dead interval that it wants to be judged by, 0 where it has not said
         self.retime(timing)
         self._last_told: Advert | None = None
         self._groups: dict[GroupName, GroupAdvert] = {}
@@ -107,18 +111,25 @@ class Peer:
     def grace_ends(self) -> Instant:
         """Until when at most the peer is waited for whose kernel refuses, and which may be about to start."""
         base = self.last_heard if self.last_heard is not None else self._refused_since
-        return (base or 0) + self._timing.restart_grace_ms
+        return (base or 0) + self.restart_grace_ms
 
     def given_up(self, now: Instant) -> bool:
         """Whether the peer's kernel has refused for the whole of `restart_grace`, and does so still."""
         since = self._refused_since
-        return since is not None and self._graced(now) and now - since >= self._timing.restart_grace_ms
+        return since is not None and self._graced(now) and now - since >= self.restart_grace_ms
 
     def retime(self, timing: Timing) -> None:
         """Judge the peer by other intervals from now on."""
         self._timing = timing
-        self._suspicion_ms = timing.dead_interval_ms // 2  # the silence from which the peer is suspected
         self._refusal_fresh_ms = max(REFUSAL_FRESH_MS, 3 * timing.interval_ms)
+        self._wait(self.asked_ms)
+
+    def _wait(self, asked_ms: int) -> None:
+        """Wait for the peer as long as it asks for, or longer where this node's file says so."""
+        self.asked_ms = asked_ms
+        self.dead_interval_ms = max(self._timing.dead_interval_ms, asked_ms)
+        self.restart_grace_ms = max(self._timing.restart_grace_ms, asked_ms)
+        self._suspicion_ms = self.dead_interval_ms // 2  # the silence from which the peer is suspected
         self._holds_until = UNKNOWN_SINCE
 
     def hear(self, advert: Advert, now: Instant, *, confirmed: bool, said_after: Instant | None = None) -> bool:
@@ -138,6 +149,7 @@ class Peer:
         self.advert, self.confirmed = head, confirmed
         self._groups.update((group.group, group) for group in news)
         if confirmed:
+            self._wait(advert.dead_interval_ms)
             self._note_pauses(advert.groups, now)
         return changed
 
@@ -220,11 +232,11 @@ class Peer:
         silence_ms = now - base
         if self.last_heard is not None and silence_ms < self._suspicion_ms:
             return Liveness.ALIVE
-        if self._graced(now) and silence_ms < self._timing.restart_grace_ms:
+        if self._graced(now) and silence_ms < self.restart_grace_ms:
             return Liveness.RESTARTING
         if self.last_heard is None:
             return Liveness.NEVER
-        return Liveness.LATE if silence_ms < self._timing.dead_interval_ms else Liveness.DOWN
+        return Liveness.LATE if silence_ms < self.dead_interval_ms else Liveness.DOWN
 
     def _graced(self, now: Instant) -> bool:
         if self._says(Leaving.RESTARTING):
@@ -236,8 +248,7 @@ class Peer:
 
         One that is away for a restart may yet come back: its next daemon is confirmed within a round trip.
         """
-        timing = self._timing
-        patience_ms = timing.restart_grace_ms if self._graced(now) else timing.dead_interval_ms
+        patience_ms = self.restart_grace_ms if self._graced(now) else self.dead_interval_ms
         return self._says(Leaving.STOPPING) or now - self._sure_at >= patience_ms
 
     def _says(self, leaving: Leaving) -> bool:
@@ -248,8 +259,7 @@ class Peer:
         base = self.last_heard if self.last_heard is not None else self._refused_since
         if base is None:
             return None
-        timing = self._timing
-        edges = [base + self._suspicion_ms, base + timing.dead_interval_ms, base + timing.restart_grace_ms]
+        edges = [base + self._suspicion_ms, base + self.dead_interval_ms, base + self.restart_grace_ms]
         if self._refused_since is not None:
             edges.append(self._refused_last + self._refusal_fresh_ms + 1)
         return min([edge for edge in edges if edge > now], default=None)

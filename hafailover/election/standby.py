@@ -277,7 +277,7 @@ def _offered(group: Group, master: Voice | None, now: Instant) -> bool:
     if master.advert.successor != group.context.me.name:
         return False
     timing, said_after = group.context.timing, master.peer.said_after(group.name)
-    if said_after is None or now - said_after < timing.dead_interval_ms:
+    if said_after is None or now - said_after < min(timing.dead_interval_ms, master.peer.asked_ms):
         return True
     group.wait_until(now + timing.interval_ms, now)  # the same words, said later, are no reason to look again
     return False
@@ -287,7 +287,7 @@ def _silent(group: Group, master: Voice | None, now: Instant) -> bool:
     """Return whether the master that is waited for has itself been silent for the dead interval."""
     if master is None or master.peer.last_heard is None:
         return False
-    return not group.wait_until(master.peer.last_heard + group.context.timing.dead_interval_ms, now)
+    return not group.wait_until(master.peer.last_heard + master.peer.dead_interval_ms, now)
 
 
 def _loss(group: Group, now: Instant) -> Reason:

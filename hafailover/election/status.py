@@ -61,10 +61,14 @@ class GroupStatus:
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """One peer as this node sees it; `config_match` None until it has been heard; `hears` is its own word."""
+    """One peer as this node sees it; `config_match` None until it has been heard; `hears` is its own word.
+
+    `dead_interval_ms`: the silence after which it counts as dead here.
+    """
 
     node: NodeName
     liveness: Liveness
+    dead_interval_ms: int
     hears_us: bool
     hears: tuple[NodeName, ...]
     config_match: bool | None
@@ -104,6 +108,7 @@ def _peer(peer: Peer, node: Node, now: Instant) -> PeerStatus:
     return PeerStatus(
         node=peer.name,
         liveness=peer.liveness(now),
+        dead_interval_ms=peer.dead_interval_ms,
         hears_us=peer.hears(node.context.me.name),
         hears=() if advert is None else advert.hears,
         config_match=None if advert is None else advert.config_digest == node.config_digest,

@@ -193,7 +193,7 @@ def _somebody_may_yet(group: Group, now: Instant) -> bool:
         if not voice.advert.eligible or voice.liveness not in AUDIBLE:
             continue
         doubted_at = peer.present_since if peer.unsure_since is None else peer.unsure_since
-        if peer.sure or group.wait_until(doubted_at + group.context.timing.dead_interval_ms, now):
+        if peer.sure or group.wait_until(doubted_at + peer.dead_interval_ms, now):
             return True
     return False
 

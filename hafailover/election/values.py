@@ -173,10 +173,14 @@ class GroupAdvert:
 
 @dataclass(frozen=True, slots=True)
 class Advert:
-    """One advertisement: everything a node says of itself in one interval, for all of its groups."""
+    """One advertisement: everything a node says of itself in one interval, for all of its groups.
+
+    `dead_interval_ms`: the silence after which the node wants to be taken for dead; it speaks three times in it.
+    """
 
     node: NodeName
     config_digest: bytes  # 8 bytes
+    dead_interval_ms: int
     leaving: Leaving
     drained: bool
     hears: tuple[NodeName, ...]

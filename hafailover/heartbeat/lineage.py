@@ -30,12 +30,13 @@ _NEVER: Final = -1
 class Lineage:
     """The daemons of one peer, one after the other, on all paths together."""
 
-    __slots__ = ("_groups", "_head", "_head_at_us", "_retired", "boot", "generation", "heard_at_us")
+    __slots__ = ("_groups", "_head", "_head_at_us", "_retired", "boot", "generation", "heard_at_us", "pauses_us")
 
     def __init__(self) -> None:
         self.boot: bytes | None = None  # confirmed, and not displaced since
         self.generation = 0  # how many boots were confirmed
         self.heard_at_us = 0  # when that boot was last heard, on whichever path
+        self.pauses_us = 0  # half the dead interval that it asks for: it may well be as silent as that
         self._retired: deque[bytes] = deque(maxlen=MAX_RETIRED)
         self._begin()
 

@@ -105,7 +105,8 @@ class PeerSessions:
     """The sessions of one peer on one path: at most one confirmed, few candidates.
 
     `silent_after_us`: how long the confirmed boot must have been silent before a candidate counts as a sign
-    of life; less than the dead interval, so that a peer restarted behind a one-way cut is not taken for dead.
+    of life, if that boot does not ask for longer; less than the dead interval, so that a peer restarted behind a
+    one-way cut is not taken for dead.
     `oldest_us`: how old a datagram may be at most, where something on the way can hold it back; None: any age.
     """
 
@@ -153,6 +154,7 @@ class PeerSessions:
             if self.oldest_us is not None and age_us is not None and age_us > self.oldest_us:
                 return Standing.LATE
             self._lineage.heard_at_us = now_us
+            self._lineage.pauses_us = 500 * message.advert.dead_interval_ms
         if standing is not Standing.HIDDEN:
             self.seen_at_us = now_us
         return standing
@@ -229,7 +231,8 @@ class PeerSessions:
         if session is self.current:
             return Standing.CONFIRMED
         lineage = self._lineage
-        if lineage.boot is None or now_us - lineage.heard_at_us > self.silent_after_us:
+        silent_after_us = max(self.silent_after_us, lineage.pauses_us)
+        if lineage.boot is None or now_us - lineage.heard_at_us > silent_after_us:
             return Standing.UNCONFIRMED
         return Standing.HIDDEN
 

@@ -2,7 +2,7 @@
 
 Layout, byte by byte, in docs/heartbeat-protocol.md. In short, all numbers big-endian:
 
-    header 52 | peer records 33 each | group records 30 each | HMAC-SHA256 32        at most 1400 bytes
+    header 56 | peer records 33 each | group records 30 each | HMAC-SHA256 32        at most 1400 bytes
 
 Every byte string either decodes to a message or raises WireError with one of the reasons in `Reject`; no
 other exception is possible. Strict: there is one encoding of each message and no other is accepted, so
@@ -36,15 +36,16 @@ MAX_PRIORITY: Final = 1023
 MAX_PAUSED_MIN: Final = 2**16 - 1  # means "until told otherwise"
 MAX_TERM: Final = 2**62  # far beyond any number of claims, and room to count on within 64 bits
 MAX_HELD_US: Final = 2**32 - 1  # means "that long or longer"
+MAX_DEAD_MS: Final = 300_000  # what a configuration may ask for at most
 BOOT_BYTES: Final = 8
 NO_BOOT: Final = bytes(BOOT_BYTES)
 
 _PREFIX: Final = Struct(">3sBB3x8s")  # magic, version, path, (flags and counts), cluster
-_HEADER: Final = Struct(">3sBBBBB8s8sQQ8sI")
+_HEADER: Final = Struct(">3sBBBBB8s8sQQ8sII")
 _PEER: Final = Struct(">IB8sQQI")
 _GROUP: Final = Struct(">IBBhQIIIH")
 MIN_DATAGRAM: Final = _HEADER.size + TAG_BYTES
-MAX_PEERS: Final = 32  # leaves room for ten groups in the same datagram
+MAX_PEERS: Final = 32  # leaves room for eight groups in the same datagram
 
 # The numbers of the states are part of the protocol: never reorder, only append.
 _STATES: Final = (State.INIT, State.BACKUP, State.CLAIMING, State.MASTER, State.RELEASING, State.FAULT)
@@ -166,6 +167,8 @@ class Codec:
             raise ValueError("a boot id has 8 bytes, not all zero, and sequences begin at 1")
         if len(advert.config_digest) != len(NO_BOOT):
             raise ValueError("a configuration's digest has 8 bytes")
+        if not 0 < advert.dead_interval_ms <= MAX_DEAD_MS:
+            raise ValueError(f"a dead interval of {advert.dead_interval_ms} ms is out of range")
         return _HEADER.pack(
             MAGIC,
             VERSION,
@@ -178,6 +181,7 @@ class Codec:
             message.sequence,
             message.sent_at_us,
             advert.config_digest,
+            advert.dead_interval_ms,
             self._directory.node_id(advert.node),
         )
 
@@ -222,13 +226,13 @@ class _Reader:
         self._body = body
 
     def message(self) -> Message:
-        _, _, _, flags, peers, groups, _, boot, sequence, sent_at_us, digest, sender = _HEADER.unpack_from(
-            self._body
-        )
+        head = _HEADER.unpack_from(self._body)
+        flags, peers, groups, _, boot, sequence, sent_at_us, digest, dead_ms, sender = head[3:]
         groups_at = _HEADER.size + peers * _PEER.size
         _require(len(self._body) == groups_at + groups * _GROUP.size, "length")
         _require(peers <= MAX_PEERS, "number of peers")
         _require(boot != NO_BOOT and sequence > 0, "boot id or sequence")
+        _require(0 < dead_ms <= MAX_DEAD_MS, "dead interval")
         leaving = _LEAVING.get(flags & _LEAVING_MASK)
         if leaving is None or flags > (_LEAVING_MASK | _DRAINED):
             raise WireError(Reject.MALFORMED, "flags")
@@ -238,6 +242,7 @@ class _Reader:
         advert = Advert(
             node=self._directory.node(sender),
             config_digest=digest,
+            dead_interval_ms=dead_ms,
             leaving=leaving,
             drained=bool(flags & _DRAINED),
             hears=hears,

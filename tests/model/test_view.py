@@ -52,7 +52,7 @@ class Seen:
         said_after: int | None = None,
     ) -> None:
         said = GroupAdvert(GROUP, state, term, 100, False, moving=moving)
-        advert = Advert(name, DIGEST, Leaving.NO, False, (), (said,))
+        advert = Advert(name, DIGEST, DEAD_MS, Leaving.NO, False, (), (said,))
         self.learn(ev.AdvertReceived(advert, "udp", confirmed, said_after))
 
     def read(self, holder: str | None) -> None:

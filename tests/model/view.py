@@ -49,6 +49,7 @@ class Heard:
     sure_at: Instant = 0
     at_rest_after: Instant | None = None
     left: bool = False  # it has said goodbye
+    asked_ms: int = 0  # the dead interval that it wants to be judged by
 
     @property
     def active(self) -> bool:
@@ -94,11 +95,14 @@ class View:
     def _dead_ms(self) -> int:
         return self.node.context.timing.dead_interval_ms
 
-    @property
-    def _patience_ms(self) -> int:
+    def _dead_after_ms(self, heard: Heard) -> int:
+        """After which silence a peer is dead."""
+        return max(self._dead_ms, heard.asked_ms)
+
+    def _patience_ms(self, heard: Heard | None) -> int:
         """After which silence a peer cannot count as there any more, whatever its kernel or its last word says."""
         timing = self.node.context.timing
-        return max(timing.dead_interval_ms, timing.restart_grace_ms)
+        return max(timing.dead_interval_ms, timing.restart_grace_ms, 0 if heard is None else heard.asked_ms)
 
     def _others(self) -> list[Member]:
         return [peer.member for peer in self.node.context.peers]
@@ -132,13 +136,13 @@ class View:
     def _excuse(self, now: Instant) -> None:
         """Begin the silence anew of who was there before this node slept: it cannot tell who was silent."""
         for heard in self.heard.values():
-            if self.turned_at - heard.at < self._patience_ms:
+            if self.turned_at - heard.at < self._patience_ms(heard):
                 heard.at = heard.spoke_at = now
 
     def _hear(self, event: ev.AdvertReceived, now: Instant) -> None:
         heard = self.heard.setdefault(event.advert.node, Heard(now, now))
         self.refused.pop(event.advert.node, None)
-        if now - heard.sure_at >= self._dead_ms:
+        if now - heard.sure_at >= self._dead_after_ms(heard):
             heard.sure = None  # what a daemon said before it fell silent is history, whatever else speaks since
         heard.at = heard.spoke_at = now
         heard.left = event.confirmed and event.advert.leaving is Leaving.STOPPING
@@ -147,7 +151,7 @@ class View:
             return
         heard.word = word
         if event.confirmed:
-            heard.sure, heard.sure_at = word, now
+            heard.sure, heard.sure_at, heard.asked_ms = word, now, event.advert.dead_interval_ms
             heard.at_rest_after = None if word.moving else event.said_after or heard.at_rest_after
         for held in self.held.values():
             if held.away_since is not None:
@@ -200,8 +204,8 @@ class View:
         if now - first >= timing.restart_grace_ms and now - last <= fresh_ms:
             return False  # there was no daemon to ask for it all the time
         if heard is None:
-            return name is not None and now - self.started_at > self._patience_ms
-        return now - heard.at > self._patience_ms and not heard.active
+            return name is not None and now - self.started_at > self._patience_ms(None)
+        return now - heard.at > self._patience_ms(heard) and not heard.active
 
     def _moved(self, event: ev.MoveFinished, now: Instant) -> None:
         held = self.held[event.resource]
@@ -248,7 +252,9 @@ class View:
         """
         heard = self.heard.get(name or "")
         word = None if heard is None else heard.sure or (None if sure else heard.word)
-        return heard is not None and word is not None and word.state.serves and now - heard.spoke_at < self._dead_ms
+        if heard is None or word is None or not word.state.serves:
+            return False
+        return now - heard.spoke_at < self._dead_after_ms(heard)
 
     def _move_rules(self, move: fx.Move, now: Instant) -> Iterator[tuple[bool, str]]:
         held = self.held[move.resource]
@@ -259,7 +265,7 @@ class View:
     def _orphaned(self, resource: Resource, holder: str | None, now: Instant) -> bool:
         """Whether the new holder fell silent, or left, while it claimed or served: it may have died meanwhile."""
         heard = self.heard.get(self._name(resource, holder) or "")
-        return heard is not None and heard.active and (heard.left or now - heard.at >= self._dead_ms)
+        return heard is not None and heard.active and (heard.left or now - heard.at >= self._dead_after_ms(heard))
 
     def _let_go(self, held: Held, now: Instant) -> None:
         """Forget that this node had it where nothing of that time can be under way any more."""

@@ -58,10 +58,8 @@ def _forgets_on_a_gap(see: Any, self: EipBook, address: str, carriers: Any, now_
     see(self, address, carriers, now_ms)
 
 
-def _by_the_new_file_at_once(reconfigure: Any, self: Node, event: Any) -> None:
-    reconfigure(self, event)
-    self._patient = None
-    self.context.retime(event.timing)
+def _by_own_file_alone(wait: Any, self: Peer, _asked_ms: int) -> None:
+    wait(self, 0)
 
 
 def _without_own_return(find: Any, self: Witness, peer: object, now_us: int, _asked_at_us: int) -> object:
@@ -389,8 +387,8 @@ ABLATIONS = (
         (("waves", (Wave("pause", 60_000, 60_000, 1_000, 1_000), Wave("power-off", 20_000, 5_000, 5_000, 5_000))),),
     ),
     Ablation(
-        "who has read its file again gives who has not the longer time",
-        (_wrapped(Node, "_reconfigure", _by_the_new_file_at_once),),
+        "a peer is given the dead interval that it asks for",
+        (_wrapped(Peer, "_wait", _by_own_file_alone),),
         ("reload", "cut", "loss"),
         ("silence-is-theirs", "no-needless-move"),
         (
@@ -398,6 +396,13 @@ ABLATIONS = (
             ("timing", Timing(1_000, 4_000, 4_000, 30_000)),
             ("retimed", Timing(200, 1_000, 3_000, 30_000)),
         ),
+    ),
+    Ablation(
+        "who is to speak less often does so once its peers have heard that",
+        ((Node, "_interval_ms", lambda self, _now: self.context.timing.interval_ms),),
+        ("reload",),
+        ("speaks-in-time",),
+        (("timing", Timing(200, 1_000, 3_000, 30_000)), ("retimed", Timing(1_000, 4_000, 4_000, 30_000))),
     ),
     Ablation(
         "what the broker brings counts",

@@ -54,6 +54,7 @@ class Process:
         self.universe, self.host, self.boot = universe, host, boot
         self.name: str = host.member.name
         self.tag = f"{self.name}{boot}"
+        self.started_at = universe.now
         self.peers = [name for name in universe.hosts if name != self.name]
         self.alive = True
         self.frozen = False
@@ -61,6 +62,8 @@ class Process:
         self.turns = 0  # events handled
         self.turned_at = universe.now
         self.has_read = universe.file.digest  # of the file, which may be handled later
+        self.timing = universe.file.timing  # of the file that is in force
+        self.retimed_at: int | None = None  # when it had last to take in another file
         self.heard: dict[str, Heard] = {}
         self.socket: list[Datagram | Letter | Parcel] = []
         self.wanted: set[str] = set()  # what the guest was asked to answer for
@@ -150,6 +153,8 @@ class Process:
 
     def _handle(self, event: Event) -> None:
         self.turns += 1
+        if type(event) is ev.Reconfigured:
+            self.timing, self.retimed_at = event.timing, self.universe.now
         effects = self.universe.handled(self, event)
         if not effects:
             return
@@ -195,6 +200,12 @@ class Process:
         for action in waiting:
             self.when_running(action)
         self._turn()
+
+    def waits_ms(self, peer: str) -> int:
+        """Return the silence after which a peer is dead here: that of whichever of their files is longer."""
+        heard = self.heard.get(peer)
+        asked_ms = 0 if heard is None or heard.sure is None else heard.sure.dead_interval_ms
+        return max(self.timing.dead_interval_ms, asked_ms)
 
     @property
     def barred(self) -> bool:

@@ -26,7 +26,7 @@ SAID = tuple(
     GroupAdvert(group, state, 1, 100, eligible=False)
     for group, state in ((GROUP, State.MASTER), (OTHER_GROUP, State.BACKUP))
 )
-ADVERT = Advert(NodeName("b"), b"", Leaving.NO, drained=False, hears=(), groups=SAID)
+ADVERT = Advert(NodeName("b"), b"", 1_000, Leaving.NO, drained=False, hears=(), groups=SAID)
 
 
 def parts() -> tuple[Universe, Part, Part]:

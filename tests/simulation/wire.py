@@ -45,6 +45,7 @@ class Ear:
     boot: int = 0
     highest: int = 0
     heard_at: int = 0
+    pauses_ms: int = 0  # half the dead interval that the peer asks for
     retired: set[int] = field(default_factory=set)
     candidates: dict[int, tuple[int, int]] = field(default_factory=dict)  # boot: (highest, fresh from)
 
@@ -73,7 +74,7 @@ class Ears:
         if got.boot == ear.boot:
             if got.sequence <= ear.highest:
                 return None
-            ear.highest, ear.heard_at = got.sequence, now
+            ear.highest, ear.heard_at, ear.pauses_ms = got.sequence, now, got.advert.dead_interval_ms // 2
             self.heard[got.sender] = (got.boot, got.sequence, got.sent_at)
             return ev.AdvertReceived(got.advert, "udp", said_after=self._said_after(got))
         return self._unconfirmed(ear, got, now)
@@ -90,7 +91,7 @@ class Ears:
             self._confirm(ear, got, now)
             return ev.AdvertReceived(got.advert, "udp", said_after=self._said_after(got))
         self.heard[got.sender] = (got.boot, got.sequence, got.sent_at)
-        hidden = ear.boot and now - ear.heard_at < self._silent_after_ms
+        hidden = ear.boot and now - ear.heard_at < max(self._silent_after_ms, ear.pauses_ms)
         return None if hidden else ev.AdvertReceived(got.advert, "udp", confirmed=False)
 
     def _confirm(self, ear: Ear, got: Datagram, now: int) -> None:
@@ -98,6 +99,7 @@ class Ears:
             ear.retired.add(ear.boot)
         ear.candidates.clear()  # they have to answer a later challenge, as in `heartbeat.session`
         ear.boot, ear.highest, ear.heard_at = got.boot, got.sequence, now
+        ear.pauses_ms = got.advert.dead_interval_ms // 2
         self.heard[got.sender] = (got.boot, got.sequence, got.sent_at)
 
     def _said_after(self, got: Datagram) -> int | None:

@@ -33,7 +33,7 @@ def advert(groups: int = 3) -> Advert:
         GroupAdvert(GROUPS[1], State.RELEASING, 2, -3, eligible=False, successor=NODES[1]),
         GroupAdvert(GROUPS[2], State.FAULT, 0, 90, eligible=False, wish=Wish(3, NODES[2])),
     )
-    return Advert(NODES[0], b"digestxx", Leaving.NO, drained=False, hears=(NODES[1],), groups=said[:groups])
+    return Advert(NODES[0], b"digestxx", 1_000, Leaving.NO, drained=False, hears=(NODES[1],), groups=said[:groups])
 
 
 def message(groups: int = 3) -> Message:

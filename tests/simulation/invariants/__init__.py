@@ -30,6 +30,7 @@ from tests.simulation.invariants.read_after_unknown import ReadAfterUnknown
 from tests.simulation.invariants.same_tenure import SameTenure
 from tests.simulation.invariants.silence_is_theirs import SilenceIsTheirs
 from tests.simulation.invariants.silent_before_word import SilentBeforeWord
+from tests.simulation.invariants.speaks_in_time import SpeaksInTime
 from tests.simulation.invariants.stop_ends import StopEnds
 from tests.simulation.invariants.strangers_keep import StrangersKeep
 from tests.simulation.invariants.strict_apart import StrictApart
@@ -68,6 +69,7 @@ ALL: tuple[type[Invariant], ...] = (
     SameTenure,
     SilenceIsTheirs,
     SilentBeforeWord,
+    SpeaksInTime,
     StopEnds,
     StrangersKeep,
     StrictApart,

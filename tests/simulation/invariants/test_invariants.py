@@ -111,7 +111,7 @@ def advert(
     successor: NodeName | None = None,
 ) -> ev.AdvertReceived:
     said = GroupAdvert(GROUP, state, term, 100, eligible, successor)
-    return ev.AdvertReceived(Advert(name, b"", Leaving.NO, False, (), (said,)), "udp", confirmed=confirmed)
+    return ev.AdvertReceived(Advert(name, b"", 1_000, Leaving.NO, False, (), (said,)), "udp", confirmed=confirmed)
 
 
 CLAIM = role(State.CLAIMING, Reason.MASTER_DEAD)
@@ -420,25 +420,39 @@ def test_silence_is_theirs() -> None:
     admits_and_breaks(stage, lambda: after(dead_ms), lambda: after(dead_ms - 1))
 
 
-def test_silence_is_theirs_by_the_longer_time_of_two_files() -> None:
-    longer = replace(expand(1, ()).timing, dead_interval_ms=60_000)
-    stage = Stage("silence-is-theirs", retimed=longer)
-    dead_ms = stage.universe.options.timing.dead_interval_ms
+@pytest.mark.parametrize("whose", ["its own", "the master's"])
+def test_silence_is_theirs_by_the_longer_time_of_two_files(whose: str) -> None:
+    stage = Stage("silence-is-theirs")
+    timing = stage.process("b").timing
 
     def after(silence_ms: int) -> None:
-        stage.event("b", advert(A, State.MASTER))
+        said = advert(A, State.MASTER)
+        asked = replace(said.advert, dead_interval_ms=60_000) if whose == "the master's" else said.advert
+        stage.event("b", replace(said, advert=asked))
         stage.universe.now += silence_ms
         stage.effect("b", CLAIM)
 
-    def read_again() -> None:
-        b = stage.process("b")
-        b.node.config_digest = b"another."
-        members, policy = (b.host.member,), stage.universe.options.policy
-        stage.event("b", ev.Reconfigured(members, longer, (policy,), b.node.config_digest))
-
-    after(dead_ms)
-    read_again()
+    if whose == "its own":
+        stage.process("b").timing = replace(timing, dead_interval_ms=60_000)
     admits_and_breaks(stage, lambda: after(60_000), lambda: after(59_999))
+
+
+def test_speaks_in_time() -> None:
+    stage = Stage("speaks-in-time")
+    a, b = stage.process("a"), stage.process("b")
+    a.retimed_at = stage.universe.now
+    half_ms = b.timing.dead_interval_ms // 2
+    said = advert(A, State.MASTER)
+
+    def speak(in_ms: int) -> None:
+        stage.event("b", said)
+        a.node.deadline = a.clock + in_ms
+        stage.effect("a", fx.SendAdverts(said.advert))
+
+    admits_and_breaks(stage, lambda: speak(half_ms), lambda: speak(half_ms + 1))
+    stage.universe.now += b.timing.dead_interval_ms
+    a.node.deadline = a.clock + half_ms + 1
+    stage.effect("a", fx.SendAdverts(said.advert))  # b has heard nothing for so long that it is dead to it
 
 
 def test_silent_before_word() -> None:

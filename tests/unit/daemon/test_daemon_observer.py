@@ -63,7 +63,7 @@ class Seen:
         self.node.handle(event, now=clock.now_ms())
 
     def hear(self, name: NodeName, digest: bytes = DIGEST) -> None:
-        advert = Advert(name, digest, Leaving.NO, drained=False, hears=(), groups=())
+        advert = Advert(name, digest, 1_000, Leaving.NO, drained=False, hears=(), groups=())
         self.give(ev.AdvertReceived(advert, "udp"))
 
     def sample(self, start: str) -> float | None:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from tests.unit.daemon.stage import Stage
 
 MEMORY = Memory(drained=True, groups=(GroupMemory(GROUP, 4),))
-ADVERT = Advert(NodeName("web-a"), b"12345678", Leaving.NO, drained=False, hears=(), groups=())
+ADVERT = Advert(NodeName("web-a"), b"12345678", 1_000, Leaving.NO, drained=False, hears=(), groups=())
 NETLINK = model.Group("vip", addresses=NONE.addresses)
 ARM, DISARM = fx.Arm(GROUP, ADDRESS), fx.StopAnswering(GROUP, ADDRESS)
 

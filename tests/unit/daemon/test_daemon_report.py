@@ -84,7 +84,6 @@ def facts(**changes: Any) -> report.Facts:
     plain = report.Facts(
         config_digest=b"\x01\x02\x03\x04\x05\x06\x07\x08",
         started_at_ms=clock.now_ms() - 12_500,
-        dead_interval_ms=400,
         paths=paths,
         broker=None,
         history=History(),

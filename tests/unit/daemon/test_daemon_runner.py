@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hafailover.election.events import Event
 
 OFTEN = Timing(interval_ms=20, dead_interval_ms=60_000, restart_grace_ms=60_000, audit_interval_ms=60_000)
-ADVERT = Advert(A, DIGEST, Leaving.NO, drained=False, hears=(), groups=())
+ADVERT = Advert(A, DIGEST, 60_000, Leaving.NO, drained=False, hears=(), groups=())
 HOLDERS = ("eni-a",)
 
 

@@ -206,7 +206,7 @@ class Clinic:
         )
         await path.open()
         stack.callback(path.close)
-        advert = Advert(NodeName("web-a"), config.digest, Leaving.NO, drained=False, hears=(), groups=())
+        advert = Advert(NodeName("web-a"), config.digest, 1_000, Leaving.NO, drained=False, hears=(), groups=())
         task = asyncio.create_task(_repeat(path, advert))
         stack.callback(task.cancel)
 

@@ -125,7 +125,7 @@ class Bench:
         said = peer.group(GROUP)
         assert said is not None
         groups = (said,)
-        advert = Advert(name, DIGEST, peer.advert.leaving, peer.advert.drained, peer.advert.hears, groups)
+        advert = Advert(name, DIGEST, 400, peer.advert.leaving, peer.advert.drained, peer.advert.hears, groups)
         self.give(ev.AdvertReceived(advert, "udp", confirmed=peer.confirmed))
 
     def hear(  # noqa: PLR0913 - all that an advert can say
@@ -146,7 +146,7 @@ class Bench:
         said_after: int | None = None,
     ) -> tuple[Effect, ...]:
         said = GroupAdvert(GROUP, state, term, priority, eligible, successor, wish, moving)
-        advert = Advert(name, DIGEST, leaving, drained, hears, (said,))
+        advert = Advert(name, DIGEST, 400, leaving, drained, hears, (said,))
         return self.give(ev.AdvertReceived(advert, "udp", confirmed, said_after))
 
     def read(self, *holders: str | None, settled: bool = True, asked_at: int | None = None) -> tuple[Effect, ...]:

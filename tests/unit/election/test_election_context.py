@@ -44,7 +44,7 @@ def test_who_is_down_has_no_voice(context: Context, at: int, voices: int) -> Non
     peer = context.peers.get(A)
     assert peer is not None
     said = GroupAdvert(GROUP, State.MASTER, 1, 100, eligible=False)
-    peer.hear(Advert(A, DIGEST, Leaving.NO, False, (), (said,)), NOW, confirmed=True)
+    peer.hear(Advert(A, DIGEST, 400, Leaving.NO, False, (), (said,)), NOW, confirmed=True)
     assert [voice.advert for voice in context.voices(GROUP, at)] == [said] * voices
     assert context.voices(GroupName("other"), at) == ()
 

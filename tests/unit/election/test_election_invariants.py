@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOVE = Move(GROUP, 1, VIP, "eni-a", "eni-b")
 SAVE = Persist(Memory())
-SAY = SendAdverts(Advert(A, DIGEST, Leaving.NO, drained=False, hears=(), groups=()))
+SAY = SendAdverts(Advert(A, DIGEST, 400, Leaving.NO, drained=False, hears=(), groups=()))
 
 
 @dataclass

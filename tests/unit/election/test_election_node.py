@@ -73,7 +73,9 @@ def test_an_advert_says_what_this_node_is_about() -> None:
 
 def test_what_concerns_nobody_here_is_ignored() -> None:
     bench = Bench().as_backup()
-    stranger = Advert(NodeName("x"), DIGEST, Leaving.NO, False, (), (GroupAdvert(GROUP, State.MASTER, 9, 1, True),))
+    stranger = Advert(
+        NodeName("x"), DIGEST, 400, Leaving.NO, False, (), (GroupAdvert(GROUP, State.MASTER, 9, 1, True),)
+    )
     for event in (
         ev.AdvertReceived(stranger, "udp"),
         ev.PeerRefused(NodeName("x")),
@@ -363,7 +365,7 @@ def test_several_groups_fail_over_in_one_turn(handover: Handover) -> None:
     seen = (Sighting(VIP, "eni-a"), Sighting(OTHER, "eni-a"))
     node.handle(ev.TimerExpired(), now=START)
     node.handle(ev.HoldersRead(seen, START), now=START + 1)
-    node.handle(ev.AdvertReceived(Advert(A, DIGEST, Leaving.NO, False, (B,), said), "udp"), now=START + 2)
+    node.handle(ev.AdvertReceived(Advert(A, DIGEST, 400, Leaving.NO, False, (B,), said), "udp"), now=START + 2)
     node.handle(ev.HoldersRead(seen, START + 2), now=START + 3)
     now = START + 3
     told: list[fx.Effect] = []

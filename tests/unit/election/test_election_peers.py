@@ -15,7 +15,7 @@ NOW = 50_000  # dead interval 400 ms, restart_grace 3 s
 def advert(
     state: State = State.BACKUP, *, leaving: Leaving = Leaving.NO, hears: tuple[NodeName, ...] = ()
 ) -> Advert:
-    return Advert(A, DIGEST, leaving, False, hears, (GroupAdvert(GROUP, state, 1, 100, True),))
+    return Advert(A, DIGEST, 400, leaving, False, hears, (GroupAdvert(GROUP, state, 1, 100, True),))
 
 
 def heard(*, leaving: Leaving = Leaving.NO, confirmed: bool = True) -> Peer:
@@ -185,7 +185,7 @@ def test_what_is_news_in_an_advert() -> None:
 
 def test_an_advert_told_in_parts_updates_what_it_names() -> None:
     peer = heard()
-    peer.hear(Advert(A, DIGEST, Leaving.NO, False, (), ()), NOW + 1, confirmed=True)
+    peer.hear(Advert(A, DIGEST, 400, Leaving.NO, False, (), ()), NOW + 1, confirmed=True)
     group = peer.group(GROUP)
     assert group is not None
     assert group.state is State.BACKUP

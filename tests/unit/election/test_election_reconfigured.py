@@ -6,12 +6,14 @@ from dataclasses import replace
 
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
+from hafailover.election.peers import Liveness
 from hafailover.election.reasons import Reason
 from hafailover.election.values import Advert, CheckState, GroupAdvert, Leaving, Policy, State, Timing
 from tests.unit.election.bench import DIGEST, GROUP, MEMBERS, POLICY, TIMING, A, B, Bench, C
 
 NEW = b"87654321"
 FAST = Timing(interval_ms=20, dead_interval_ms=60, restart_grace_ms=600, audit_interval_ms=30_000)
+SLOW = Timing(interval_ms=200, dead_interval_ms=1_000, restart_grace_ms=9_000, audit_interval_ms=30_000)
 
 
 def reconfigure(
@@ -21,10 +23,11 @@ def reconfigure(
     return bench.give(ev.Reconfigured(members, timing, (policy,), NEW))
 
 
-def tell(bench: Bench, digest: bytes) -> None:
-    """Have the master `a` speak, with the file of this digest."""
+def tell(bench: Bench, digest: bytes, dead_ms: int = 400, *, confirmed: bool = True) -> None:
+    """Have the master `a` speak, with the file of this digest and dead interval."""
     said = GroupAdvert(GROUP, State.MASTER, 1, 100, eligible=False)
-    bench.give(ev.AdvertReceived(Advert(A, digest, Leaving.NO, drained=False, hears=(B,), groups=(said,)), "udp"))
+    advert = Advert(A, digest, dead_ms, Leaving.NO, drained=False, hears=(B,), groups=(said,))
+    bench.give(ev.AdvertReceived(advert, "udp", confirmed=confirmed))
 
 
 def test_a_master_stays_master_and_says_at_once_what_is_new() -> None:
@@ -81,50 +84,68 @@ def test_a_peer_that_has_not_reloaded_yet_is_not_missed_sooner() -> None:
     bench = Bench().as_backup()
     tell(bench, DIGEST)
     reconfigure(bench, timing=FAST)
-    assert (bench.node.context.timing.interval_ms, bench.node.context.timing.dead_interval_ms) == (20, 400)
     bench.run(390)
     assert bench.state() is State.BACKUP
-    tell(bench, NEW)
-    assert bench.node.context.timing == FAST
-    bench.run(60)
+    tell(bench, NEW, dead_ms=60)
+    bench.run(50)
+    assert bench.state() is State.BACKUP
+    bench.run(10)
     assert bench.state() is State.CLAIMING
 
 
-def test_nor_when_it_was_silent_for_a_while_and_is_heard_again() -> None:
+def test_nor_is_one_that_has_and_asks_for_longer() -> None:
     bench = Bench().as_backup()
-    tell(bench, DIGEST)
-    reconfigure(bench, timing=FAST)
-    bench.run(390)
-    assert bench.node.context.timing.dead_interval_ms == 400
-    bench.run(20)
-    assert bench.node.context.timing == FAST
-    tell(bench, DIGEST)
-    assert bench.node.context.timing.dead_interval_ms == 400
-    tell(bench, NEW)
-    assert bench.node.context.timing == FAST
+    tell(bench, NEW, dead_ms=1_000)
+    bench.run(490)
+    peer = bench.node.context.peers.get(A)
+    assert peer is not None
+    assert peer.liveness(bench.now) is Liveness.ALIVE
+    bench.run(500)
+    assert bench.state() is State.BACKUP
+    bench.run(10)
+    assert bench.state() is State.CLAIMING
 
 
-def test_what_all_have_left_behind_is_waited_for_no_longer() -> None:
+def test_what_may_be_a_recording_asks_for_nothing() -> None:
     bench = Bench().as_backup()
-    for peer in (A, C):
-        bench.hear(peer, State.MASTER if peer == A else State.BACKUP)
-    reconfigure(bench, timing=FAST)
-    said = GroupAdvert(GROUP, State.BACKUP, 1, 80, eligible=True)
-    bench.give(ev.AdvertReceived(Advert(C, NEW, Leaving.NO, drained=False, hears=(B,), groups=(said,)), "udp"))
-    assert bench.node.context.timing.dead_interval_ms == 400
-    tell(bench, NEW)
-    assert bench.node.context.timing == FAST
     tell(bench, DIGEST)
-    assert bench.node.context.timing == FAST, "it has gone back to a file that this node has left"
+    tell(bench, NEW, dead_ms=300_000, confirmed=False)
+    bench.run(400)
+    assert bench.state() is State.CLAIMING
 
 
 def test_patience_that_is_made_longer_is_longer_at_once() -> None:
     bench = Bench().as_backup()
     tell(bench, DIGEST)
-    slow = Timing(interval_ms=200, dead_interval_ms=1_000, restart_grace_ms=9_000, audit_interval_ms=30_000)
-    reconfigure(bench, timing=slow)
+    reconfigure(bench, timing=SLOW)
     bench.run(990)
     assert bench.state() is State.BACKUP
     bench.run(10)
-    assert bench.state() is State.CLAIMING, "a peer that is gone keeps nobody from living by the new file"
-    assert bench.node.context.timing == slow
+    assert bench.state() is State.CLAIMING
+
+
+def spoken(bench: Bench, for_ms: int) -> int:
+    """Return how often the node speaks in that time, where nothing is new."""
+    bench.clear()
+    bench.run(for_ms)
+    return len(bench.all(fx.SendAdverts))
+
+
+def test_who_is_to_speak_less_often_goes_on_as_before_until_the_peers_know() -> None:
+    bench = Bench().as_master()
+    bench.run(1_000)
+    (sent,) = [each.advert for each in reconfigure(bench, timing=SLOW) if isinstance(each, fx.SendAdverts)]
+    assert sent.dead_interval_ms == 1_000
+    assert spoken(bench, 800) == 8, "every 100 ms, for two dead intervals of 400"
+    assert spoken(bench, 2_000) == 10
+    reconfigure(bench, timing=TIMING)
+    assert spoken(bench, 2_000) == 20, "who is to speak more often does so at once"
+
+
+def test_nor_does_a_second_reload_make_it_speak_less_often_sooner() -> None:
+    bench = Bench().as_master()
+    bench.run(1_000)
+    reconfigure(bench, timing=SLOW)
+    bench.run(300)
+    reconfigure(bench, timing=replace(SLOW, interval_ms=300))
+    assert spoken(bench, 2_000) == 20, "the first file's pace, for two dead intervals of the second"

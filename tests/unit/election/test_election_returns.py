@@ -41,7 +41,7 @@ class Case:
         said = GroupAdvert(GROUP, State.BACKUP, 1, 100, eligible=True, moving=moving)
         peer = self.context.peers.get(name)
         assert peer is not None
-        advert = Advert(name, DIGEST, Leaving.NO, False, (), (said,))
+        advert = Advert(name, DIGEST, 400, Leaving.NO, False, (), (said,))
         peer.hear(advert, 1, confirmed=confirmed, said_after=said_after)
 
     def free(self, now: int) -> bool:

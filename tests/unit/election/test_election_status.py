@@ -82,9 +82,9 @@ def test_all_of_it_is_told() -> None:
         cloud_error="",
         read_age_ms=70,
         peers=(
-            PeerStatus(A, Liveness.NEVER, hears_us=False, hears=(), config_match=None, leaving=Leaving.NO),
+            PeerStatus(A, Liveness.NEVER, 400, hears_us=False, hears=(), config_match=None, leaving=Leaving.NO),
             PeerStatus(
-                C, Liveness.ALIVE, hears_us=False, hears=(A,), config_match=True, leaving=Leaving.RESTARTING
+                C, Liveness.ALIVE, 400, hears_us=False, hears=(A,), config_match=True, leaving=Leaving.RESTARTING
             ),
         ),
         groups=(
@@ -161,5 +161,5 @@ def test_a_witness_and_a_peer_that_does_not_know_the_group_say_nothing_of_it() -
     bench.hear(A, eligible=False)
     assert of_a(bench).why is Reason.PEER_WITNESS
     bench = Bench()
-    bench.give(ev.AdvertReceived(Advert(A, DIGEST, Leaving.NO, False, (B,), ()), "udp"))
+    bench.give(ev.AdvertReceived(Advert(A, DIGEST, 400, Leaving.NO, False, (B,), ()), "udp"))
     assert of_a(bench) == GroupOnPeer(A, None, eligible=False, why=Reason.PEER_KNOWS_NOT)

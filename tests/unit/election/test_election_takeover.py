@@ -29,7 +29,7 @@ def hear(context: Context, name: NodeName, state: State, at: int, *, moving: boo
     peer = context.peers.get(name)
     assert peer is not None
     said = GroupAdvert(GROUP, state, 1, 100, eligible=True, moving=moving)
-    peer.hear(Advert(name, DIGEST, Leaving.NO, False, (), (said,)), at, confirmed=True)
+    peer.hear(Advert(name, DIGEST, 400, Leaving.NO, False, (), (said,)), at, confirmed=True)
 
 
 def test_the_first_holder_seen_has_taken_nothing(takeovers: Takeovers) -> None:

@@ -29,7 +29,7 @@ def groups(count: int) -> tuple[GroupAdvert, ...]:
 
 
 def advert(node: NodeName, hears: Sequence[NodeName] = (), count: int = 1) -> Advert:
-    return Advert(node, b"digest!!", Leaving.NO, False, tuple(hears), groups(count))
+    return Advert(node, b"digest!!", 1_000, Leaving.NO, False, tuple(hears), groups(count))
 
 
 class Node:
@@ -348,10 +348,11 @@ def test_a_reload_says_anew_after_how_long_a_new_boot_is_a_sign_of_life() -> Non
     a, b, reborn = Node(A, 1), Node(B, 1), Node(B, 2)
     talk(a, b, 0)
     heard = len(a.events)
-    a.hear(reborn.tick(200 * MS), 200 * MS)
+    a.endpoint.configure(Membership(A, "web", (B,), (GroupName("g0"),)), [KEY], 700 * MS)
+    a.hear(reborn.tick(600 * MS), 600 * MS)
     assert len(a.events) == heard
-    a.endpoint.configure(Membership(A, "web", (B,), (GroupName("g0"),)), [KEY], 100 * MS)
-    a.hear(reborn.tick(200 * MS), 200 * MS)
+    a.endpoint.configure(Membership(A, "web", (B,), (GroupName("g0"),)), [KEY], SILENT_US)
+    a.hear(reborn.tick(600 * MS), 600 * MS)
     assert a.confirmed[heard:] == [False]
 
 

@@ -27,7 +27,7 @@ UDP, MQTT = PathId.UDP, PathId.MQTT
 
 def said(state: State, *names: GroupName, node: NodeName = B, drained: bool = False) -> Advert:
     groups = tuple(GroupAdvert(name, state, 1, 100, eligible=True) for name in names or (ONE,))
-    return Advert(node, b"digest!!", Leaving.NO, drained, (), groups)
+    return Advert(node, b"digest!!", 1_000, Leaving.NO, drained, (), groups)
 
 
 def states(advert: Advert | None) -> dict[str, State]:

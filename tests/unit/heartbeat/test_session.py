@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def boot(number: int) -> bytes:
 
 
 def message(number: int, sequence: int, sent_at_us: int = 0) -> Message:
-    return Message(boot(number), sequence, sent_at_us, (), Advert(PEER, bytes(8), Leaving.NO, False, (), ()))
+    return Message(boot(number), sequence, sent_at_us, (), Advert(PEER, bytes(8), 1_000, Leaving.NO, False, (), ()))
 
 
 def echo(
@@ -135,6 +137,17 @@ def test_a_recording_beside_a_silent_boot_is_a_sign_of_life_and_the_boot_may_com
     assert sessions.hear(message(1, 1), None, own(9), 1 * MS + SILENT_US) is Standing.HIDDEN
     assert sessions.hear(message(1, 2), None, own(9), 2 * MS + SILENT_US) is Standing.UNCONFIRMED
     assert sessions.hear(message(2, 3), None, own(9), 3 * MS + SILENT_US) is Standing.CONFIRMED
+
+
+def test_a_boot_that_asks_for_longer_counts_as_silent_later() -> None:
+    sessions = confirmed(2)
+    said = message(2, 3)
+    asks = replace(said, advert=replace(said.advert, dead_interval_ms=6_000))
+    sessions.hear(asks, None, own(9), 1 * MS)
+    assert sessions.hear(message(1, 1), None, own(9), 3_001 * MS) is Standing.HIDDEN
+    assert sessions.hear(message(1, 2), None, own(9), 3_002 * MS) is Standing.UNCONFIRMED
+    sessions.hear(message(2, 4), None, own(9), 4_000 * MS)
+    assert sessions.hear(message(1, 3), None, own(9), 4_501 * MS) is Standing.UNCONFIRMED
 
 
 def test_a_hidden_datagram_does_not_count_as_seen() -> None:

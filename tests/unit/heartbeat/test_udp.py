@@ -32,7 +32,7 @@ LOOPBACK = "127.0.0.1"
 
 def advert(node: NodeName, count: int = 1) -> Advert:
     groups = tuple(GroupAdvert(name, State.BACKUP, 1, 100, eligible=True) for name in GROUPS[:count])
-    return Advert(node, b"digest!!", Leaving.NO, False, (), groups)
+    return Advert(node, b"digest!!", 1_000, Leaving.NO, False, (), groups)
 
 
 def free_port(host: str = LOOPBACK) -> int:

@@ -13,6 +13,7 @@ from hafailover.heartbeat.auth import TAG_BYTES, Keyring
 from hafailover.heartbeat.names import Directory, group_id, node_id
 from hafailover.heartbeat.wire import (
     MAX_DATAGRAM,
+    MAX_DEAD_MS,
     MAX_HELD_US,
     MAX_PAUSED_MIN,
     MAX_PEERS,
@@ -76,6 +77,7 @@ def messages(draw: st.DrawFn) -> Message:
     advert = Advert(
         node=draw(st.sampled_from(NODES)),
         config_digest=draw(st.binary(min_size=8, max_size=8)),
+        dead_interval_ms=draw(st.integers(1, MAX_DEAD_MS)),
         leaving=draw(st.sampled_from(Leaving)),
         drained=draw(st.booleans()),
         hears=tuple(record.peer for record in peers if draw(st.booleans())),
@@ -95,7 +97,7 @@ def message() -> Message:
     )
     wish = replace(group_advert(1), state=State.RELEASING, successor=NODES[1], wish=Wish(3, NODES[2]))
     wish = replace(wish, paused_min=MAX_PAUSED_MIN)
-    advert = Advert(NODES[0], b"digest!!", Leaving.RESTARTING, True, (NODES[1],), (group_advert(), wish))
+    advert = Advert(NODES[0], b"digest!!", 1_000, Leaving.RESTARTING, True, (NODES[1],), (group_advert(), wish))
     return Message(BOOT, 42, 123_456, records, advert)
 
 
@@ -185,7 +187,7 @@ def test_the_layout_is_the_documented_one() -> None:
             b"bootboot",
             struct.pack(">QQ", 42, 123_456),
             b"digest!!",
-            struct.pack(">I", node_id(NODES[0])),
+            struct.pack(">II", 1_000, node_id(NODES[0])),
             struct.pack(">IB8sQQI", node_id(NODES[1]), 3, b"otherone", 9, 1_000, 50),
             struct.pack(">IB8sQQI", node_id(NODES[2]), 0, bytes(8), 0, 0, 0),
             struct.pack(">IBBhQIIIH", group_id(GROUPS[0]), 3, 1, -5, 7, 0, 0, 0, 0),
@@ -197,13 +199,13 @@ def test_the_layout_is_the_documented_one() -> None:
     assert CODEC.encode(message()) == signed(wanted)
 
 
-def test_one_group_between_two_nodes_is_147_bytes() -> None:
+def test_one_group_between_two_nodes_is_151_bytes() -> None:
     pair = replace(
         message(),
         peers=message().peers[:1],
         advert=replace(message().advert, groups=(group_advert(),)),
     )
-    assert len(CODEC.encode(pair)) == 147
+    assert len(CODEC.encode(pair)) == 151
 
 
 @pytest.mark.parametrize(
@@ -219,24 +221,26 @@ def test_one_group_between_two_nodes_is_147_bytes() -> None:
         (7, b"\x03", "malformed: length"),  # number of groups
         (16, bytes(8), "malformed: boot id or sequence"),  # boot id
         (24, bytes(8), "malformed: boot id or sequence"),  # sequence
-        (48, b"\x00\x00\x00\x07", "unknown_node: ?00000007"),
-        (52, bytes(4), "malformed: peer"),  # peer id
-        (56, b"\x04", "malformed: peer"),  # peer flags
-        (57, bytes(8), "malformed: peer without boot id"),  # peer boot gone, its sequence not
-        (65, bytes(8), "malformed: peer without sequence"),  # peer sequence gone, its boot not
-        (89, b"\x02", "malformed: peer without boot id"),  # confirmed, but nothing heard
-        (98, b"\x00" * 7 + b"\x01", "malformed: peer without boot id"),  # sequence of nothing
-        (106, b"\x00" * 7 + b"\x01", "malformed: peer without boot id"),  # echo of nothing
-        (114, b"\x00\x00\x00\x01", "malformed: peer without boot id"),  # held nothing
-        (85, struct.pack(">I", node_id(NODES[1])), "malformed: peer twice"),  # the same peer twice
-        (118, bytes(4), "malformed: group"),  # group id
-        (122, b"\x06", "malformed: group"),  # state
-        (123, b"\x08", "malformed: group"),  # group flags
-        (124, struct.pack(">h", MAX_PRIORITY + 1), "malformed: priority"),
-        (124, struct.pack(">h", -MAX_PRIORITY - 1), "malformed: priority"),
-        (141, b"\x01", "malformed: wish"),  # serial without a wish
-        (145, b"\x01", "malformed: wish"),  # target without a wish
-        (148, struct.pack(">I", group_id(GROUPS[0])), "malformed: group twice"),  # the same group twice
+        (48, bytes(4), "malformed: dead interval"),
+        (48, struct.pack(">I", MAX_DEAD_MS + 1), "malformed: dead interval"),
+        (52, b"\x00\x00\x00\x07", "unknown_node: ?00000007"),
+        (56, bytes(4), "malformed: peer"),  # peer id
+        (60, b"\x04", "malformed: peer"),  # peer flags
+        (61, bytes(8), "malformed: peer without boot id"),  # peer boot gone, its sequence not
+        (69, bytes(8), "malformed: peer without sequence"),  # peer sequence gone, its boot not
+        (93, b"\x02", "malformed: peer without boot id"),  # confirmed, but nothing heard
+        (102, b"\x00" * 7 + b"\x01", "malformed: peer without boot id"),  # sequence of nothing
+        (110, b"\x00" * 7 + b"\x01", "malformed: peer without boot id"),  # echo of nothing
+        (118, b"\x00\x00\x00\x01", "malformed: peer without boot id"),  # held nothing
+        (89, struct.pack(">I", node_id(NODES[1])), "malformed: peer twice"),  # the same peer twice
+        (122, bytes(4), "malformed: group"),  # group id
+        (126, b"\x06", "malformed: group"),  # state
+        (127, b"\x08", "malformed: group"),  # group flags
+        (128, struct.pack(">h", MAX_PRIORITY + 1), "malformed: priority"),
+        (128, struct.pack(">h", -MAX_PRIORITY - 1), "malformed: priority"),
+        (145, b"\x01", "malformed: wish"),  # serial without a wish
+        (149, b"\x01", "malformed: wish"),  # target without a wish
+        (152, struct.pack(">I", group_id(GROUPS[0])), "malformed: group twice"),  # the same group twice
     ],
 )
 def test_each_field_is_held_to_its_range(offset: int, value: bytes, wanted: str) -> None:
@@ -247,12 +251,12 @@ def test_each_field_is_held_to_its_range(offset: int, value: bytes, wanted: str)
 
 def test_the_ends_of_the_ranges_are_taken() -> None:
     for priority in (-MAX_PRIORITY, MAX_PRIORITY):
-        data = patched(124, struct.pack(">h", priority))
+        data = patched(128, struct.pack(">h", priority))
         assert CODEC.decode(data).advert.groups[0].priority == priority
 
 
 def test_the_tag_is_looked_at_before_the_fields() -> None:
-    broken = bytearray(patched(122, b"\x06"))
+    broken = bytearray(patched(126, b"\x06"))
     broken[-1] ^= 1
     assert reason(bytes(broken)) == Reject.BAD_MAC
 
@@ -275,7 +279,7 @@ def test_another_key_cluster_or_path_is_told_apart() -> None:
 def test_more_peers_than_allowed_are_malformed() -> None:
     count = MAX_PEERS + 1
     peers = b"".join(struct.pack(">IB28s", number, 0, bytes(28)) for number in range(1, count + 1))
-    body = CODEC.encode(message())[:-TAG_BYTES][:52]
+    body = CODEC.encode(message())[:-TAG_BYTES][:56]
     with pytest.raises(WireError, match=r"^malformed: number of peers$"):
         CODEC.decode(signed(body[:6] + bytes([count, 0]) + body[8:] + peers))
 
@@ -296,6 +300,7 @@ def test_a_node_whose_configuration_is_older_still_understands() -> None:
         (replace(message(), boot=b"short"), "^a boot id"),
         (replace(message(), sequence=0), "begin at 1"),
         (replace(message(), advert=replace(message().advert, config_digest=b"short")), "^a configuration"),
+        (replace(message(), advert=replace(message().advert, dead_interval_ms=0)), "^a dead interval of 0 ms"),
         (replace(message(), advert=replace(message().advert, hears=(NODES[3],))), "^whom a node hears"),
         (
             replace(message(), advert=replace(message().advert, groups=(replace(group_advert(), priority=1024),))),
@@ -309,7 +314,7 @@ def test_a_node_whose_configuration_is_older_still_understands() -> None:
         ),
         (
             replace(message(), advert=replace(message().advert, groups=tuple(map(group_advert, range(42))))),
-            "^1410 bytes do not fit a datagram: split the groups",
+            "^1414 bytes do not fit a datagram: split the groups",
         ),
     ],
 )
@@ -319,10 +324,10 @@ def test_what_could_not_be_decoded_is_not_encoded(wrong: Message, says: str) -> 
 
 
 def test_the_largest_datagram_that_there_is_is_made_and_taken() -> None:
-    names = [NodeName(f"?{number:08x}") for number in range(1, 9)]
-    advert = replace(message().advert, hears=(), groups=tuple(map(group_advert, range(35))))
+    names = [NodeName(f"?{number:08x}") for number in range(1, 8)]
+    advert = replace(message().advert, hears=(), groups=tuple(map(group_advert, range(36))))
     full = replace(message(), peers=tuple(map(PeerRecord, names)), advert=advert)
-    assert len(CODEC.encode(full)) == MAX_DATAGRAM - 2  # no sum of whole records is nearer
+    assert len(CODEC.encode(full)) == MAX_DATAGRAM - 1  # no sum of whole records is nearer
     assert CODEC.decode(CODEC.encode(full)) == full
 
 

@@ -18,6 +18,7 @@ def a_peer(**changes: Any) -> Json:
         "node": "web-b",
         "alive": True,
         "liveness": "alive",
+        "dead_interval_s": 1.0,
         "hears_us": True,
         "hears": ["web-a"],
         "config_match": True,
