@@ -46,6 +46,13 @@ class Heard:
         self.text = told_event(event)
 
 
+def waits_ms(process: Process, peer: str) -> int:
+    """Return the silence after which a peer is dead to a daemon: that of whichever of their files is longer."""
+    heard = process.heard.get(peer)
+    asked_ms = 0 if heard is None or heard.sure is None else heard.sure.dead_interval_ms
+    return max(process.timing.dead_interval_ms, asked_ms)
+
+
 class Process:
     """A running daemon. `boot` counts the starts of all daemons, so that each run has its own."""
 
@@ -200,12 +207,6 @@ class Process:
         for action in waiting:
             self.when_running(action)
         self._turn()
-
-    def waits_ms(self, peer: str) -> int:
-        """Return the silence after which a peer is dead here: that of whichever of their files is longer."""
-        heard = self.heard.get(peer)
-        asked_ms = 0 if heard is None or heard.sure is None else heard.sure.dead_interval_ms
-        return max(self.timing.dead_interval_ms, asked_ms)
 
     @property
     def barred(self) -> bool:

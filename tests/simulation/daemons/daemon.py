@@ -58,6 +58,8 @@ class Incarnation(Owner):
         self.rng = random.Random(f"{town.options.seed}:{self.name}:{boot}:own")  # noqa: S311 - to be repeated
         self.frozen = False
         self.doomed = False
+        self.started_at, self.timing = town.now, town.options.timing
+        self.retimed_at: int | None = None  # no file is read again in this tier
         self.restarting = False  # by the job that systemd has for it
         self.barred = False
         self.slept_ms = 0

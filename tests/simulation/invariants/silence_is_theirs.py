@@ -8,6 +8,7 @@ from hafailover.election import effects as fx
 from hafailover.election.reasons import Reason
 from hafailover.election.values import State
 from tests.simulation.invariants.base import Invariant
+from tests.simulation.process import waits_ms
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
@@ -49,5 +50,5 @@ class SilenceIsTheirs(Invariant):
             return  # what was heard was a recording, and its daemon is away
         awake_since = self._resumed.get(process.boot, 0)
         silent_ms = process.clock - max(heard_at, awake_since)
-        if silent_ms < process.waits_ms(str(master)):
+        if silent_ms < waits_ms(process, str(master)):
             self.broken(f"{process.name} takes {master} for dead after {silent_ms} ms")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.election import effects as fx
 from tests.simulation.invariants.base import Invariant
+from tests.simulation.process import waits_ms
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
@@ -30,11 +31,11 @@ class SpeaksInTime(Invariant):
             listener = host.process
             if listener is None or listener is process or listener.frozen:
                 continue
-            waits_ms, heard = listener.waits_ms(process.name), listener.heard.get(process.name)
-            if heard is None or heard.advert is not heard.sure or listener.clock - heard.at >= waits_ms:
+            patience_ms, heard = waits_ms(listener, process.name), listener.heard.get(process.name)
+            if heard is None or heard.advert is not heard.sure or listener.clock - heard.at >= patience_ms:
                 continue
-            since_started = heard.at - host.offset_ms >= process.started_at
-            if since_started and next_ms > waits_ms // 2:
+            since_started, suspects_ms = heard.at - host.offset_ms >= process.started_at, patience_ms // 2
+            if since_started and next_ms > suspects_ms:
                 self.broken(
-                    f"{process.name} speaks in {next_ms} ms, {host.member.name} suspects it in {waits_ms // 2} ms"
+                    f"{process.name} speaks in {next_ms} ms, {host.member.name} suspects in {suspects_ms} ms"
                 )
