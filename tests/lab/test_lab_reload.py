@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.processes import wait_for
+
 if TYPE_CHECKING:
     from tests.lab.lab import Lab
     from tests.lab.pair import Pair
@@ -59,3 +61,28 @@ def test_a_key_that_is_not_on_both_nodes_yet_is_noticed(lab: Lab, pair: Pair) ->
     assert not _always_heard(pair)
     assert sum(pair.status("web-b")["rejected"]["udp"].values()) > 0
     assert lab.cloud.holder() == "web-a"
+
+
+def test_a_master_that_is_started_with_longer_intervals_is_not_missed_by_who_has_the_shorter(
+    lab: Lab, pair: Pair
+) -> None:
+    plain = pair.config.read_text()
+    pair.config.write_text(
+        plain.replace('interval = "100ms"\ndead_interval = "300ms"', 'interval = "1s"\ndead_interval = "3s"')
+    )
+    assert pair.config.read_text() != plain
+    roles = len(pair.said("web-b", "role"))
+    with lab.probe() as probe:
+        pair.kill_daemon("web-a")
+        pair.start_daemon("web-a")
+        pair.wait_state("web-a", "MASTER")
+        wait_for("both have told what they ask for", lambda: _patience_s(pair) == [3.0, 3.0])
+        time.sleep(1.5)  # five of the shorter dead intervals, one of the longer intervals
+    assert probe.report.lost == 0
+    assert lab.cloud.writes() == 0
+    assert len(pair.said("web-b", "role")) == roles
+
+
+def _patience_s(pair: Pair) -> list[float]:
+    """Return after which silence each daemon takes the other for dead."""
+    return [peer["dead_interval_s"] for name in pair.lab.hosts for peer in pair.status(name).get("peers", [])]
