@@ -75,7 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         subparser = subparsers.add_parser(command.name, help=command.summary, description=command.summary)
         if command.name == wanted:
             getattr(import_module(command.module), command.arguments)(subparser)
-    parsed = parser.parse_args(arguments)
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown:  # argparse itself would show the usage of `hafailover`, not of the command
+        subparsers.choices[parsed.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     command = next(each for each in COMMANDS if each.name == parsed.command)
     code: int = getattr(import_module(command.module), command.run)(parsed)
     return code

@@ -78,6 +78,14 @@ def test_wrong_usage_is_exit_code_2(words: list[str], capsys: pytest.CaptureFixt
     assert capsys.readouterr().err.startswith("usage: hafailover")
 
 
+def test_a_word_too_many_shows_the_usage_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["status", "extra"])
+    said = capsys.readouterr().err
+    assert (ended.value.code, said.split()[:3]) == (2, ["usage:", "hafailover", "status"])
+    assert said.endswith("unrecognized arguments: extra\n")
+
+
 def test_the_words_come_from_the_command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
