@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hafailover.config import addresses, duration, wording
+from hafailover.config import addresses, duration, routing, wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,6 +175,8 @@ LISTEN = Kind((str,), '"IP:PORT" such as "127.0.0.1:9694" or "[::1]:9694"', addr
 TARGET = Kind((str,), '"HOST:PORT" such as "127.0.0.1:5432"', addresses.host_and_port)
 HOST = Kind((str,), "a host name or an IP address", addresses.host)
 VIP = Kind((str,), 'an IP address such as "10.0.1.100"', _vip)
+ROUTE = Kind((str,), f'a route such as "{routing.ROUTE_EXAMPLE}"', routing.route)
+RULE = Kind((str,), f'a rule such as "{routing.RULE_EXAMPLE}"', routing.rule)
 URL = Kind((str,), 'a URL such as "http://127.0.0.1:80/healthz"', addresses.url)
 BASE_URL = Kind((str,), 'a URL without a path, such as "http://metadata.tencentyun.com"', addresses.base_url)
 ENDPOINT = Kind(

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hafailover.election.values import Handover
+
+if TYPE_CHECKING:
+    from hafailover.config.routing import Virtual, VirtualRoute, VirtualRule
 
 CheckType = Literal["http", "tcp", "script", "process", "systemd", "file", "interface"]
 AnnouncedSource = Literal["spot", "repair"]
@@ -123,6 +126,8 @@ class Group:
     name: str
     addresses: tuple[str, ...] = ()
     enis: tuple[str, ...] = ()
+    routes: tuple[VirtualRoute, ...] = ()
+    rules: tuple[VirtualRule, ...] = ()
     preempt: bool = False
     preempt_delay_ms: int = 30_000
     startup_delay_ms: int = 0
@@ -136,6 +141,11 @@ class Group:
     guest: Literal["netlink", "none"] = "netlink"
     checks: tuple[Check, ...] = ()
     notify: Notify = field(default_factory=Notify)
+
+    @property
+    def followers(self) -> tuple[Virtual, ...]:
+        """What the guest is to have for as long as it answers for the addresses, in the order of making it."""
+        return (*self.routes, *self.rules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ def judge(root: Section, findings: Findings) -> None:
     _once(_values(root.many("groups"), "name"), {}, findings)
     for group in root.many("groups"):
         _group(group, findings)
+        _followers(group, findings)
         _quorum(group, len(root.many("nodes")), findings)
         _mqtt_guard(root, group, findings)
     _moved_once(root, findings)
@@ -152,6 +153,17 @@ def _group(group: Section, findings: Findings) -> None:
     _weights(group, checks, findings)
 
 
+def _followers(group: Section, findings: Findings) -> None:
+    """Note routes and rules that have nothing to follow."""
+    for key in ("routes", "rules"):
+        if not group.values.get(key):
+            continue
+        if group.get("guest") == "none":
+            findings.add(group.at(key), 'not set where the guest is left alone; allowed with guest = "netlink"')
+        if group.get("addresses") == ():
+            findings.add(group.at(key), "nothing that they could follow; needed: at least one address")
+
+
 def _quorum(group: Section, nodes: int, findings: Findings) -> None:
     if "quorum" in (group.get("guards") or ()) and nodes < LEAST_QUORUM:
         count = "1 node" if nodes == 1 else f"{nodes} nodes"
@@ -218,3 +230,17 @@ def _moved_once(root: Section, findings: Findings) -> None:
     _once(_items(groups, "addresses"), hosts, findings)
     enis = {value: path for path, value in _values(nodes, "eni")}
     _once(_items(groups, "enis"), enis, findings)
+    _followed_once(groups, findings)
+
+
+def _followed_once(groups: Iterable[Section], findings: Findings) -> None:
+    """Note routes of which the kernel has room for one, and rules that two groups would share."""
+    seen: dict[Any, str] = {}
+    for key in ("routes", "rules"):
+        for path, item in _items(groups, key):
+            place = getattr(item, "place", item)
+            if place in seen:
+                what = "its destination, table and metric are" if key == "routes" else "it is"
+                findings.add(path, f"{what} given at {seen[place]} too; allowed: each only once")
+            else:
+                seen[place] = path

@@ -17,6 +17,7 @@ MOST_GROUPS = 500
 MOST_CHECKS = 32
 MOST_ADDRESSES = 64
 MOST_ENIS = 16
+MOST_ROUTES = 64
 MOST_KEYS = 4
 
 
@@ -142,6 +143,8 @@ GROUP = Table(
         Key("name", kinds.NAME, required=True),
         Key("addresses", Many(kinds.VIP, MOST_ADDRESSES)),
         Key("enis", Many(kinds.ENI_ID, MOST_ENIS)),
+        Key("routes", Many(kinds.ROUTE, MOST_ROUTES)),
+        Key("rules", Many(kinds.RULE, MOST_ROUTES)),
         Key("preempt", kinds.FLAG),
         Key("preempt_delay", duration_between("0s", "1h"), ("preempt_delay_ms",)),
         Key("startup_delay", duration_between("0s", "1h"), ("startup_delay_ms",)),

@@ -8,6 +8,7 @@ import pytest
 
 from hafailover.config import model, schema
 from hafailover.config.changes import LIVE, changes
+from hafailover.config.routing import route
 
 CHECK = model.Check("nginx", "tcp", address=("127.0.0.1", 80))
 GROUP = model.Group("vip", addresses=("10.0.1.100",), checks=(CHECK,))
@@ -80,6 +81,7 @@ def test_what_a_running_daemon_takes_in(new: model.Config, key: str) -> None:
         (with_node(1, eni="eni-x"), 'node "web-b".eni'),
         (with_group(addresses=("10.0.1.101",)), 'group "vip".addresses'),
         (with_group(guest="none"), 'group "vip".guest'),
+        (with_group(routes=(route("10.8.0.0/16"),)), 'group "vip".routes'),
         (with_group(fence="stop-instance"), 'group "vip".fence'),
         (replace(OLD, groups=(GROUP, replace(GROUP, name="db"))), 'group "db" added'),
         (replace(OLD, groups=()), 'group "vip" removed'),

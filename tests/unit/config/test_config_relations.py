@@ -26,6 +26,44 @@ def check(name: str, type_: str, more: str) -> str:
 
 CASES: list[tuple[dict[str, str], list[str]]] = [
     (
+        {
+            "group": group(
+                "a", '"10.0.1.100"', 'guest = "none"\nroutes = ["10.8.0.0/16"]\nrules = ["to 10.8.0.0/16 table 9"]'
+            )
+        },
+        [
+            'group "a".routes: not set where the guest is left alone; allowed with guest = "netlink"',
+            'group "a".rules: not set where the guest is left alone; allowed with guest = "netlink"',
+        ],
+    ),
+    (
+        {"group": group("a", "", 'enis = ["eni-cccccccc"]\nroutes = ["10.8.0.0/16"]')},
+        ['group "a".routes: nothing that they could follow; needed: at least one address'],
+    ),
+    (
+        {
+            "group": group("a", '"10.0.1.100"', 'routes = ["10.8.0.0/16", "blackhole 10.8.0.0/16 metric 0"]')
+            + group("b", '"10.0.1.101"', 'routes = ["10.8.0.0/16 metric 1", "prohibit 10.8.0.0/16"]')
+        },
+        [
+            (
+                'group "a".routes[2]: its destination, table and metric are given at group "a".routes[1] too;'
+                " allowed: each only once"
+            ),
+            (
+                'group "b".routes[2]: its destination, table and metric are given at group "a".routes[1] too;'
+                " allowed: each only once"
+            ),
+        ],
+    ),
+    (
+        {
+            "group": group("a", '"10.0.1.100"', 'rules = ["from 10.0.1.100 table 9"]')
+            + group("b", '"10.0.1.101"', 'rules = ["from 10.0.1.100 table 9", "from 10.0.1.100 table 8"]')
+        },
+        ['group "b".rules[1]: it is given at group "a".rules[1] too; allowed: each only once'],
+    ),
+    (
         {"cluster": '[cluster]\nname = "a"\nkey_file = "/k"\nkey_files = ["/k"]\n'},
         ["cluster.key_files: given beside key_file; allowed: one of the two"],
     ),
