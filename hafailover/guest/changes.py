@@ -10,12 +10,15 @@ import socket
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
+from hafailover.config.routing import VirtualRoute
 from hafailover.guest.difference import LOOSE
 from hafailover.guest.interface import PROTOCOL
 from hafailover.guest.message import Conversation, attribute
 from hafailover.guest.seen import family_of
+from hafailover.guest.virtual import VIRTUAL_PROTOCOL
 
 if TYPE_CHECKING:
+    from hafailover.config.routing import Virtual, VirtualRule
     from hafailover.guest.difference import Difference, Route, Rule
     from hafailover.guest.kernel import Kernel
     from hafailover.guest.seen import Entry
@@ -66,6 +69,15 @@ class Changes:
         """Remove a route."""
         await self._kernel.unless((errno.ESRCH, errno.ENODEV), self._change_route("del", route))
 
+    async def add_virtual(self, each: Virtual) -> None:
+        """Add a route or rule that follows an address. One that somebody else has in its place is a refusal."""
+        await self._change_virtual("add", each)
+
+    async def remove_virtual(self, each: Virtual) -> None:
+        """Remove a route or rule that follows an address."""
+        gone = (errno.ESRCH, errno.ENOENT, errno.ENODEV)
+        await self._kernel.unless(gone, self._change_virtual("del", each))
+
     async def bring_up(self, index: int) -> None:
         """Set an interface up."""
         await self._route.link("set", index=index, state="up")
@@ -115,6 +127,32 @@ class Changes:
             proto=route.protocol,
             **where,
         )
+
+    async def _change_virtual(self, command: str, each: Virtual) -> None:
+        if isinstance(each, VirtualRoute):
+            await self._route.route(command, proto=VIRTUAL_PROTOCOL, **_of_route(each))
+        else:
+            await self._route.rule(command, protocol=VIRTUAL_PROTOCOL, **_of_rule(each))
+
+
+def _of_route(route: VirtualRoute) -> dict[str, Any]:
+    optional = {"gateway": route.gateway, "prefsrc": route.source, "priority": route.metric}
+    where: dict[str, Any] = {key: value for key, value in optional.items() if value}
+    if route.device:
+        where["oif"] = socket.if_nametoindex(route.device)
+    if route.type == "unicast" and not route.gateway:
+        where["scope"] = "link"
+    if route.onlink:
+        where["flags"] = ["onlink"]
+    family = family_of(route.destination)
+    return {"family": family, "type": route.type, "dst": route.destination, "table": route.table, **where}
+
+
+def _of_rule(rule: VirtualRule) -> dict[str, Any]:
+    ends = {"src": rule.source, "dst": rule.destination}
+    where = {key: value for key, value in ends.items() if value}
+    family = family_of(rule.source or rule.destination)
+    return {"family": family, "table": rule.table, "priority": rule.priority, **where}
 
 
 async def loosen(index: int) -> None:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from hafailover.guest.interface import Interface
 
-MAIN_TABLE: Final = 254
 KERNEL_PROTOCOL: Final = 2  # of the routes that come with an address (rt_protos)
 LOOSE: Final = 2
 _STRICT: Final = 1

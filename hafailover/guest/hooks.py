@@ -110,6 +110,7 @@ class HookQueue:
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
         self._worker: asyncio.Task[None] | None = None
+        self._ready: asyncio.Event | None = None
         self._closed = False
 
     @property
@@ -140,6 +141,10 @@ class HookQueue:
         if self._worker is None:
             self._worker = asyncio.get_running_loop().create_task(self._work())
 
+    def hold(self, ready: asyncio.Event) -> None:
+        """Begin no other hook before this is set; a later one takes its place."""
+        self._ready = ready
+
     async def drain(self, timeout_s: float) -> bool:
         """Wait until all that were submitted have ended; False where that takes longer than `timeout_s`."""
         if self._worker is not None:
@@ -161,6 +166,8 @@ class HookQueue:
 
     async def _work(self) -> None:
         while self._waiting:
+            if self._ready is not None:
+                await self._ready.wait()
             job = self._running = self._waiting.popleft()
             result = await run_hook(job.hook, job.argv, job.env, job.timeout_s)
             self._running = None

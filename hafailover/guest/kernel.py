@@ -63,7 +63,7 @@ class Kernel:
                     self._route = self._new_route(groups=0)
                 yield self._route
         except self.refusal as error:
-            raise GuestError(f"cannot {doing}: {_explain(error.code)}") from error
+            raise GuestError(f"cannot {doing}: {explain(error.code)}") from error
         except TimeoutError:
             self.close()
             raise GuestError(f"cannot {doing}: the kernel did not answer in {self.deadline_s:g} s") from None
@@ -90,5 +90,6 @@ def _import_library() -> tuple[Any, type[Any]]:
     return AsyncIPRoute, NetlinkError
 
 
-def _explain(code: int) -> str:
+def explain(code: int) -> str:
+    """Return why the kernel refuses, in words that help."""
     return _WORDS.get(code) or os.strerror(code)

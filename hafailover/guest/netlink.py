@@ -36,11 +36,13 @@ from hafailover.guest.flows import close_flows
 from hafailover.guest.kernel import Kernel
 from hafailover.guest.network import Link
 from hafailover.guest.plugs import Plugs
+from hafailover.guest.virtuals import Virtuals
 from hafailover.guest.ways import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from hafailover.config.model import Group
     from hafailover.guest.interface import Interface
 
 DEADLINE_S = 2.0
@@ -60,6 +62,7 @@ class Guest:
         self._kernel = Kernel(deadline_s)
         self._plugs = Plugs(self._kernel, self._end_flows)
         self._ways = Ways(self._kernel)
+        self._virtuals = Virtuals(self._kernel)
         self._armed: set[str] = set()
         self._said: set[str] = set()
 
@@ -154,15 +157,42 @@ class Guest:
         """
         return await self._plugs.plugged(macs)
 
+    async def lay(self, group: Group, link: Link) -> None:
+        """Have the routes and rules that follow the group's addresses, which are on this interface already.
+
+        Raises GuestError with the one in it that the kernel refuses.
+        """
+        await self._virtuals.lay(group, link)
+
+    async def lift(self, group: Group) -> None:
+        """Take them off, also those that an earlier process has left. Raises GuestError."""
+        await self._virtuals.lift(group)
+
+    async def lift_others(self, keep: Iterable[Group]) -> None:
+        """Take off all of that kind which are of none of these groups. Raises GuestError."""
+        await self._virtuals.lift_others(keep)
+
+    async def lacking(self, group: Group, link: Link) -> Mapping[str, str]:
+        """Return those that are not there, as text, each with what is in its way, "" where nothing is.
+
+        Nothing is changed. Raises GuestError.
+        """
+        return await self._virtuals.lacking(group, link)
+
     async def watch(self, on_change: Callable[[str], None]) -> None:
         """Call back, for ever, with each armed address that is gone, or its way, though nobody has disarmed it.
+
+        Also with an armed address of a group of whose routes and rules any is gone.
 
         Likewise with the MAC address of each plugged ENI that is not as it is to be: rules flushed, an address
         removed, set down, gone. `interface.is_mac` tells one from the other. networkd, NetworkManager, DHCP
         clients and people do that, and so does a detached ENI. The callback repeats with every further change
         for as long as it is so. Raises GuestError where the kernel tells of no changes.
+
+        Changes of routes, which may be many, are only listened to where some follow addresses.
         """
         told = notices.LINKS | notices.ADDRESSES | notices.RULES | notices.FILTERS
+        told |= notices.ROUTES if self._virtuals.expected else 0
         with notices.subscribe(told) as sock:
             while True:
                 await self._tell_missing(on_change)
@@ -172,7 +202,7 @@ class Guest:
     async def _tell_missing(self, on_change: Callable[[str], None]) -> None:
         armed = frozenset(self._armed)  # before the kernel is read: what is armed meanwhile is not missing
         try:
-            missing = armed - await self.present(armed) | await self._ways.lost()
+            missing = armed - await self.present(armed) | await self._ways.lost() | await self._virtuals.lost()
             lost = await self._plugs.lost()
         except GuestError:
             return  # it is tried again soon, and the next operation that matters says so

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 from hafailover.errors import GuestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from hafailover.config.model import Group
     from hafailover.guest.interface import Interface
 
 _CAP_NET_ADMIN = 12  # linux/capability.h
@@ -67,8 +68,22 @@ class GuestNetwork(Protocol):
     async def plugged(self, macs: Iterable[str]) -> frozenset[str]:
         """Return those of the ENIs' MAC addresses that are as `plug` was last asked to have them."""
 
+    async def lay(self, group: Group, link: Link) -> None:
+        """Have the routes and rules that follow the group's addresses; `link` is where these are."""
+
+    async def lift(self, group: Group) -> None:
+        """Take them off; nothing happens where that is so already."""
+
+    async def lift_others(self, keep: Iterable[Group]) -> None:
+        """Take off all such routes and rules that are of none of these groups, which are all that there will be."""
+
+    async def lacking(self, group: Group, link: Link) -> Mapping[str, str]:
+        """Return those that are not there, as text, each with what is in its way, "" where nothing is."""
+
     async def watch(self, on_change: Callable[[str], None]) -> None:
         """Call back, for ever, with each armed address that somebody else has removed, or of which the way back.
+
+        Also with an address of a group of whose routes and rules any is gone.
 
         A plugged ENI that has lost anything of its configuration is told by its MAC address: see
         `interface.is_mac`.
@@ -110,6 +125,19 @@ class NullGuest:
     async def plugged(self, macs: Iterable[str]) -> frozenset[str]:
         """Return all of them: nobody here knows better."""
         return frozenset(macs)
+
+    async def lay(self, group: Group, link: Link) -> None:
+        """Do nothing."""
+
+    async def lift(self, group: Group) -> None:
+        """Do nothing."""
+
+    async def lift_others(self, keep: Iterable[Group]) -> None:
+        """Do nothing."""
+
+    async def lacking(self, group: Group, link: Link) -> Mapping[str, str]:  # noqa: ARG002 - nothing is ever missing
+        """Return nothing: nobody here knows better."""
+        return {}
 
     async def watch(self, on_change: Callable[[str], None]) -> None:  # noqa: ARG002 - nothing is ever missing
         """Wait for ever."""

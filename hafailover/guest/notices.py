@@ -15,6 +15,7 @@ from hafailover.errors import GuestError
 LINKS: Final = 0x1
 ADDRESSES: Final = 0x10 | 0x100
 RULES: Final = 0x80 | 1 << (19 - 1)
+ROUTES: Final = 0x40 | 0x400
 FILTERS: Final = 1 << (24 - 1)  # of the reverse path, and a card's other values
 
 _SETTLE_S = 0.05  # a change seldom comes alone

@@ -11,18 +11,24 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hafailover.guest.difference import ANY4, ANY6, KERNEL_PROTOCOL, MAIN_TABLE, Route, Rule, Seen
+from hafailover.config.routing import MAIN_TABLE, VirtualRoute, VirtualRule
+from hafailover.guest.difference import ANY4, ANY6, KERNEL_PROTOCOL, Route, Rule, Seen
 from hafailover.guest.interface import PROTOCOL, is_moving, is_own
 from hafailover.guest.network import Link
+from hafailover.guest.virtual import VIRTUAL_PROTOCOL, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from hafailover.config.routing import RouteType
 
 _IPV6_IS_THERE = Path("/proc/net/if_inet6")  # not on a kernel that was started with ipv6.disable=1
 _IFA_F_SECONDARY = 0x01  # linux/if_addr.h
 _IFF_UP = 0x1  # linux/if.h
 _RTEXT_FILTER_SKIP_STATS = 0x08  # linux/rtnetlink.h: counters nobody here looks at
 _RTN_UNICAST = 1
+_TYPES: dict[int, RouteType] = {_RTN_UNICAST: "unicast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+_RTNH_F_ONLINK = 4
 _LINK_LOCAL6 = "fe80:"
 _ALL_FILTER = Path("/proc/sys/net/ipv4/conf/all/rp_filter")
 
@@ -95,18 +101,28 @@ async def entries(route: Any) -> list[Entry]:  # noqa: ANN401 - pyroute2 is not 
 
 async def rules(route: Any) -> frozenset[Rule]:  # noqa: ANN401 - pyroute2 is not typed
     """Return all rules of our protocol."""
-    found = [m for family in families() for m in [m async for m in await route.rule("dump", family=family)]]
     return frozenset(
-        Rule(m.get("src") or "", m.get("table") or m["table"], m.get("priority") or 0)
-        for m in found
+        Rule(m.get("src") or "", _table(m), m.get("priority") or 0)
+        for m in await _rules(route)
         if m.get("protocol") == PROTOCOL
     )
 
 
+async def _rules(route: Any) -> list[Any]:  # noqa: ANN401 - pyroute2 is not typed
+    return [m for family in families() for m in [m async for m in await route.rule("dump", family=family)]]
+
+
+async def _routes(route: Any) -> list[Any]:  # noqa: ANN401 - pyroute2 is not typed
+    return [m for family in families() for m in [m async for m in await route.route("dump", family=family)]]
+
+
+def _table(message: Any) -> int:  # noqa: ANN401 - pyroute2 is not typed
+    return int(message.get("table") or message["table"])
+
+
 async def routes(route: Any) -> list[Route]:  # noqa: ANN401 - pyroute2 is not typed
     """Return all routes of our protocol or in a table of ours, and the connected ones of the main table."""
-    found = [m for family in families() for m in [m async for m in await route.route("dump", family=family)]]
-    made = [_route(m) for m in found if m["type"] == _RTN_UNICAST]
+    made = [_route(m) for m in await _routes(route) if m["type"] == _RTN_UNICAST]
     return [one for one in made if _is_ours(one) or _is_connected(one)]
 
 
@@ -115,15 +131,60 @@ def _is_ours(route: Route) -> bool:
 
 
 def _route(message: Any) -> Route:  # noqa: ANN401 - pyroute2 is not typed
-    anything = ANY6 if message["family"] == socket.AF_INET6 else ANY4
-    destination = message.get("dst")
     return Route(
-        destination=f"{destination}/{message['dst_len']}" if destination else anything,
+        destination=_network(message, "dst") or _anything(message),
         gateway=message.get("gateway") or "",
         index=message.get("oif") or 0,
-        table=message.get("table") or message["table"],
+        table=_table(message),
         protocol=message["proto"],
     )
+
+
+def _anything(message: Any) -> str:  # noqa: ANN401 - pyroute2 is not typed
+    return ANY6 if message["family"] == socket.AF_INET6 else ANY4
+
+
+def _network(message: Any, end: str) -> str:  # noqa: ANN401 - pyroute2 is not typed
+    """Return where a route or rule leads to ("dst") or comes from ("src"), empty where that is anywhere."""
+    address = message.get(end)
+    return f"{address}/{message[f'{end}_len']}" if address else ""
+
+
+async def standing(route: Any) -> Standing:  # noqa: ANN401 - pyroute2 is not typed
+    """Return what there is of routes, of the rules that follow addresses, and of addresses."""
+    made = [(_virtual(m), m["proto"] == VIRTUAL_PROTOCOL) for m in await _routes(route) if m["type"] in _TYPES]
+    return Standing(
+        ours=frozenset(one for one, ours in made if ours),
+        others=frozenset(one for one, ours in made if not ours),
+        rules=frozenset(
+            VirtualRule(_network(m, "src"), _network(m, "dst"), _table(m), m.get("priority") or 0)
+            for m in await _rules(route)
+            if m.get("protocol") == VIRTUAL_PROTOCOL
+        ),
+        addresses=frozenset(entry.address for entry in await entries(route)),
+        links={str(m.get("ifname")): bool(m["flags"] & _IFF_UP) for m in await links(route)},
+    )
+
+
+def _virtual(message: Any) -> VirtualRoute:  # noqa: ANN401 - pyroute2 is not typed
+    kind = _TYPES[message["type"]]
+    return VirtualRoute(
+        destination=_network(message, "dst") or _anything(message),
+        type=kind,
+        gateway=message.get("gateway") or "",
+        device=_device(message.get("oif")) if kind == "unicast" else "",  # IPv6 has "lo" in those of another type
+        source=message.get("prefsrc") or "",
+        table=_table(message),
+        metric=message.get("priority") or 0,
+        onlink=bool(message["flags"] & _RTNH_F_ONLINK),
+    )
+
+
+def _device(index: int | None) -> str:
+    try:
+        return socket.if_indextoname(index) if index else ""
+    except OSError:
+        return ""  # it has gone meanwhile
 
 
 def _is_connected(route: Route) -> bool:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from hafailover.guest.difference import KERNEL_PROTOCOL, MAIN_TABLE, Route, Rule, Seen, addition, difference
+from hafailover.config.routing import MAIN_TABLE
+from hafailover.guest.difference import KERNEL_PROTOCOL, Route, Rule, Seen, addition, difference
 from hafailover.guest.interface import GATEWAY6, Interface
 
 ENI = Interface("20:90:6f:00:0a:01", ("10.0.2.5", "10.0.2.6", "2001:DB8::5"), 24, "10.0.2.1")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hafailover.config.model import Group
+from hafailover.config.routing import route
 from hafailover.errors import GuestError
 from hafailover.guest.interface import Interface
 from hafailover.guest.network import GuestNetwork, NullGuest, require_capability
@@ -52,6 +54,11 @@ async def test_a_guest_left_alone_is_as_it_should_be() -> None:
     await guest.unplug(link.mac)
     await guest.unplug_others()
     assert await guest.plugged([link.mac]) == {link.mac}
+    group = Group("vip", addresses=("10.0.1.100",), routes=(route("10.8.0.0/16"),))
+    await guest.lift_others([group])
+    await guest.lay(group, link)
+    await guest.lift(group)
+    assert await guest.lacking(group, link) == {}
     watching = asyncio.create_task(guest.watch(lambda _address: None))
     await asyncio.sleep(0.01)
     assert not watching.done()
