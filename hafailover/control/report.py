@@ -225,6 +225,9 @@ def _details(group: Part, paint: Callable[[str], str]) -> Iterator[tuple[str, st
         guest = ", in the guest" if eni.get("configured") else ""
         instance = f" ({clean(eni['instance'])})" if eni.get("instance") else ""
         yield "eni", f"{clean(eni.get('eni'))} -> {clean(eni.get('holder'))}{instance}{guest}"
+    for key, name in (("routes", "route"), ("rules", "rule")):
+        for each in group.get(key) or ():
+            yield name, f"{clean(each.get(name))}{', in the guest' if each.get('configured') else ''}"
     for check in group.get("checks") or ():
         yield "check", _check(check, paint)
     if group.get("last_failover"):

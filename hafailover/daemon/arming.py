@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hafailover.cloud.plan import TRANSIENT
+from hafailover.daemon.following import Following
 from hafailover.election import events as ev
-from hafailover.election.values import ResourceKind
+from hafailover.election.values import Resource, ResourceKind
 from hafailover.errors import CloudError, GuestError
 from hafailover.guest.writers import second_writers
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from hafailover.daemon.parts import Parts
     from hafailover.election import effects as fx
     from hafailover.election.events import Event
-    from hafailover.election.values import GroupName, Resource
+    from hafailover.election.values import GroupName
     from hafailover.guest.interface import Interface
     from hafailover.guest.network import GuestNetwork, Link
 
@@ -53,33 +54,38 @@ class Arming:
         self._link: Link | None = None
         self._swept = False
         self._told: set[str] = set()  # of second writers
+        self.following = Following(groups)
 
     async def stop_answering(self, effect: fx.StopAnswering) -> None:
         """Have the guest answer for a resource no longer: a barrier. Tried again later where it fails."""
         self._armed.discard(effect.resource)
+        self.following.unsure(effect.resource)
         guest, name = self._guest(effect.group), effect.resource.id
         if not self._is_known(effect.resource):
-            self._spawn(self._disarm_later(guest, effect.resource))  # what an earlier run of the daemon has left
+            self._spawn(self._disarm_later(guest, effect))  # what an earlier run of the daemon has left
             return
         try:
-            await self._disarm(guest, effect.resource)
+            await self._disarm(guest, effect)
         except GuestError as error:
             self._parts.metrics.guest_failed(effect.group, "disarm")
             log.error("disarm_failed", group=effect.group, resource=name, error=str(error))  # noqa: TRY400 - as above
-            self._spawn(self._disarm_later(guest, effect.resource))
+            self._spawn(self._disarm_later(guest, effect))
 
     def _is_known(self, resource: Resource) -> bool:
         """Whether the guest can be told what is meant: an ENI's MAC address is the cloud's to say."""
         return resource.kind is ResourceKind.ADDRESS or self._parts.directory.mac(resource.id) is not None
 
-    async def _disarm(self, guest: GuestNetwork, resource: Resource) -> None:
+    async def _disarm(self, guest: GuestNetwork, effect: fx.StopAnswering) -> None:
+        resource = effect.resource
+        await self.following.lift(effect.group, guest)
         if resource.kind is ResourceKind.ADDRESS:
             await guest.disarm(resource.id)
         elif mac := self._parts.directory.mac(resource.id):
             await guest.unplug(mac)
 
-    async def _disarm_later(self, guest: GuestNetwork, resource: Resource) -> None:
+    async def _disarm_later(self, guest: GuestNetwork, effect: fx.StopAnswering) -> None:
         """Go on trying until it works or the address is wanted again: two nodes must not carry it."""
+        resource = effect.resource
         while True:
             await asyncio.sleep(DISARM_RETRY_S)
             if resource in self._armed:
@@ -87,7 +93,7 @@ class Arming:
             if not self._is_known(resource):
                 continue
             try:
-                await self._disarm(guest, resource)
+                await self._disarm(guest, effect)
             except GuestError:
                 continue
             log.info("disarmed_late", resource=resource.id)
@@ -145,6 +151,7 @@ class Arming:
         """Begin to have the guest answer for a resource; what comes of it is posted."""
         self._armed.add(effect.resource)  # now, for it may be let go before the task has begun
         self._asked[effect.resource] += 1
+        self.following.unsure(effect.resource)
         self._spawn(self._arm(effect, self._asked[effect.resource]))
 
     async def _arm(self, effect: fx.Arm, turn: int) -> None:
@@ -154,19 +161,46 @@ class Arming:
             if not await begin:
                 return
         except GuestError as failure:
-            error, self._link = str(failure), None
-            self._parts.metrics.guest_failed(effect.group, "arm")
-            log.error("arm_failed", group=effect.group, resource=effect.resource.id, error=error)  # noqa: TRY400 - as above
+            error = self._failed(effect.group, effect.resource, failure)
         self._post(ev.GuestArmed(effect.group, effect.resource, error))
+
+    def _failed(self, group: GroupName, resource: Resource, failure: GuestError) -> str:
+        self._link = None
+        self._parts.metrics.guest_failed(group, "arm")
+        log.error("arm_failed", group=group, resource=resource.id, error=str(failure))
+        return str(failure)
+
+    def role_changed(self, effect: fx.RoleChanged) -> asyncio.Event:
+        """Begin to lay what follows a group's addresses where it serves now; what is returned tells of the end."""
+        ended = asyncio.Event()
+        if self.following.role_changed(effect):
+            self._spawn(self._lay(effect.group, ended))
+        else:
+            ended.set()
+        return ended
+
+    async def _lay(self, name: GroupName, ended: asyncio.Event) -> None:
+        guest = self._guest(name)
+        try:
+            await self.following.lay(name, guest, await self._find_link(guest))
+        except GuestError as failure:
+            resource = Resource(ResourceKind.ADDRESS, self._groups[name].addresses[0])
+            self._post(ev.GuestArmed(name, resource, self._failed(name, resource, failure)))
+        finally:
+            ended.set()
 
     async def _add(self, effect: fx.Arm) -> bool:
         """Add an address; return False where it was let go before the guest was asked."""
         guest = self._guest(effect.group)
         link = await self._find_link(guest)
+        await self.following.judge(effect.group, guest, link)
         eni = await self._own_eni(effect)
         if effect.resource not in self._armed:
             return False  # had the guest been asked already, it would do one after the other
         await guest.arm(effect.resource.id, link, eni)
+        if effect.resource in self._armed:
+            self.following.there(effect.resource)
+            await self.following.lay(effect.group, guest, link)
         return True
 
     async def _own_eni(self, effect: fx.Arm) -> Interface | None:
@@ -242,7 +276,8 @@ class Arming:
         """Look whether a guest that has failed could answer again, and post that."""
         self._link, error = None, ""  # what was found before the failure may be gone
         try:
-            await self._find_link(self._guest(effect.group))
+            guest = self._guest(effect.group)
+            await self.following.judge(effect.group, guest, await self._find_link(guest))
         except GuestError as failure:
             error = str(failure)
         self._post(ev.GuestProbed(effect.group, error))

@@ -5,8 +5,8 @@ does not come back, they must go, or this machine goes on answering itself for a
 dead cannot do that, and the configuration may be what it died of. So a daemon that starts notes its addresses and
 ENIs in systemd's runtime directory, which lives exactly as long as they do, until the machine boots again;
 `hafailover release-guest` takes off what is noted. When that is due is systemd's to know:
-hafailover-guest.service. Which cards are those of the ENIs need not be noted: what the kernel has of them is
-marked as ours.
+hafailover-guest.service. Which cards are those of the ENIs need not be noted, nor which routes and rules followed
+the addresses: what the kernel has of them is marked as ours.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from hafailover.config.model import Group
     from hafailover.guest.network import GuestNetwork
+
+    Leave = Callable[[], Coroutine[object, object, None]]
 
 FILE = "addresses"
 MOST_BYTES = 1 << 20
@@ -70,6 +72,14 @@ async def note(
         log.warning("leftovers_not_noted", directory=str(directory), error=error.strerror or str(error))
 
 
+async def lift(guest: GuestNetwork, groups: Sequence[Group]) -> None:
+    """Take off the routes and rules that follow the addresses of none of these groups; they need no note."""
+    try:
+        await guest.lift_others(groups)
+    except GuestError as error:
+        log.warning("leftovers_not_released", error=str(error))
+
+
 def noted(directory: Path) -> tuple[str, ...]:
     """Return the addresses and ENIs noted there; raises OSError where the file cannot be read."""
     try:
@@ -98,11 +108,10 @@ def _write(path: Path, words: Iterable[str]) -> None:
     fresh.replace(path)
 
 
-async def _take_off(guest: GuestNetwork, words: Sequence[str]) -> list[str]:
+async def _take_off(guest: GuestNetwork, words: Sequence[str], *first: Leave) -> list[str]:
     """Remove the addresses, and all ENIs where one is named; return what kept any from going, each once."""
     complaints: dict[str, None] = {}
-    leaving: list[Callable[[], Coroutine[object, object, None]]]
-    leaving = [partial(guest.disarm, word) for word in words if not _is_eni(word)]
+    leaving: list[Leave] = [*first, *(partial(guest.disarm, word) for word in words if not _is_eni(word))]
     if any(map(_is_eni, words)):
         leaving.append(guest.unplug_others)
     for leave in leaving:
@@ -139,6 +148,6 @@ async def _release(words: Sequence[str]) -> list[str]:
     except GuestError as error:
         return [str(error)]
     try:
-        return await _take_off(guest, words)
+        return await _take_off(guest, words, partial(guest.lift_others, ()))
     finally:
         await guest.close()

@@ -19,7 +19,7 @@ from hafailover.observe.web import Web
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from hafailover.checks.result import CheckResult
     from hafailover.cloud.api import ApiCall
@@ -53,6 +53,7 @@ class Observer:
         self._runner: Runner | None = None
         self._paths: Sequence[Path] = ()
         self._broker: Callable[[], dict[str, Any] | None] = lambda: None
+        self._laid: Collection[str] = ()
         self._lookout: Lookout | None = None
         self.announced: Watcher | None = None
         self.metrics = Metrics(config.cluster.name, me.name)
@@ -64,10 +65,18 @@ class Observer:
             self.metrics.datagram_rejected(reason, 0)
 
     def attach(
-        self, node: Node, runner: Runner, paths: Sequence[Path], broker: Callable[[], dict[str, Any] | None]
+        self,
+        node: Node,
+        runner: Runner,
+        paths: Sequence[Path],
+        broker: Callable[[], dict[str, Any] | None],
+        laid: Collection[str] = (),
     ) -> None:
-        """Take the core, its runner, the heartbeat paths, and who tells how the connection to the broker is."""
-        self._node, self._runner, self._paths, self._broker = node, runner, paths, broker
+        """Take the core, its runner, the heartbeat paths, and who tells how the connection to the broker is.
+
+        `laid` has the groups whose routes and rules the guest has, and is kept up to date.
+        """
+        self._node, self._runner, self._paths, self._broker, self._laid = node, runner, paths, broker, laid
 
     async def look_ahead(self, parts: Parts) -> None:
         """Look now and then whether a failover to this node would work; lasts as long as the daemon."""
@@ -135,6 +144,8 @@ class Observer:
             checks=self._checks,
             log_lines_lost=self._sink.lost,
             began=self._began,
+            groups={group.name: group for group in self._config.groups},
+            laid=self._laid,
             readiness={} if self._lookout is None else self._lookout.as_json(),
             announced={} if self.announced is None else self.announced.as_json(),
         )

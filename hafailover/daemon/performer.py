@@ -21,7 +21,7 @@ from hafailover.errors import CloudError
 from hafailover.guest.hooks import HookContext, HookQueue, as_keepalived
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Collection, Coroutine
 
     from hafailover.config.model import Config, Group
     from hafailover.daemon.parts import Parts
@@ -67,7 +67,12 @@ class Performer:
         self._groups.clear()
         self._groups.update((group.name, group) for group in config.groups)
 
-    def perform(self, effect: Effect) -> Awaitable[None] | None:  # noqa: C901 - one case per kind of effect
+    @property
+    def laid(self) -> Collection[str]:
+        """The groups whose routes and rules the guest has, as of now and later."""
+        return self._arming.following.laid
+
+    def perform(self, effect: Effect) -> Awaitable[None] | None:  # noqa: C901, PLR0912 - one case per kind of effect
         """Start an effect; a barrier returns what is to be awaited before the next one."""
         match effect:
             case fx.Persist():
@@ -92,6 +97,9 @@ class Performer:
                 self._spawn(self._fence(effect))
             case fx.Answer():
                 self._answer(effect)
+            case fx.RoleChanged():
+                self._tell(effect)
+                self._hooks[effect.group].hold(self._arming.role_changed(effect))
             case _:
                 self._tell(effect)
         return None

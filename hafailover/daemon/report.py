@@ -15,9 +15,10 @@ from hafailover.election.values import ResourceKind
 from hafailover.observe.history import timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from hafailover.checks.result import CheckResult
+    from hafailover.config.model import Group
     from hafailover.election.status import GroupOnPeer, GroupStatus, NodeStatus, PeerStatus, ResourceStatus
     from hafailover.heartbeat.path import Path, PeerPathStats
     from hafailover.observe.history import History
@@ -52,6 +53,8 @@ class Facts:
     log_lines_lost: int
     began: Stamps
     readiness: Json
+    groups: Mapping[str, Group]
+    laid: Collection[str]  # the groups whose routes and rules the guest has
     announced: Json  # empty where the file names no source
 
 
@@ -130,6 +133,7 @@ def _group(group: GroupStatus, now_ms: int, facts: Facts) -> Json:
         "hold_down_s": group.hold_down_ms / 1000,
         "addresses": [_address(each) for each in group.resources if each.resource.kind is ResourceKind.ADDRESS],
         "enis": [_eni(each) for each in group.resources if each.resource.kind is ResourceKind.ENI],
+        **_followers(facts.groups[group.name], laid=group.name in facts.laid),
         "checks": [
             {
                 "name": name,
@@ -141,6 +145,15 @@ def _group(group: GroupStatus, now_ms: int, facts: Facts) -> Json:
         ],
         "last_failover": facts.history.last(group.name),
     }
+
+
+def _followers(group: Group, *, laid: bool) -> Json:
+    """Return the routes and rules that follow the addresses; no key where the file has none."""
+    said = {
+        "routes": [{"route": str(each), "configured": laid} for each in group.routes],
+        "rules": [{"rule": str(each), "configured": laid} for each in group.rules],
+    }
+    return {key: each for key, each in said.items() if each}
 
 
 def _on_peer(peer: GroupOnPeer) -> Json:

@@ -124,6 +124,7 @@ class Daemon:
         guest: GuestNetwork = Guest() if wanted else NullGuest()
         await guest.open()
         self._closing.append(guest.close)
+        await leftovers.lift(guest, self._config.groups)
         directory = leftovers.directory_of(os.environ)
         if directory is not None:
             own = (node.eni for node in self._config.nodes)
@@ -192,7 +193,7 @@ class Daemon:
         )
         performer = Performer(config, parts, inbox.post, self._spawn)
         runner = Runner(node, inbox, performer, partial(self._turned, node, observer))
-        observer.attach(node, runner, parts.paths, wires.state)
+        observer.attach(node, runner, parts.paths, wires.state, performer.laid)
         self._spawn(observer.look_ahead(parts))
         checkers = Checkers(self._spawn, inbox.post, observer.checked)
 

@@ -81,7 +81,8 @@ def for_witness(config: Config) -> Config:
     Nor does it ask the cloud anything, so that a region that is not given need not be looked for.
     """
     groups = tuple(
-        replace(group, guards=(), fence="none", guest="none", checks=(), notify=Notify()) for group in config.groups
+        replace(group, routes=(), rules=(), guards=(), fence="none", guest="none", checks=(), notify=Notify())
+        for group in config.groups
     )
     cloud = replace(config.cloud, region=config.cloud.region or "none")
     return replace(config, groups=groups, cloud=cloud, announced=Announced())

@@ -46,6 +46,8 @@ STATUS: dict[str, Any] = {
                 {"address": "10.0.1.101", "holder": None, "eni": None, "configured": False},
             ],
             "enis": [{"eni": "eni-cccccccc", "holder": "web-a"}],
+            "routes": [{"route": "10.8.0.0/16 via 10.0.1.1", "configured": True}],
+            "rules": [{"rule": "from 10.0.1.100/32 table 9", "configured": False}],
             "checks": [
                 {"name": "nginx", "state": "up", "weight": 0, "detail": "200 in 3 ms"},
                 {"name": "disk", "state": "down", "weight": -20, "detail": "\x1b[2Jfull\n"},
@@ -74,6 +76,8 @@ vip    MASTER  web-a   3     80 of 100  2026-01-01T00:00:00Z  PAUSED hold-down 1
     address  10.0.1.100 -> web-a (eni-aaaaaaaa), in the guest
     address  10.0.1.101 -> -
     eni      eni-cccccccc -> web-a
+    route    10.8.0.0/16 via 10.0.1.1, in the guest
+    rule     from 10.0.1.100/32 table 9
     check    nginx up: 200 in 3 ms
     check    disk down, weight -20: ?[2Jfull?
     last     web-b -> web-a at 2026-01-01T00:00:00.000Z: the master was silent for the dead interval

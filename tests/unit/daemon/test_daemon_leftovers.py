@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ONE, TWO, OTHER = "10.0.1.100", "10.0.1.101", "10.0.1.102"
+ROUTES = "routes but"
 OURS = model.Group("vip", addresses=(ONE, TWO))
 THEIRS = model.Group("db", addresses=(OTHER,), guest="none")
 
@@ -37,6 +38,11 @@ class Kernel(NullGuest):
         if address in self.refused:
             raise GuestError("the kernel refuses")
         self.gone.append(address)
+
+    async def lift_others(self, keep: Iterable[model.Group]) -> None:
+        if "routes" in self.refused:
+            raise GuestError("the kernel refuses")
+        self.gone.append(" ".join(("routes but", *(group.name for group in keep))))
 
     async def unplug_others(self, keep: Iterable[str] = ()) -> None:
         assert tuple(keep) == ()
@@ -65,6 +71,17 @@ async def test_a_daemon_notes_what_it_may_put_on_the_guest(tmp_path: Path, kerne
     await leftovers.note(tmp_path, (OURS, THEIRS), kernel)
     assert leftovers.noted(tmp_path) == (ONE, TWO)
     assert kernel.gone == []
+
+
+async def test_routes_that_the_configuration_knows_no_more_go_and_need_no_note(kernel: Kernel) -> None:
+    await leftovers.lift(kernel, (OURS, THEIRS))
+    assert kernel.gone == ["routes but vip db"]
+    kernel.refused = frozenset({"routes"})
+    with capture_logs() as logs:
+        await leftovers.lift(kernel, (OURS,))
+    assert [(entry["event"], entry["error"]) for entry in logs] == [
+        ("leftovers_not_released", "the kernel refuses")
+    ]
 
 
 async def test_what_the_configuration_knows_no_more_goes(tmp_path: Path, kernel: Kernel) -> None:
@@ -97,7 +114,7 @@ async def test_enis_stay_where_one_of_them_is_a_nodes_own_by_now(tmp_path: Path,
 def test_noted_enis_go_all_at_once(tmp_path: Path, kernel: Kernel) -> None:
     write(tmp_path, f"eni-1\n{ONE}\neni-2\n")
     assert cli.main(["release-guest"]) == 0
-    assert kernel.gone == [ONE, "ENIs"]
+    assert kernel.gone == [ROUTES, ONE, "ENIs"]
 
 
 async def test_a_directory_that_cannot_be_used_keeps_nobody_from_working(tmp_path: Path, kernel: Kernel) -> None:
@@ -110,7 +127,7 @@ async def test_a_directory_that_cannot_be_used_keeps_nobody_from_working(tmp_pat
 def test_what_is_noted_goes_and_the_note_with_it(tmp_path: Path, kernel: Kernel) -> None:
     write(tmp_path, f"{ONE}\n{TWO}\nnonsense 2001:db8::300 10.0.1.300\n")
     assert cli.main(["release-guest"]) == 0
-    assert kernel.gone == [ONE, TWO, "2001:db8::300"]
+    assert kernel.gone == [ROUTES, ONE, TWO, "2001:db8::300"]
     assert not (tmp_path / leftovers.FILE).exists()
 
 
@@ -125,7 +142,7 @@ def test_what_stays_is_told_and_kept_noted(
     write(tmp_path, f"{ONE}\n{TWO}\n")
     kernel.refused = frozenset({ONE})
     assert cli.main(["release-guest"]) == 1
-    assert kernel.gone == [TWO]
+    assert kernel.gone == [ROUTES, TWO]
     assert capsys.readouterr().err == "the kernel refuses\n"
     assert leftovers.noted(tmp_path) == (ONE, TWO)
 

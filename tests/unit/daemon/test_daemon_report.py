@@ -9,6 +9,7 @@ import pytest
 
 import hafailover
 from hafailover.checks.result import CheckResult
+from hafailover.config import model, routing
 from hafailover.daemon import clock, report
 from hafailover.election.effects import FailoverFinished
 from hafailover.election.reasons import Reason
@@ -91,6 +92,8 @@ def facts(**changes: Any) -> report.Facts:
         log_lines_lost=0,
         began=report.Stamps(),
         readiness={"age_s": None, "checks": {}, "findings": []},
+        groups={GROUP: model.Group(GROUP)},
+        laid=(),
         announced={},
     )
     return replace(plain, **changes)
@@ -175,6 +178,17 @@ def test_what_is_said_of_peers_and_paths() -> None:
     assert (unheard["node"], unheard["alive"], unheard["config_match"]) == ("c", False, None)
     assert list(unheard["paths"]) == ["udp"]
     assert (unheard["paths"]["udp"]["up"], unheard["paths"]["udp"]["last_seen_s"]) == (False, None)
+
+
+@pytest.mark.parametrize("laid", [True, False])
+def test_what_is_said_of_routes_and_rules(laid: bool) -> None:  # noqa: FBT001 - a parameter
+    route, rule = routing.route("10.8.0.0/16 via 10.0.1.1"), routing.rule("from 10.0.1.100 table 9")
+    told = facts(groups={GROUP: model.Group(GROUP, routes=(route,), rules=(rule,))}, laid={GROUP} if laid else ())
+    (group,) = report.as_json(seen(node()), told)["groups"]
+    assert group["routes"] == [{"route": "10.8.0.0/16 via 10.0.1.1", "configured": laid}]
+    assert group["rules"] == [{"rule": "from 10.0.1.100/32 table 9", "configured": laid}]
+    (plain,) = report.as_json(seen(node()), facts())["groups"]
+    assert {"routes", "rules"}.isdisjoint(plain)
 
 
 @pytest.mark.parametrize(("silent_ms", "alive"), [(0, True), (399, True), (400, False)])
