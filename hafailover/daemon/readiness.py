@@ -12,6 +12,7 @@ from hafailover.doctor import readiness
 from hafailover.doctor.clouds import limits_of
 from hafailover.doctor.ground import Ground
 from hafailover.doctor.guest import Guest
+from hafailover.doctor.machine import lacking
 from hafailover.election.values import NodeName, State
 from hafailover.errors import GuestError
 from hafailover.guest.network import require_capability
@@ -77,9 +78,10 @@ class Lookout:
             return Guest(capable=True, error=str(error))
         try:
             link = await guest.find_link(mac=self._parts.directory.mac(self._parts.eni_id), name=me.interface)
+            routes = await lacking(guest, self.config.groups, link)
         except GuestError as error:
             return Guest(capable=True, link_error=str(error), present=present)
-        return Guest(capable=True, interface=link.name, present=present)
+        return Guest(capable=True, interface=link.name, present=present, lacking=routes)
 
     def _note(self, seen: Readiness) -> None:
         """Keep what was seen, and log what was not there before."""

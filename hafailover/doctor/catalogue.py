@@ -253,6 +253,10 @@ _GUEST = {
         "the address does not answer.",
         "Do as the finding says; docs/guest.md goes through the programs.",
     ),
+    "guest-route": Entry(
+        "Routes and rules of a group are set when it is taken over; where one cannot be, the node is at fault.",
+        "`ip route show table all` and `ip rule` show what there is: mend that, or what the group's key says.",
+    ),
     "guest-leftover": Entry(
         "This machine answers itself for an address that another one holds: its own processes do not reach it.",
         "A running daemon removes it. Without one: `ip address del ADDRESS/32 dev INTERFACE`, and see that no "

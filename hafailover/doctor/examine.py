@@ -123,7 +123,7 @@ class Doctor:
         if isinstance(status, dict):
             pid = await asyncio.to_thread(machine.listener_pid, self._socket)
         seen = await machine.look(
-            asked.ground.addresses,
+            self._config.groups,
             interface=me.interface,
             mac=None if own is None else own.mac,
             daemon_pid=pid,

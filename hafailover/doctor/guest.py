@@ -26,7 +26,8 @@ class Guest:
     `interface`: the one of the node's ENI, "" where it was not found, for the reason `link_error`. `present`: those
     of the groups' addresses that it carries, None where that could not be read, for the reason `error`. `filters`:
     rp_filter by interface, with "all" and "default". `way_out`: the interface of the default route. `writers`: what
-    there is to say of other programs that may set up a card, with the card's name.
+    there is to say of other programs that may set up a card, with the card's name. `lacking`: by group, what of its
+    routes and rules is not there, each with what is in its way, "" where nothing is.
     """
 
     capable: bool | None = None
@@ -37,6 +38,7 @@ class Guest:
     filters: Mapping[str, int] = field(default_factory=dict)
     way_out: str | None = None
     writers: tuple[tuple[str, str], ...] = ()
+    lacking: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def guest(ground: Ground, me: Node, seen: Guest, busy: Collection[str]) -> Iterator[Finding]:
@@ -55,6 +57,23 @@ def guest(ground: Ground, me: Node, seen: Guest, busy: Collection[str]) -> Itera
     for interface, found in seen.writers:
         yield warning("second-writer", interface, found)
     yield from leftovers(ground, me, seen.present or frozenset(), busy)
+    yield from _routes(ground, me, seen, busy)
+
+
+def _routes(ground: Ground, me: Node, seen: Guest, busy: Collection[str]) -> Iterator[Finding]:
+    """Look for what is in the way of the routes and rules that follow addresses, or is gone where these are."""
+    for group in ground.config.groups:
+        serves = group.name not in busy and (seen.present or frozenset()).issuperset(group.addresses)
+        holds = all(ground.own.get(me.name) in _holders(ground, address) for address in group.addresses)
+        for each, obstacle in seen.lacking.get(group.name, {}).items():
+            if obstacle:
+                yield failure("guest-route", each, obstacle)
+            elif serves and holds:
+                yield failure("guest-route", each, f'it is not there, though {me.name} has group "{group.name}"')
+
+
+def _holders(ground: Ground, address: str) -> list[str]:
+    return [eni.id for eni in ground.enis.values() if any(held.ip == address for held in eni.addresses)]
 
 
 def _filters(ground: Ground, seen: Guest) -> Iterator[Finding]:
@@ -75,7 +94,7 @@ def leftovers(ground: Ground, me: Node, present: Collection[str], busy: Collecti
         if group.guest != "netlink" or group.name in busy:
             continue
         for address in group.addresses:
-            holders = [eni.id for eni in ground.enis.values() if any(held.ip == address for held in eni.addresses)]
+            holders = _holders(ground, address)
             if address in present and holders and own not in holders:
                 found = f"it is configured here, and the cloud says that {holders[0]} has it"
                 yield failure("guest-leftover", address, found)

@@ -20,13 +20,16 @@ from hafailover.guest.writers import second_writers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from hafailover.config.model import Group
+    from hafailover.guest.network import GuestNetwork
+
 CONNECT_S = 2.0
 FILTERS = Path("/proc/sys/net/ipv4/conf")
 _UCRED = struct.Struct("iII")  # pid, uid, gid: struct ucred of socket(7)
 
 
 async def look(
-    addresses: Iterable[str],
+    groups: Sequence[Group],
     *,
     interface: str | None,
     mac: str | None,
@@ -43,19 +46,25 @@ async def look(
     kernel = Kernel()
     try:
         await kernel.open(to_change=False)
-        present = await kernel.present(addresses)
+        present = await kernel.present(address for group in groups for address in group.addresses)
     except GuestError as error:
         return Guest(capable, error=str(error), filters=filters, way_out=out)
     try:
         link = await kernel.find_link(mac=mac, name=interface) if interface or mac else None
         cards = await _cards(kernel, link, mac, secondary)
+        routes = {} if link is None else await lacking(kernel, groups, link)
     except GuestError as error:
         return Guest(capable, link_error=str(error), present=present, filters=filters, way_out=out)
     finally:
         await kernel.close()
     cards += [Link(0, TO_COME)] if to_come else []
     writers = await asyncio.to_thread(_writers, cards)
-    return Guest(capable, "" if link is None else link.name, "", present, "", filters, out, writers)
+    return Guest(capable, "" if link is None else link.name, "", present, "", filters, out, writers, routes)
+
+
+async def lacking(kernel: GuestNetwork, groups: Iterable[Group], link: Link) -> Mapping[str, Mapping[str, str]]:
+    """Return by group what is not there of routes and rules, and what is in its way. Raises GuestError."""
+    return {group.name: await kernel.lacking(group, link) for group in groups if group.followers}
 
 
 async def _cards(kernel: Kernel, own: Link | None, own_mac: str | None, macs: Iterable[str]) -> list[Link]:

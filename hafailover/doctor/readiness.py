@@ -27,6 +27,7 @@ ADDRESSES = ("eni-subnet", "address-primary")
 ENIS = ("eni-primary", "eni-stranger", "eni-zone", "eni-vpc")
 QUOTA = ("quota-addresses",)
 GUEST = ("guest-capability", "guest-interface", "guest-leftover")
+ROUTES = ("guest-route",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,11 @@ def _looked_for(ground: Ground) -> Iterator[str]:
     yield from ENIS if ground.moving else ()
     yield from QUOTA if ground.addresses else ()
     yield from GUEST if any(group.guest == "netlink" for group in ground.config.groups) else ()
+    yield from ROUTES if any(group.followers for group in ground.config.groups) else ()
 
 
 def _known(ground: Ground, limits: Limits | None, seen: Guest | None) -> Iterator[str]:
     yield from (*PLACES, *ADDRESSES, *(ENIS if ground.moving else ()))
     yield from () if limits is None else QUOTA
     yield from () if seen is None or seen.error else GUEST
+    yield from ROUTES if seen is not None and seen.lacking else ()

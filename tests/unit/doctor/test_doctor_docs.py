@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hafailover.doctor.catalogue import CATALOGUE
 from hafailover.doctor.findings import Level
-from hafailover.doctor.readiness import ADDRESSES, ENIS, GUEST, PLACES, QUOTA
+from hafailover.doctor.readiness import ADDRESSES, ENIS, GUEST, PLACES, QUOTA, ROUTES
 from tests.unit.doctor.test_doctor_faults import FAULTS
 from tests.unit.doctor.test_doctor_guest import FAULTS as GUEST_FAULTS
 
@@ -45,4 +45,4 @@ def test_every_finding_is_planted_in_some_test() -> None:
 def test_what_the_daemon_repeats_is_on_the_page() -> None:
     section = PAGE.partition("## What the daemon repeats")[2].partition("## ")[0]
     named = set(re.findall(r"`([a-z-]+)`", section)) & set(CATALOGUE)
-    assert named == {*PLACES, *ADDRESSES, *ENIS, *QUOTA, *GUEST}
+    assert named == {*PLACES, *ADDRESSES, *ENIS, *QUOTA, *GUEST, *ROUTES}

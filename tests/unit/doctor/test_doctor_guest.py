@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hafailover.config import routing
 from hafailover.doctor import machine
 from hafailover.doctor.findings import Level
 from hafailover.doctor.guest import TO_COME
@@ -125,6 +126,13 @@ def hot_plug_here(clinic: Clinic) -> None:
     ip("link", "set", "eth1", "address", mac_of(ENI))
 
 
+def route(text: str) -> Callable[[Clinic], None]:
+    def plant(clinic: Clinic) -> None:
+        group(guest="netlink", routes=(routing.route(text),))(clinic)
+
+    return plant
+
+
 FAULTS: dict[str, tuple[Callable[[Clinic], None], set[str]]] = {
     "nothing": (nothing, set()),
     "the address was left behind": (leftover, {"guest-leftover"}),
@@ -138,6 +146,10 @@ FAULTS: dict[str, tuple[Callable[[Clinic], None], set[str]]] = {
     "another program manages that of a secondary ENI": (managed_secondary, {"second-writer"}),
     "another program would set up cards to come, and none come": (hot_plug, set()),
     "another program would set up cards to come": (hot_plug_to_come, {"second-writer"}),
+    "a route has its gateway on the link": (route(f"10.8.0.0/16 via 10.0.1.1 src {VIP}"), set()),
+    "a route has not": (route("10.8.0.0/16 via 10.0.2.1"), {"guest-route"}),
+    "a route is out of an interface that is not there": (route("10.8.0.0/16 dev eth9"), {"guest-route"}),
+    "a route has the place of another": (route("default via 10.0.1.9"), {"guest-route"}),
     "and one of them is here": (hot_plug_here, {"second-writer"}),
 }
 
@@ -161,6 +173,13 @@ async def test_a_second_writer_is_named_once_with_the_card(
     (finding,) = (await node.examine()).findings
     assert (finding.name, finding.level, finding.about) == ("second-writer", Level.WARNING, about)
     assert finding.what.startswith(("NetworkManager manages eth0", "nic-hotplug"))
+
+
+async def test_a_route_that_cannot_be_set_is_named(node: Clinic) -> None:
+    route("10.8.0.0/16 via 10.0.2.1")(node)
+    (finding,) = (await node.examine()).findings
+    assert finding.about == "10.8.0.0/16 via 10.0.2.1 dev eth0"
+    assert finding.what == "the gateway 10.0.2.1 is not on the link of eth0"
 
 
 async def test_a_group_that_leaves_the_guest_alone_is_no_matter(node: Clinic) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hafailover.cloud.quota import TABLE, quota_of, row_of
 from hafailover.cloud.replies import Address, Eni, HaVip, Limits, Subnet
 from hafailover.config import model
+from hafailover.config.routing import route
 from hafailover.doctor import access, addresses, probes, readiness, room
 from hafailover.doctor.findings import Finding, Level
 from hafailover.doctor.ground import Ground, moving_enis, placement, security_groups
@@ -19,7 +20,7 @@ from hafailover.errors import CloudError
 from tests.unit.daemon.stage import NODES, config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 A, B = NODES
@@ -394,6 +395,38 @@ def test_a_leftover_is_one_where_another_has_the_address(ground: Ground) -> None
     assert names(leftovers(grown(ground, eni("a", "10.0.1.17")), B, {VIP}, ())) == []
 
 
+@pytest.mark.parametrize(
+    ("node", "present", "busy", "lacking", "found"),
+    [
+        (A, {VIP}, (), {}, []),
+        (A, {VIP}, (), {"x": ""}, [("x", f'it is not there, though {A.name} has group "vip"')]),
+        (
+            A,
+            {VIP},
+            (),
+            {"x": "", "y": "no"},
+            [("x", f'it is not there, though {A.name} has group "vip"'), ("y", "no")],
+        ),
+        (A, {VIP}, ("vip",), {"x": "", "y": "no"}, [("y", "no")]),
+        (A, (), (), {"x": ""}, []),
+        (B, (), (), {"x": "", "y": "no"}, [("y", "no")]),
+        (B, {VIP}, ("vip",), {"x": ""}, []),
+    ],
+)
+def test_routes_are_there_where_the_address_is_and_nothing_is_in_their_way(
+    ground: Ground,
+    node: model.Node,
+    present: Collection[str],
+    busy: tuple[str, ...],
+    lacking: dict[str, str],
+    found: list[tuple[str, str]],
+) -> None:
+    seen = Guest(capable=True, interface="eth0", present=frozenset(present), lacking={"vip": lacking})
+    findings = list(guest(ground, node, seen, busy))
+    assert [(each.about, each.what) for each in findings] == found
+    assert set(names(findings)) <= {"guest-route"}
+
+
 # -- what the daemon repeats -----------------------------------------------------------------------------------
 
 SOUND = Guest(capable=True, interface="eth0", present=frozenset())
@@ -405,6 +438,14 @@ def test_all_checks_are_in_order_on_a_healthy_ground(ground: Ground) -> None:
     expected = (*readiness.PLACES, *readiness.ADDRESSES, *readiness.ENIS, *readiness.QUOTA, *readiness.GUEST)
     assert seen.checks == dict.fromkeys(expected, True)
     assert seen.as_json() == {"checks": dict(seen.checks), "findings": []}
+
+
+def test_routes_are_looked_for_where_a_group_has_any(ground: Ground) -> None:
+    routed = grown(ground, routes=(route("10.8.0.0/16 via 10.0.1.1"),))
+    assert readiness.examine(routed, B, None, SOUND, ()).checks["guest-route"] is None
+    for lacking, sound in (({}, True), ({"x": ""}, True), ({"x": "it is taken"}, False)):
+        seen = readiness.examine(routed, B, None, replace(SOUND, lacking={"vip": lacking}), ())
+        assert seen.checks["guest-route"] is sound
 
 
 def test_only_what_the_groups_need_is_looked_for(ground: Ground) -> None:
