@@ -49,6 +49,8 @@ class GroupDraft:
 
     name: str
     addresses: list[str] = field(default_factory=list)
+    routes: list[str] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
     preempt: bool = True
     preempt_delay_ms: int = 0
     startup_delay_ms: int = 0
@@ -111,6 +113,9 @@ def _bracketed(host: str) -> str:
 def _group(group: GroupDraft) -> Iterator[str]:
     yield from ("", "[[group]]", _pair("name", group.name))
     yield _pair("addresses", tuple(group.addresses or [FILL_IN]))
+    for key, texts in (("routes", group.routes), ("rules", group.rules)):
+        if texts:
+            yield _pair(key, tuple(texts))
     yield _pair("preempt", group.preempt)
     if group.preempt:
         yield _pair("preempt_delay", duration.render(group.preempt_delay_ms))

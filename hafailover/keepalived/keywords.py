@@ -68,8 +68,6 @@ TABLE: Final[dict[str, tuple[Verdict, str]]] = {
     "kernel_rx_buf_size": (NO, _WIRE),
     "debug": (NO, 'see [log] level = "debug"'),
     "lvs_sync_daemon_interface": (GONE, _LVS),
-    "virtual_routes": (GONE, _ROUTES),
-    "virtual_rules": (GONE, _ROUTES),
     "notify_deleted": (GONE, "a group is removed by a restart, which stops the daemon: see the hook stop"),
     "notify_master_rx_lower_pri": (
         SAME,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.config import duration
 from hafailover.config.schema import MOST_ADDRESSES, MOST_GROUPS
-from hafailover.keepalived import hooks, keywords, nodes, numbers, tracked
+from hafailover.keepalived import followers, hooks, keywords, nodes, numbers, tracked
 from hafailover.keepalived.draft import Draft, GroupDraft
 from hafailover.keepalived.facts import DEFINITIONS
 from hafailover.keepalived.remarks import Remarks, Verdict
@@ -89,6 +89,7 @@ def _group(view: View, unit: Unit, group: GroupDraft, remarks: Remarks) -> Group
     for instance in unit.instances:
         remarks.carried(instance.at, f'group "{group.name}"')
         _addresses(instance, group, remarks)
+        followers.add_followers(instance, view.instances[0].interface, group, remarks)
     if unit.sync is not None:
         remarks.carried(unit.sync, f'group "{group.name}": its addresses move together')
         _members(unit, unit.sync, remarks)
@@ -216,6 +217,10 @@ def _hold_against(mine: GroupDraft, other: GroupDraft, unit: Unit, remarks: Rema
     if set(mine.addresses) != set(other.addresses):
         differing = ", ".join(sorted(set(mine.addresses) ^ set(other.addresses)))
         remarks.fill(unit.at, f'the nodes differ in the addresses of group "{mine.name}": {differing}')
+    if (mine.routes, mine.rules) != (other.routes, other.rules):
+        remarks.changed(
+            unit.at, f'the nodes differ in what follows the addresses of group "{mine.name}"; the first file counts'
+        )
     if mine.checks != other.checks:
         remarks.changed(
             unit.at, f'the nodes differ in what group "{mine.name}" tracks; that of the first file counts'

@@ -29,6 +29,8 @@ LINES = {
     "down_timer_adverts": ("down_timer_adverts 3", ""),
     "virtual_ipaddress_excluded": ("virtual_ipaddress_excluded { 10.0.1.5 }", ""),
     "virtual_ipaddress": ("virtual_ipaddress { 10.0.1.5 }", ""),
+    "virtual_routes": ("virtual_routes { 10.8.0.0/16 via 10.0.1.1 }", ""),
+    "virtual_rules": ("virtual_rules { from 10.0.1.100 table 100 }", ""),
     "nopreempt": ("nopreempt", ""),
     "preempt": ("preempt", ""),
     "preempt_delay": ("preempt_delay 5", ""),

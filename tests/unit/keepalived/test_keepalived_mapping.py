@@ -269,6 +269,101 @@ def test_the_same_group_is_found_by_its_id_when_names_differ() -> None:
     assert [group.name for group in made.draft.groups] == ["vip"]
 
 
+# -- routes and rules ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "route"),
+    [
+        ("10.8.0.0/16 via 10.0.1.1 dev eth0", "10.8.0.0/16 via 10.0.1.1"),
+        ("10.8.0.0/16 dev eth1 scope link", "10.8.0.0/16 dev eth1"),
+        ("src 10.0.1.100 to 10.8.0.0/16 gw 10.0.1.1", "10.8.0.0/16 via 10.0.1.1 src 10.0.1.100"),
+        ("0.0.0.0/0 gw 10.0.1.1 table 100 no_track", "default via 10.0.1.1 table 100"),
+        ("blackhole 10.9.0.0/16", "blackhole 10.9.0.0/16"),
+        ("inet6 default via fe80::1 metric 7", "::/0 via fe80::1 metric 7"),
+    ],
+)
+def test_virtual_routes(line: str, route: str) -> None:
+    made = make(instance(f"virtual_routes {{\n{line}\n}}"))
+    assert made.group.routes == [route]
+    assert problems(filled_in(made.draft)) == []
+    assert made.said("virtual_routes") == ["carried over"]
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("from 10.0.1.100 table 100", "from 10.0.1.100/32 table 100"),
+        (
+            "to 10.8.0.0/16 from 10.0.1.100 lookup 100 pref 5",
+            "from 10.0.1.100/32 to 10.8.0.0/16 table 100 priority 5",
+        ),
+    ],
+)
+def test_virtual_rules(line: str, rule: str) -> None:
+    made = make(instance(f"virtual_rules {{\n{line} no_track\n}}"))
+    assert made.group.rules == [rule]
+    assert problems(filled_in(made.draft)) == []
+    assert made.said(line.split(maxsplit=1)[0]) == ["carried over: without no_track"]
+
+
+@pytest.mark.parametrize(
+    ("block", "line", "reason"),
+    [
+        (
+            "routes",
+            "10.8.0.0/16 via 10.0.1.1 or 10.0.1.2",
+            'has "or", which is none of via, dev, src, table, metric',
+        ),
+        ("routes", "10.8.0.0/16 via", 'has nothing behind "via"'),
+        ("routes", "10.8.0.0/16 via 10.0.1.1 table office", 'has "office" behind "table"'),
+        ("rules", "from 10.0.1.100 fwmark 3 table 9", 'has "fwmark", which is none of from, to, table, priority'),
+        ("rules", "from 10.0.1.100", "has no table"),
+    ],
+)
+def test_what_follows_no_address_here(block: str, line: str, reason: str) -> None:
+    made = make(instance(f"virtual_{block} {{\n{line}\n}}"))
+    (said,) = made.said(line.split(maxsplit=1)[0])
+    assert said.startswith("not carried over: ")
+    assert reason in said
+    assert (made.group.routes, made.group.rules) == ([], [])
+
+
+def test_routes_of_a_sync_group_come_together_once_and_with_their_interface() -> None:
+    other = """vrrp_instance inside {
+        interface eth1
+        virtual_router_id 52
+        virtual_routes {
+            10.8.0.0/16 via 10.0.1.1 dev eth0
+            10.9.0.0/16 dev eth1
+        }
+    }
+    vrrp_sync_group all {
+        group {
+            vip
+            inside
+        }
+    }"""
+    made = make(instance("virtual_routes { 10.8.0.0/16 via 10.0.1.1 }", other))
+    assert made.group.routes == ["10.8.0.0/16 via 10.0.1.1", "10.9.0.0/16 dev eth1"]
+
+
+def test_more_routes_than_a_group_can_have() -> None:
+    lines = "\n".join(f"10.8.{number}.0/24 via 10.0.1.1" for number in range(65))
+    made = make(instance(f"virtual_routes {{\n{lines}\n}}"))
+    assert len(made.group.routes) == 64
+    assert made.said("10.8.64.0/24") == ["not carried over: a group has 64 of them at most; make another group"]
+
+
+def test_nodes_whose_routes_differ_are_told_apart() -> None:
+    made = make(instance(), instance("virtual_routes { 10.8.0.0/16 via 10.0.1.1 }"))
+    assert made.group.routes == []
+    assert (
+        'changed: the nodes differ in what follows the addresses of group "vip"; the first file counts'
+        in made.said("vrrp_instance")
+    )
+
+
 # -- checks ------------------------------------------------------------------------------------------------------
 
 

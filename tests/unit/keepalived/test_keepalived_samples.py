@@ -94,7 +94,8 @@ def test_a_sync_group_with_routes() -> None:
         "master": ("/usr/local/sbin/to-master",),
     }
     assert len(made.draft.nodes) == 2
-    assert made.said("virtual_routes")[0].startswith("not carried over")
+    assert made.group.routes == ["192.168.8.0/24 via 10.0.1.1"]
+    assert made.group.rules == ["from 10.0.1.100/32 table 100"]
 
 
 def test_active_active() -> None:
