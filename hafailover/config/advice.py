@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from hafailover.config.model import Group
+from hafailover.config.routing import MAIN_TABLE
 from hafailover.election.values import Handover
 from hafailover.errors import Problem
 
@@ -73,6 +75,7 @@ def _group(config: Config, group: Group, nodes: list[Node]) -> Iterator[tuple[st
         yield ".check", "none: a service that fails while its host and daemon live is not noticed"
     yield from _without_effect(group)
     yield from _single_writer(group)
+    yield from _own_calls(group)
     if group.preempt and len(nodes) > 1 and nodes[0].priority == nodes[1].priority:
         means = f'the first of them in the file ("{nodes[0].name}") always takes the mastership back'
         yield ".preempt", f"the highest priority belongs to several nodes: {means}"
@@ -99,6 +102,15 @@ def _single_writer(group: Group) -> Iterator[tuple[str, str]]:
     if group.handover is Handover.STRICT and not group.notify.backup:
         means = "only the address is taken from the old master before the new one claims, its service runs on"
         yield ".handover", f'"strict" without the hook notify.backup: {means}'
+
+
+def _own_calls(group: Group) -> Iterator[tuple[str, str]]:
+    """Yield the default routes by which a master leaves with an address that may be moved away from it."""
+    for route in group.routes:
+        leads_all = ip_network(route.destination).prefixlen == 0 and route.table == MAIN_TABLE
+        if leads_all and route.source in group.addresses:
+            means = "once that is moved away and no peer is heard, this node cannot ask; better a table and a rule"
+            yield ".routes", f'"{route}": the calls to the cloud leave from {route.source} too: {means}'
 
 
 def _weights(config: Config, group: Group, nodes: list[Node]) -> Iterator[tuple[str, str]]:

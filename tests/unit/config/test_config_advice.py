@@ -55,6 +55,14 @@ def test_a_sound_configuration_has_no_warnings(made: Made) -> None:
             ),
         ),
         (
+            {"group": GROUP + 'routes = ["default via 10.0.1.1 src 10.0.1.100 metric 5"]\n'},
+            (
+                'group "vip".routes: "default via 10.0.1.1 src 10.0.1.100 metric 5": the calls to the cloud leave'
+                " from 10.0.1.100 too: once that is moved away and no peer is heard, this node cannot ask; better"
+                " a table and a rule"
+            ),
+        ),
+        (
             {"check": ""},
             'group "vip".check: none: a service that fails while its host and daemon live is not noticed',
         ),
@@ -145,6 +153,8 @@ def test_what_cannot_work_is_told(made: Made, parts: dict[str, str], warning: st
         {"group": GROUP + "preempt = true\n", "check": check("c", -11)},
         {"group": GROUP + "preempt = true\n", "check": check("c", 11)},
         {"group": GROUP + "preempt = true\n", "check": check("c", -5) + check("d", 6)},
+        {"group": GROUP + 'routes = ["default src 10.0.1.100 table 9", "10.0.0.0/8 src 10.0.1.100"]\n'},
+        {"group": GROUP + 'routes = ["default via 10.0.1.1 metric 5"]\n'},
     ],
 )
 def test_what_can_work_is_not_told(made: Made, parts: dict[str, str]) -> None:
