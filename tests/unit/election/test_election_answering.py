@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hafailover.election.answering import RETRY_CAP_MS, RETRY_MS, Answering
-from hafailover.election.effects import Arm, Effect, StopAnswering
+from hafailover.election.effects import Arm, Effect, ProbeGuest, StopAnswering
 from hafailover.election.events import GuestArmed, GuestProbed
 from tests.unit.election.bench import GROUP, OTHER, VIP
 
@@ -88,3 +88,23 @@ def test_a_guest_that_was_looked_at_begins_anew() -> None:
     assert case.guest.error == ""
     case.guest.armed(GuestArmed(GROUP, OTHER), 85)
     assert case.guest.error == ""
+
+
+def test_a_guest_in_which_something_is_still_wrong_stays_at_fault_whatever_else_is_there() -> None:
+    case = Case()
+    case.guest.armed(FAILED, 70)
+    case.guest.probed(GuestProbed(GROUP, "no such interface"), 80)
+    assert (case.guest.error, case.guest.retry_at) == ("no such interface", 80 + RETRY_MS)
+    case.guest.armed(GuestArmed(GROUP, OTHER), 85)
+    assert case.guest.error == "no such interface"
+
+
+def test_a_guest_is_looked_at_once_at_a_time() -> None:
+    case = Case()
+    case.guest.armed(FAILED, 70)
+    case.guest.probe()
+    case.guest.probe()
+    assert case.taken() == [ProbeGuest(GROUP)]
+    case.guest.probed(GuestProbed(GROUP, "no such interface"), 80)
+    case.guest.probe()
+    assert case.taken() == [ProbeGuest(GROUP)]

@@ -168,6 +168,20 @@ def test_what_was_on_its_way_when_the_claim_began_is_whose_it_becomes(source: st
     assert attempt.lost()
 
 
+@pytest.mark.parametrize(("source", "lost"), [("eni-a", True), (None, False)])
+def test_where_it_was_with_nobody_a_reading_may_lag_behind(source: str | None, *, lost: bool) -> None:
+    attempt = Attempt(VIP)
+    attempt.read(900, Sighting(VIP, source, settled=False))
+    assert attempt.drive(NOW) == ()
+    for look in (1, 2):
+        attempt.read(NOW + look * SETTLE_MS, Sighting(VIP, "eni-c"))
+        assert attempt.drive(NOW + look * SETTLE_MS) == ()
+    assert attempt.lost() is lost
+    attempt.read(NOW + LAG_MS, Sighting(VIP, "eni-c"))
+    attempt.drive(NOW + LAG_MS)
+    assert attempt.lost()
+
+
 def test_where_it_goes_back_to_whom_it_was_leaving_the_claim_goes_on() -> None:
     attempt = Attempt(VIP)
     attempt.read(900, Sighting(VIP, "eni-a", settled=False))
@@ -405,6 +419,40 @@ def test_several_resources_move_side_by_side() -> None:
     assert attempt.drive(1_600, 9) == ()
     assert not attempt.done()
     assert not attempt.idle()
+
+
+def beside_another(*, given: bool) -> Attempt:
+    """Return a claim on two addresses; the first is confirmed at 1.5 s, having been moved or from the start."""
+    attempt = Attempt(VIP, OTHER)
+    attempt.read(900, Sighting(VIP, "eni-a" if given else "eni-b"), Sighting(OTHER, "eni-a"))
+    attempt.drive(NOW)
+    if given:
+        attempt.finish(1_500, APPLIED)
+    attempt.read(1_500, Sighting(VIP, "eni-b"), Sighting(OTHER, "eni-a"))
+    attempt.drive(1_500, 3)
+    return attempt
+
+
+@pytest.mark.parametrize(
+    ("given", "at", "lost"), [(False, 4_600, False), (True, 4_499, False), (True, 4_500, True)]
+)
+def test_what_was_confirmed_counts_no_more_once_it_is_elsewhere(at: int, *, given: bool, lost: bool) -> None:
+    attempt = beside_another(given=given)
+    attempt.read(at, Sighting(VIP, "eni-c"), Sighting(OTHER, "eni-b"))
+    assert attempt.drive(at, 5) == ()
+    assert (attempt.done(), attempt.lost()) == (False, lost), "a reading that lags behind costs nothing"
+    attempt.read(at + LAG_MS, Sighting(VIP, "eni-c"), Sighting(OTHER, "eni-b"))
+    attempt.drive(at + LAG_MS, 7)
+    assert attempt.lost()
+
+
+@pytest.mark.parametrize(("holder", "settled"), [("eni-c", False), ("eni-b", True)])
+def test_but_not_while_the_cloud_is_moving_it(holder: str, *, settled: bool) -> None:
+    attempt = beside_another(given=True)
+    attempt.finish(1_600, APPLIED, 2 if not attempt.idle() else 1, OTHER)
+    attempt.read(5_000, Sighting(VIP, holder, settled=settled), Sighting(OTHER, "eni-b"))
+    attempt.drive(5_000, 5)
+    assert (attempt.done(), attempt.lost()) == (True, False)
 
 
 def test_a_claim_on_nothing_is_done() -> None:

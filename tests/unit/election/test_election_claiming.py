@@ -387,7 +387,8 @@ def test_the_history_learns_on_what_evidence_a_claim_began_and_that_it_failed() 
     bench.hear(A, State.MASTER, 9)
     (told,) = bench.all(fx.ClaimFailed)
     assert (told.reason, told.ended, told.source, told.target) == (Reason.MASTER_DEAD, Reason.CLAIM_LOST, A, B)
-    assert told.spent_ms >= 100
+    assert (told.group, told.term, told.moves) == (GROUP, 4, 0)
+    assert 100 <= told.spent_ms <= 450
     assert told.evidence.said is State.MASTER
     assert told.evidence.silence_ms is not None
     assert 400 <= told.evidence.silence_ms <= 421

@@ -560,6 +560,7 @@ def test_who_stops_waits_for_a_peer_that_is_only_late(*, back: bool) -> None:
 def test_who_stops_waits_a_dead_interval_for_words_that_are_in_doubt(*, confirmed: bool) -> None:
     bench = Bench().as_master()
     bench.hear(A)
+    bench.run(1_000, A)  # it has been there for long: what is in doubt is only what it says now
     bench.hear(A, State.BACKUP, 1, confirmed=False)
     bench.give(ev.StopAsked(restarting=False))
     assert bench.state() is State.MASTER
@@ -571,6 +572,17 @@ def test_who_stops_waits_a_dead_interval_for_words_that_are_in_doubt(*, confirme
             bench.now += 100
             bench.hear(A, State.BACKUP, 1, confirmed=False)
         assert bench.state() is State.BACKUP
+
+
+def test_who_stops_waits_for_the_one_of_two_that_could_take_over() -> None:
+    bench = Bench().as_master()
+    bench.hear(A, State.FAULT, 1, eligible=False)
+    bench.hear(C)
+    bench.run(250)
+    bench.give(ev.StopAsked(restarting=False))
+    assert bench.state() is State.MASTER
+    bench.hear(C)
+    assert bench.all(fx.SendAdverts)[-1].advert.groups[0].successor == C
 
 
 def test_who_stops_does_not_wait_for_one_that_could_not_take_over() -> None:
