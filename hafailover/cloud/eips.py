@@ -14,7 +14,7 @@ AssociateAddress works only on an EIP that is bound to nothing, so it cannot tak
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hafailover.cloud.plan import TRANSIENT
 
@@ -55,11 +55,19 @@ class EipBook:
     """The EIPs of the addresses in the file; `known` is what an earlier run of the daemon has noted."""
 
     def __init__(self, addresses: Iterable[str], known: Iterable[Binding] = ()) -> None:
-        self._addresses = tuple(address for address in addresses if ":" not in address)
+        self._addresses = _fours(addresses)
         self._bound = {each.address: each for each in known if each.address in self._addresses}
         self._seen: dict[str, str] = {}  # the ENI that was last seen to carry each address for good, "" for none
         self._lost: dict[str, Binding] = {}
         self._bare_since: dict[str, int] = {}  # an address that has stayed where it was, and its EIP is gone
+
+    def keep(self, addresses: Iterable[str]) -> None:
+        """Look after these addresses from now on; what is known of others is forgotten."""
+        self._addresses = _fours(addresses)
+        notes: tuple[dict[str, Any], ...] = (self._bound, self._seen, self._lost, self._bare_since)
+        for known in notes:
+            for address in known.keys() - set(self._addresses):
+                del known[address]
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
@@ -113,6 +121,11 @@ class EipBook:
         """Want an EIP no longer: there is none, or another address has it."""
         for notes in (self._lost, self._bound, self._bare_since):
             notes.pop(address, None)
+
+
+def _fours(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Return the IPv4 addresses: no other has an EIP."""
+    return tuple(address for address in addresses if ":" not in address)
 
 
 def _carriers(address: str, enis: Sequence[Eni]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What another version of the file changes, key by key, and whether a running daemon can take it in.
 
-What it cannot is what the daemon is built from: its sockets, its identity, what there is to move and with which
-calls. A restart takes that in, and costs neither a lost packet nor an API write.
+What it cannot is what the daemon is built from: its sockets, its identity, what a group moves and with which calls.
+A restart takes that in, and costs neither a lost packet nor an API write.
 """
 
 from __future__ import annotations
@@ -79,9 +79,19 @@ def _is_named(node: Node) -> bool:
 
 def _groups(old: tuple[Group, ...], new: tuple[Group, ...]) -> Iterator[Change]:
     before, after = _by_name(old), _by_name(new)
-    yield from _come_and_gone("group", before, after, live=False)
+    yield from _come_and_gone("group", before, after, live=True)
+    yield from _first_on_the_guest(old, new)
     for name in (name for name in before if name in after):
         yield from _group(f'group "{name}"', before[name], after[name])
+
+
+def _first_on_the_guest(old: tuple[Group, ...], new: tuple[Group, ...]) -> Iterator[Change]:
+    """Tell of the first groups that are put on the guest: a daemon with none has not opened its network."""
+    names = {group.name for group in old}
+    if all(group.guest == "none" for group in old):
+        for group in new:
+            if group.guest != "none" and group.name not in names:
+                yield Change(f'group "{group.name}".guest, the first that is not "none"', live=False)
 
 
 def _group(where: str, old: Group, new: Group) -> Iterator[Change]:

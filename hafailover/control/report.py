@@ -73,7 +73,16 @@ def reloaded(reply: Part) -> str:
     changed = [clean(key) for key in reply.get("changed") or ()]
     if not changed:
         return "the file says what it said before\n"
-    return "\n".join(("in force:", *(f"    {key}" for key in changed))) + "\n"
+    fates = [_fate_of_dismissed(group) for group in reply.get("dismissed") or ()]
+    return "\n".join(("in force:", *(f"    {key}" for key in changed), *fates)) + "\n"
+
+
+def _fate_of_dismissed(group: Part) -> str:
+    name, stays = clean(group.get("name")), ", ".join(clean(each) for each in group.get("stays") or ())
+    if not stays:
+        return f"{name}: this node looks after it no longer; what it has stays where the cloud has it"
+    where = "in the cloud and on its network" if group.get("guest") else "in the cloud"
+    return f"{name}: {stays} stays on this node, {where}; nobody looks after it any more"
 
 
 def paused(reply: Part) -> str:

@@ -71,6 +71,12 @@ class Announcer:
             self._told[topic] = document
             self._link.keep(f"{self._root}/{topic}", _bytes({**document, "at": timestamp(clock.wall_ms())}))
 
+    def forget(self, group: str) -> None:
+        """Have the broker keep nothing more of a group that has gone, here and as far as this node is concerned."""
+        topic = f"status/{self._node}/{group}"
+        self._told.pop(topic, None)
+        self._link.keep(f"{self._root}/{topic}", b"")
+
     def role(self, effect: RoleChanged) -> None:
         """Tell of a change of state."""
         self._post(bulletin.of_role(effect))

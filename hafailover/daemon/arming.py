@@ -14,6 +14,7 @@ from hafailover.daemon.following import Following
 from hafailover.election import events as ev
 from hafailover.election.values import Resource, ResourceKind
 from hafailover.errors import CloudError, GuestError
+from hafailover.guest.network import NullGuest
 from hafailover.guest.writers import second_writers
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Arming:
 
     async def prepare(self) -> None:
         """Learn what is needed before it is, which saves a claim time and tells early if anything is missing."""
-        enis = [resource.id for resource in self._parts.resources if resource.kind is ResourceKind.ENI]
+        enis = [eni for group in self._groups.values() for eni in group.enis]
         secondary = self._parts.directory.is_secondary(self._parts.eni_id)
         if enis or secondary:
             await self._learn_subnets()
@@ -145,7 +146,8 @@ class Arming:
                 log.warning("second_writer", interface=link.name, what=text)
 
     def _guest(self, group: GroupName) -> GuestNetwork:
-        return self._parts.guest_of(self._groups[group])
+        known = self._groups.get(group)  # None: it has gone since the effect
+        return NullGuest() if known is None else self._parts.guest_of(known)
 
     def arm(self, effect: fx.Arm) -> None:
         """Begin to have the guest answer for a resource; what comes of it is posted."""

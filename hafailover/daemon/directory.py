@@ -36,11 +36,15 @@ class Directory:
     """
 
     def __init__(self, eni_ids: Iterable[str], instances: Iterable[str] = ()) -> None:
-        self._eni_ids = tuple(eni_ids)
-        self._instances = frozenset(instances)
+        self.configure(eni_ids, instances)
         self._enis: dict[str, Eni] = {}
         self._subnets: dict[str, Subnet] = {}
         self._asking = asyncio.Lock()
+
+    def configure(self, eni_ids: Iterable[str], instances: Iterable[str]) -> None:
+        """Take the nodes of another version of the file."""
+        self._eni_ids = tuple(eni_id for eni_id in eni_ids if eni_id)
+        self._instances = frozenset(instances)
 
     @property
     def enis(self) -> tuple[Eni, ...]:

@@ -61,6 +61,12 @@ class EipKeeper:
         self._disk = disk
         self._news = asyncio.Event()
 
+    def configure(self, addresses: Iterable[str]) -> None:
+        """Keep the EIPs of these addresses from now on, and no others."""
+        self._book.keep(addresses)
+        self._save()
+        self._metrics.eips_missing(len(self._mine))
+
     def see(self, enis: Sequence[Eni]) -> None:
         """Take in one reading of the nodes' ENIs."""
         self._book.see(enis, clock.now_ms())

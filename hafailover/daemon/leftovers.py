@@ -64,6 +64,11 @@ async def note(
     strays = [word for word in old if word not in known and not (_is_eni(word) and unclear)]
     if strays:
         log.info("leftovers_released", addresses=strays, failed=await _take_off(guest, strays))
+    renew(directory, groups)
+
+
+def renew(directory: Path, groups: Sequence[Group]) -> None:
+    """Note what a daemon with these groups may put on the guest, and leave what was noted before where it is."""
     netlink = [group for group in groups if group.guest == "netlink"]
     ours = [word for group in netlink for word in (*group.addresses, *group.enis)]
     try:

@@ -87,6 +87,7 @@ class Observer:
     def configure(self, config: model.Config) -> None:
         """Take in another version of the file; forget the checks that it has no longer."""
         self._config = config
+        self.metrics.expect(config.groups)
         if self._lookout is not None:
             self._lookout.config = config
         if self.announced is not None:

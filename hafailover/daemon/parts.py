@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hafailover.daemon.directory import Directory
     from hafailover.daemon.eipkeeper import EipKeeper
     from hafailover.daemon.gateway import Gateway
-    from hafailover.election.values import NodeName, Resource, Sighting
+    from hafailover.election.values import NodeName, Sighting
     from hafailover.guest.network import GuestNetwork
     from hafailover.heartbeat.mqtt import MqttPath
     from hafailover.heartbeat.path import Path
@@ -38,7 +38,6 @@ class Parts:
 
     me: Node
     eni_id: str
-    resources: tuple[Resource, ...]
     paths: tuple[Path, ...]
     cloud: Cloud
     directory: Directory

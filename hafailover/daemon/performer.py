@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from hafailover.daemon import clock, guards, historyfile, statefile
+from hafailover.daemon import clock, guards, historyfile, statefile, translate
 from hafailover.daemon.arming import Arming
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
@@ -56,16 +56,19 @@ class Performer:
         self._spawn = spawn
         self._groups: dict[str, Group] = {group.name: group for group in config.groups}
         self._hooks = {name: HookQueue(self._reporter(name)) for name in self._groups}
+        self._last_hooks: list[HookQueue] = []  # of groups that have gone, which are to come to their end
         self._roles: dict[str, fx.RoleChanged] = {}
         self._arming = Arming(parts, self._groups, post, spawn)
         self.answers: dict[int, asyncio.Future[fx.Answer]] = {}
         self.unsaved = ""  # why the latest state is not on disk
 
     def configure(self, config: Config) -> None:
-        """Take in another version of the file, with the same groups."""
+        """Take in another version of the file; a group that goes is there until the core has let go of it."""
         self._config = config
-        self._groups.clear()
-        self._groups.update((group.name, group) for group in config.groups)
+        for group in config.groups:
+            self._groups[group.name] = group
+            if group.name not in self._hooks:
+                self._hooks[group.name] = HookQueue(self._reporter(group.name))
 
     @property
     def laid(self) -> Collection[str]:
@@ -106,7 +109,8 @@ class Performer:
 
     async def close(self) -> None:
         """Let the hooks that run come to their end, within a bound."""
-        await asyncio.gather(*(queue.close(HOOK_DRAIN_S) for queue in self._hooks.values()))
+        queues = (*self._hooks.values(), *self._last_hooks)
+        await asyncio.gather(*(queue.close(HOOK_DRAIN_S) for queue in queues))
         self._parts.disk.shutdown(wait=False)
 
     # -- barriers ----------------------------------------------------------------------------------------------
@@ -135,7 +139,8 @@ class Performer:
     async def _read(self) -> None:
         asked_at = clock.now_ms()
         try:
-            seen = await self._parts.directory.read(self._parts.cloud, self._parts.resources)
+            moving = [each for group in self._groups.values() for each in translate.resources(group)]
+            seen = await self._parts.directory.read(self._parts.cloud, moving)
         except CloudError as error:
             log.warning("read_failed", code=error.code, detail=error.detail)
             self._post(ev.ReadFailed(asked_at, error.code))
@@ -170,7 +175,10 @@ class Performer:
         self._post(ev.FenceFinished(effect.group, effect.fence_id, result))
 
     async def _ask(self, effect: fx.AskGuard) -> None:
-        verdict, why = await self._verdict(effect.guard, self._groups[effect.group])
+        group = self._groups.get(effect.group)
+        if group is None:
+            return  # it has gone, and nobody wants to know any more
+        verdict, why = await self._verdict(effect.guard, group)
         self._parts.metrics.guard_verdict(effect.group, effect.guard, verdict.value)
         reasons = {"why": why} if why else {}
         log.info("guard", group=effect.group, guard=effect.guard, verdict=verdict.value, **reasons)
@@ -232,6 +240,8 @@ class Performer:
                 self._tell_failover(effect)
             case fx.RunHook():
                 self._run_hook(effect)
+            case fx.GroupDismissed():
+                self._dismiss(effect)
             case _:
                 pass  # Leave is the runner's
 
@@ -272,13 +282,27 @@ class Performer:
         else:
             queue.submit(effect.hook, argv, context.environment(), timeout_s, ended)
 
+    def _dismiss(self, effect: fx.GroupDismissed) -> None:
+        """Put away what was a group's; its hooks that were begun come to their end."""
+        name, stays = effect.group, [resource.id for resource in effect.stays]
+        log.info("group_dismissed", group=name, state=effect.state.value, stays=stays)
+        if any(group.name == name for group in self._config.groups):
+            return  # a still later file, which the core does not know yet, names it again
+        del self._groups[name]
+        self._roles.pop(name, None)
+        self._last_hooks = [queue for queue in (*self._last_hooks, self._hooks.pop(name)) if not queue.idle]
+        self._parts.metrics.forget(name)
+        if self._parts.announcer is not None:
+            self._parts.announcer.forget(name)
+
     def _hook_ended(self, group: GroupName, run_id: int, ok: bool) -> None:  # noqa: FBT001 - given by the hooks' queue
         self._post(ev.HookFinished(group, run_id, ok))
 
     def _reporter(self, group: str) -> Callable[[HookResult], None]:
         def report(result: HookResult) -> None:
             ending = "ok" if result.ok else ("timeout" if result.timed_out else "failed")
-            self._parts.metrics.hook_result(group, result.hook, ending, result.seconds)
+            if group in self._hooks:  # else its series are gone for good
+                self._parts.metrics.hook_result(group, result.hook, ending, result.seconds)
             level = log.info if result.ok else log.error
             level(
                 "hook",

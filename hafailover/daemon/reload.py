@@ -1,8 +1,7 @@
 """Another version of the file, taken in by a running daemon: all of it or nothing.
 
 The file is read beside the loop. A bad one changes nothing and is reported with every error; nor does one that asks
-for anything that needs a restart, which is named. What is left is applied between two turns of the core, and the
-only step that may refuse comes first.
+for anything that needs a restart, which is named. How the rest is taken in, see `intake`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from hafailover.daemon import translate
 from hafailover.errors import ConfigError, StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from hafailover.config.model import Config
 
@@ -34,7 +33,9 @@ log = structlog.get_logger()
 
 
 class Reloader:
-    """Reads the file of `config` again; `apply` takes a new one in, or raises StartError and has changed nothing.
+    """Reads the file of `config` again; `apply` takes the new one in in place of the old.
+
+    It returns what it has to say of that, or raises StartError and has changed nothing.
 
     `me` is this node's name, `tell` is told whether the file was good.
     """
@@ -44,7 +45,7 @@ class Reloader:
         config: Config,
         me: str,
         node_option: str | None,
-        apply: Callable[[Config], None],
+        apply: Callable[[Config, Config], Awaitable[Json]],
         tell: Callable[[bool], None],
     ) -> None:
         self._config = config
@@ -79,8 +80,8 @@ class Reloader:
             text = f"nothing has changed, for this needs a restart: {', '.join(for_restart)}"
             return {**refusal(NEEDS_RESTART, text), "needs_restart": for_restart}
         try:
-            self._apply(new)
+            said = await self._apply(self._config, new)
         except StartError as error:
             return refusal(NOT_APPLIED, f"nothing has changed: {error}")
         self._config = new
-        return {"changed": [change.key for change in found], "config_digest": new.digest.hex()}
+        return {"changed": [change.key for change in found], "config_digest": new.digest.hex(), **said}

@@ -24,24 +24,25 @@ from hafailover.control.server import ControlServer
 from hafailover.daemon import clock, historyfile, leftovers, statefile, systemd, translate, whoami
 from hafailover.daemon.announced import Sources, Watcher
 from hafailover.daemon.checkers import Checkers
-from hafailover.daemon.directory import Directory, find_enis, find_instances
+from hafailover.daemon.directory import Directory
 from hafailover.daemon.eipkeeper import EipKeeper
 from hafailover.daemon.gateway import Gateway
+from hafailover.daemon.intake import Intake, Rooms
 from hafailover.daemon.observer import Observer
 from hafailover.daemon.operator import Operator
 from hafailover.daemon.parts import Parts
 from hafailover.daemon.performer import HOOK_DRAIN_S, Performer
+from hafailover.daemon.places import Places
 from hafailover.daemon.reload import Reloader
 from hafailover.daemon.runner import Inbox, Runner
 from hafailover.daemon.wires import Wires
-from hafailover.election.events import AddressVanished, Reconfigured, StopAsked
+from hafailover.election.events import AddressVanished, StopAsked
 from hafailover.election.node import STOP_MS, Node
 from hafailover.election.values import GroupName, Resource, ResourceKind
 from hafailover.errors import MetadataError, StartError
 from hafailover.guest.netlink import Guest
 from hafailover.guest.network import NullGuest
 from hafailover.http1 import Server
-from hafailover.observe.log import set_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -69,7 +70,6 @@ class Daemon:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] | None = None
         self._closing: list[Callable[[], Coroutine[object, object, object] | None]] = []
-        self._asks_gateway = False
 
     async def run(self) -> None:
         """Live."""
@@ -111,13 +111,9 @@ class Daemon:
         observer.history.restore(failovers)
         cloud = await self._open_cloud(metadata, credentials, observer)
         observer.announced = Watcher(self._config, Sources(cloud, metadata, me.instance_id or instance_id))
-        enis = await find_enis(self._config.nodes, me, instance_id, cloud)
-        moves_enis = me.role != "witness" and any(group.enis for group in self._config.groups)
-        instances = await find_instances(self._config.nodes, enis, cloud) if moves_enis else {}
-        members = partial(translate.members, enis=enis, instances=instances)
-        node = self._make_node(me, members(self._config), memory)
-        directory = Directory((eni for eni in enis.values() if eni), instances.values())
-        return await self._assemble(me, node, members, directory, guest, cloud, observer)
+        places = await Places(me, instance_id, cloud).of(self._config)
+        node = self._make_node(me, places.members(self._config), memory)
+        return await self._assemble(me, node, places, guest, cloud, observer)
 
     async def _open_guest(self) -> GuestNetwork:
         wanted = any(group.guest == "netlink" for group in self._config.groups)
@@ -162,8 +158,7 @@ class Daemon:
         self,
         me: model.Node,
         node: Node,
-        members: Callable[[model.Config], tuple[Member, ...]],
-        directory: Directory,
+        places: Places,
         guest: GuestNetwork,
         cloud: Cloud,
         observer: Observer,
@@ -175,10 +170,9 @@ class Daemon:
         parts = Parts(
             me=me,
             eni_id=node.context.me.eni_id,
-            resources=tuple(resource for group in node.groups.values() for resource in group.policy.resources),
             paths=wires.paths,
             cloud=cloud,
-            directory=directory,
+            directory=Directory(places.enis.values(), places.instances.values()),
             guest=guest,
             gateway=Gateway(me.interface),
             metrics=observer.metrics,
@@ -197,18 +191,9 @@ class Daemon:
         self._spawn(observer.look_ahead(parts))
         checkers = Checkers(self._spawn, inbox.post, observer.checked)
 
-        def apply(new: model.Config) -> None:
-            wires.configure(new)  # this may refuse, so it comes first
-            performer.configure(new)
-            observer.configure(new)
-            self._systemd.configure(new.heartbeat.interval_ms)
-            checkers.configure(new.groups)
-            self._watch_gateway(new, parts)
-            set_level(new.log.level)
-            timing, policies = translate.timing(new), translate.policies(new)
-            inbox.post(Reconfigured(members(new), timing, policies, new.digest))
-
-        reloader = Reloader(config, me.name, self._node_option, apply, observer.reloaded)
+        rooms = Rooms(node, parts, wires, performer, observer, checkers, self._systemd, inbox.post, self._spawn)
+        intake = Intake(rooms, places)
+        reloader = Reloader(config, me.name, self._node_option, intake.apply, observer.reloaded)
         watcher = observer.announced
         assert watcher is not None  # noqa: S101 - made before
         operator = Operator(
@@ -221,6 +206,7 @@ class Daemon:
         if parts.announcer is not None:
             self._spawn(parts.announcer.run())
         checkers.configure(config.groups)
+        intake.watch_gateway(config)
         self._watch(node, parts, inbox, reloader)
         self._spawn(watcher.run())
         log.info("started", node=me.name, version=hafailover.__version__, config=config.digest.hex())
@@ -260,17 +246,10 @@ class Daemon:
     def _watch(self, node: Node, parts: Parts, inbox: Inbox, reloader: Reloader) -> None:
         """Start everything that turns what it sees into events."""
         self._spawn(parts.guest.watch(lambda address: self._vanished(node, parts.directory, inbox, address)))
-        self._watch_gateway(self._config, parts)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, inbox.post, StopAsked(restarting=False))
         loop.add_signal_handler(signal.SIGTERM, lambda: self._spawn(self._stop(node, inbox)))
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload(reloader)))
-
-    def _watch_gateway(self, config: model.Config, parts: Parts) -> None:
-        """Begin to ask the gateway now and then, once a group has that guard."""
-        if not self._asks_gateway and any("gateway" in group.guards for group in config.groups):
-            self._asks_gateway = True
-            self._spawn(parts.gateway.watch())
 
     @staticmethod
     def _vanished(node: Node, directory: Directory, inbox: Inbox, address: str) -> None:
@@ -329,14 +308,16 @@ class Daemon:
 
 
 def _holder(node: Node, group: str) -> Sighting | None:
-    """Return what was last read of a group's first resource."""
-    resources = node.groups[GroupName(group)].policy.resources
+    """Return what was last read of a group's first resource; None too for a group that has gone meanwhile."""
+    known = node.groups.get(GroupName(group))
+    resources = () if known is None else known.policy.resources
     return node.context.holders.sighting(resources[0]) if resources else None
 
 
 def _master(node: Node, group: str) -> NodeName | None:
     """Return the node that a claim would accuse: the last master, else who holds the group's first resource."""
-    last = node.groups[GroupName(group)].last_master
+    known = node.groups.get(GroupName(group))
+    last = None if known is None else known.last_master
     seen = _holder(node, group)
     if last is not None or seen is None:
         return last

@@ -54,12 +54,17 @@ def policies(config: Config) -> tuple[Policy, ...]:
     return tuple(_policy(group) for group in config.groups)
 
 
-def _policy(group: Group) -> Policy:
+def resources(group: Group) -> tuple[Resource, ...]:
+    """Return what moves for a group."""
     addresses = (Resource(ResourceKind.ADDRESS, address) for address in group.addresses)
     enis = (Resource(ResourceKind.ENI, eni) for eni in group.enis)
+    return (*addresses, *enis)
+
+
+def _policy(group: Group) -> Policy:
     return Policy(
         group=GroupName(group.name),
-        resources=(*addresses, *enis),
+        resources=resources(group),
         preempt=group.preempt,
         preempt_delay_ms=group.preempt_delay_ms,
         startup_delay_ms=group.startup_delay_ms,

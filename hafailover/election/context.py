@@ -11,13 +11,14 @@ from hafailover.election.peers import Liveness, Peer, PeerTable
 from hafailover.election.values import GroupMemory, Instant, Leaving, Member, Memory, NodeName, Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from hafailover.election.backoff import Rng
     from hafailover.election.values import GroupAdvert, GroupName, Resource, Sighting
 
 WATCH_MS = 30_000  # how long ownership is read every second after a mover was lost in the middle of a move
 WATCH_EVERY_MS = 1_000
+MAX_RETIRED = 100  # groups that the file names no longer, of which the term is remembered
 
 
 class Voice(NamedTuple):
@@ -75,6 +76,26 @@ class Context:
         """Note a pause or its end; return the effect that puts it on disk."""
         self._memories[group] = replace(self.memory_of(group), paused=paused, paused_until=until)
         return self.persist()
+
+    def retire(self, group: GroupName, term: int, remaining: Collection[GroupName], *, moving: bool) -> Persist:
+        """Note what one of the same name must know of a group that has gone, if it was ever claimed.
+
+        Its pause goes with it. Of so many at most that are not among the `remaining`, the oldest are forgotten.
+        """
+        held = self.memory_of(group).held
+        self._memories.pop(group, None)  # the newest comes last
+        if term > 0:
+            self._memories[group] = GroupMemory(group, term, moving=moving, held=held)
+        retired = [name for name in self._memories if name not in remaining]
+        for name in retired[:-MAX_RETIRED]:
+            del self._memories[name]
+        return self.persist()
+
+    def forget(self, group: GroupName, resources: Iterable[Resource]) -> None:
+        """Let go of what was heard of a group and read of its resources: one of the same name begins anew."""
+        self.holders.forget(resources)
+        for peer in self.peers:
+            peer.forget_group(group)
 
     def persist(self) -> Persist:
         """Return the effect that puts all that is to be remembered on disk."""

@@ -199,6 +199,15 @@ class FailoverFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupDismissed:
+    """The file names the group no longer, and this node has let go of it; what `stays` is left on its guest."""
+
+    group: GroupName
+    state: State  # that it had here
+    stays: tuple[Resource, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to an operator's request."""
 
@@ -228,6 +237,7 @@ Effect = (
     | ClaimFailed
     | HandoverEnded
     | FailoverFinished
+    | GroupDismissed
     | Answer
     | Leave
 )

@@ -181,7 +181,10 @@ class ResumeAsked:
 
 @dataclass(frozen=True, slots=True)
 class Reconfigured:
-    """Another version of the file is in force; the nodes, the groups and what they move are those of before."""
+    """Another version of the file is in force: groups may have come and gone; what one of before moves is the same.
+
+    The nodes are those of before.
+    """
 
     members: tuple[Member, ...]
     timing: Timing

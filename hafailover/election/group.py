@@ -77,7 +77,7 @@ class Group:
         self.name: GroupName = policy.group
         self.state = State.INIT
         self.term = 0
-        self.since = now
+        self.since = self._began = now
         self.reason = Reason.STARTED
         self.verdict_reason = Reason.STARTING
         self.noted: Reason | None = None
@@ -218,6 +218,11 @@ class Group:
         self.emit(RunHook(self.name, "stop"))
 
     # -- views -------------------------------------------------------------------------------------------------
+
+    @property
+    def started_at(self) -> Instant:
+        """Since when this node could hear of the group: the daemon's start, or when it read of the group."""
+        return max(self.context.started_at, self._began)
 
     @property
     def fault(self) -> bool:

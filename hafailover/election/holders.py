@@ -13,6 +13,8 @@ from hafailover.election.backoff import Rng, backoff_ms
 from hafailover.election.values import Instant, Resource, Sighting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hafailover.election.events import HoldersRead
 
 
@@ -103,6 +105,11 @@ class Holders:
         self._retry_at = now + backoff_ms(self.failures, self._rng)
         if self._needed_after is None:
             self._needed_after = now
+
+    def forget(self, resources: Iterable[Resource]) -> None:
+        """Know nothing of these until they are read again."""
+        for resource in resources:
+            self._sightings.pop(resource, None)
 
     def learn(self, resource: Resource, holder: str | None) -> None:
         """Take in what the end of this node's own call proves of a resource."""

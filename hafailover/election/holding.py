@@ -21,6 +21,17 @@ def voices_of_holders(group: Group, now: Instant) -> list[Voice | None]:
     return [group.voice_of(name, now) for name in names if name not in (None, context.me.name)]
 
 
+def unaware(group: Group, now: Instant) -> bool:
+    """Return whether a holder is heard whose file has no such group.
+
+    That files differ is no reason to move anything: they are read on one node after another.
+    """
+    seen = group.sightings(group.trust_after) or ()
+    holders = {group.context.node_holding(each.resource, each.holder) for each in seen}
+    there = (peer for peer in group.context.peers if peer.name in holders and peer.confirmed)
+    return any(peer.liveness(now).heard and peer.group(group.name) is None for peer in there)
+
+
 def needs_guards(group: Group, now: Instant) -> bool:
     """Return whether the holder is somebody whose silence, and not whose word, is the reason to claim.
 

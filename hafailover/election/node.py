@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hafailover.election import invariants
+from hafailover.election import invariants, roster
 from hafailover.election.context import WATCH_EVERY_MS, Context
 from hafailover.election.effects import Answer, Effect, Leave, ReadHolders, SendAdverts
 from hafailover.election.events import (
@@ -26,7 +26,6 @@ from hafailover.election.events import (
     StopAsked,
     TimerExpired,
 )
-from hafailover.election.group import Group
 from hafailover.election.peers import Liveness
 from hafailover.election.reasons import Reason
 from hafailover.election.values import (
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
 
     from hafailover.election.backoff import Rng
     from hafailover.election.events import Event
+    from hafailover.election.group import Group
 
 STOP_MS = 15_000  # how long a stop waits for a hand-over, hooks aside, before it goes without one
 
@@ -68,16 +68,7 @@ class Node:
         members = tuple(members)
         self.context = Context(me, members, timing, rng, now)
         self.context.recall(memory)
-        self.groups: Mapping[GroupName, Group] = {
-            policy.group: Group(policy, self.context, now) for policy in policies
-        }
-        for group in self.groups.values():
-            remembered = self.context.memory_of(group.name)
-            group.term = remembered.term
-            if remembered.moving or memory.lost:
-                group.ledger.inherit(group.policy.resources, now)
-            if remembered.held or memory.lost:
-                group.returns.had(group.policy.resources, now)
+        self.groups: Mapping[GroupName, Group] = roster.gather(policies, self.context, now, lost=memory.lost)
         self.deadline: Instant = now
         self._own_deadline: Instant = now  # when something is due even if the peers go on as they do
         self._quiet_until: Instant = now  # the same, or when a peer's silence is noticed
@@ -175,15 +166,15 @@ class Node:
         effects.append(Answer(event.request_id, accepted=bool(asked), reason=reason))
         return tuple(asked)
 
-    def _reconfigure(self, event: Reconfigured, now: Instant) -> None:
-        """Take in another version of the file."""
+    def _reconfigure(self, event: Reconfigured, now: Instant) -> list[Effect]:
+        """Take in another version of the file; return what is to be done about groups that it leaves out."""
         self._hurry_ms = self._interval_ms(now)
         self._hurry_until = max(self._hurry_until, now + 2 * self.context.timing.dead_interval_ms)
         self.config_digest = event.config_digest
         self.context.reconfigure(event.members)
         self.context.retime(event.timing)
-        for policy in event.policies:
-            self.groups[policy.group].reconfigure(policy)
+        self.groups, effects = roster.change(self.groups, event.policies, self.context, now)
+        return effects
 
     def _interval_ms(self, now: Instant) -> int:
         """Return in what time to speak again: for two dead intervals after a reload as soon as before it.
@@ -212,7 +203,7 @@ class Node:
         if isinstance(event, PauseAsked | ResumeAsked):
             return self._absorb_pause(event, now, effects)
         if isinstance(event, Reconfigured):
-            self._reconfigure(event, now)
+            effects.extend(self._reconfigure(event, now))
             return tuple(self.groups.values())
         name = getattr(event, "group", None)
         group = self.groups.get(name) if name is not None else None

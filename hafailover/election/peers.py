@@ -144,6 +144,9 @@ class Peer:
         self._last_told = advert
         # With many groups an advert is told in parts, so each part updates only the groups that it names.
         head = replace(advert, groups=())
+        if self.advert is not None and advert.config_digest != self.advert.config_digest:
+            for name in tuple(self._groups):  # of one that its file has no longer it says nothing now
+                self.forget_group(name, pause=confirmed)
         news = [group for group in advert.groups if self._groups.get(group.group) != group]
         changed = bool(news) or head != self.advert or confirmed != self.confirmed or settled
         self.advert, self.confirmed = head, confirmed
@@ -152,6 +155,13 @@ class Peer:
             self._wait(advert.dead_interval_ms)
             self._note_pauses(advert.groups, now)
         return changed
+
+    def forget_group(self, name: GroupName, *, pause: bool = True) -> None:
+        """Let go of what was said of a group; of its pause too, unless told otherwise."""
+        self._groups.pop(name, None)
+        self._said_after.pop(name, None)
+        if pause:
+            self.pauses.pop(name, None)
 
     def hear_again(self, advert: Advert, now: Instant, *, confirmed: bool, said_after: Instant | None) -> bool:
         """Take in an advert if it repeats the one before, word for word and with the same trust; return whether."""

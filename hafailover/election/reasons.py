@@ -13,7 +13,7 @@ class Reason(Enum):
     """Why a node is or is not master, and why that changed. The value is the operator's text."""
 
     # why a role changed
-    STARTED = "the daemon has started and listens before it acts"
+    STARTED = "the daemon has started, or has read of the group, and listens before it acts"
     HEARD_MASTER = "another node is master"
     LISTENED = "nobody was heard as master for a dead interval after the start"
     HELD_AT_START = "the cloud named this node as the holder already when the daemon started"
@@ -55,6 +55,7 @@ class Reason(Enum):
     HOLDER_ALIVE = "the node that holds the address is alive and may go on"
     HOLDER_UNKNOWN = "the cloud has not yet said who holds the address"
     HELD_BY_STRANGER = "the address is on an ENI that belongs to no configured node: only people move it from there"
+    HOLDER_KNOWS_NOT = "the node that holds the address is heard, and its file has no such group: it is left there"
     DISTRUST = "this node has just been asleep and does not trust its own view"
     GUARD_PENDING = "a guard has not answered yet"
     GUARD_DENIED = "a guard objects"

@@ -22,7 +22,8 @@ class Situation:
     `loss` is why there is no master to wait for. For `taken_unheard` see `takeover`. `rank` counts the candidates
     before this node, `turn_ms` is what each of those is given, and `waited_ms` the time since it can be one's turn.
     `votes_due`: the other voters may just be about to miss the master too. `listening`: a peer that was not heard
-    since the start may still be. `settling`: the group's startup_delay is not over.
+    since the start may still be. `settling`: the group's startup_delay is not over. `holder_knows_not`: the holder
+    is heard, and its file has no such group.
     """
 
     witness: bool = False
@@ -44,6 +45,7 @@ class Situation:
     holder_known: bool = True
     held_by_me: bool = False
     stranger: bool = False
+    holder_knows_not: bool = False
     returning: bool = False
     holder_may_go_on: bool = False
     rival_claims: bool = False
@@ -104,6 +106,7 @@ def _not_now(situation: Situation) -> Reason | None:
         (situation.held_by_me and not situation.rival_claims, None),
         (situation.settling, Reason.STARTING),
         (situation.stranger, Reason.HELD_BY_STRANGER),
+        (situation.holder_knows_not, Reason.HOLDER_KNOWS_NOT),
         (situation.hold_down, Reason.HOLD_DOWN),
         (situation.taken_unheard, Reason.TAKEN_UNHEARD),
         (situation.returning, Reason.RETURNING),

@@ -25,6 +25,7 @@ GUARD_SLACK_MS = 20  # what a guard may take beyond the dead interval before the
 NOTEWORTHY = (
     Reason.GUARD_DENIED,
     Reason.HELD_BY_STRANGER,
+    Reason.HOLDER_KNOWS_NOT,
     Reason.HOLD_DOWN,
     Reason.MASTER_RESTARTING,
     Reason.NO_QUORUM,
@@ -58,7 +59,7 @@ def review_init(group: Group, now: Instant) -> None:
         _resume(group, now)
     elif master is not None:
         group.become(State.BACKUP, Reason.HEARD_MASTER, now)
-    elif not group.wait_until(group.context.started_at + group.context.timing.dead_interval_ms, now):
+    elif not group.wait_until(group.started_at + group.context.timing.dead_interval_ms, now):
         group.become(State.BACKUP, Reason.LISTENED, now)
 
 
@@ -72,7 +73,7 @@ def _resume(group: Group, now: Instant) -> None:
 
 
 def _holds_all(group: Group) -> bool:
-    sightings = group.sightings(group.context.trust_after)
+    sightings = group.sightings(group.trust_after)
     return sightings is not None and all(group.mine(sighting) for sighting in sightings)
 
 
@@ -208,6 +209,7 @@ def situation(group: Group, now: Instant) -> Situation:
         holder_known=sightings is not None,
         held_by_me=sightings is not None and all(group.mine(sighting) for sighting in sightings),
         stranger=stranger,
+        holder_knows_not=holding.unaware(group, now),
         returning=group.returns.pending(group.policy.resources, now) is not None,
         holder_may_go_on=group.wait_until(left_until, now),
         rival_claims=rivals,
@@ -232,14 +234,15 @@ def _note_hindrance(group: Group, now: Instant, *, hindered: bool) -> None:
 def _listening(group: Group, now: Instant) -> bool:
     """Return whether a peer may just not have been heard yet: a daemon can leave INIT before that, at fault say."""
     context = group.context
-    if all(peer.confirmed for peer in context.peers if not peer.member.witness):
+    members = [peer for peer in context.peers if not peer.member.witness]
+    if all(peer.confirmed and peer.group(group.name) is not None for peer in members):
         return False
-    return group.wait_until(context.started_at + context.timing.dead_interval_ms, now)
+    return group.wait_until(group.started_at + context.timing.dead_interval_ms, now)
 
 
 def _settled_at(group: Group) -> Instant:
     """Return when a node that has started may move something here, for all that its group's startup_delay says."""
-    return group.context.started_at + group.policy.startup_delay_ms
+    return group.started_at + group.policy.startup_delay_ms
 
 
 def _nobody_else(group: Group, now: Instant) -> bool:

@@ -185,6 +185,22 @@ class Metrics:
                 for result in HOOK_RESULTS:
                     self._hooks.labels(group.name, hook, result)
 
+    def forget(self, group: str) -> None:
+        """Show nothing more of a group that has gone."""
+        for family in (
+            self._role_changes,
+            self._refrained,
+            self._failovers,
+            self._guards,
+            self._hooks,
+            self._checks,
+            self._check_failures,
+            self._guest_failures,
+        ):
+            samples = [sample for metric in family.collect() for sample in metric.samples]
+            for values in {tuple(each.labels.values()) for each in samples if each.labels["group"] == group}:
+                family.remove(*values)
+
     def role_changed(self, group: str, old: State, new: State, reason: Reason) -> None:
         """Count a change of a group's state."""
         del old  # in the signature of the effect; as a label it would only multiply the series

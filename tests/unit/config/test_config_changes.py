@@ -58,6 +58,8 @@ def test_the_same_file_changes_nothing() -> None:
         (with_group(checks=()), 'group "vip".check "nginx" removed'),
         (with_group(checks=(CHECK, replace(CHECK, name="two"))), 'group "vip".check "two" added'),
         (with_group(checks=(replace(CHECK, fall=5),)), 'group "vip".check "nginx".fall'),
+        (replace(OLD, groups=(GROUP, replace(GROUP, name="db"))), 'group "db" added'),
+        (replace(OLD, groups=()), 'group "vip" removed'),
     ],
 )
 def test_what_a_running_daemon_takes_in(new: model.Config, key: str) -> None:
@@ -83,12 +85,18 @@ def test_what_a_running_daemon_takes_in(new: model.Config, key: str) -> None:
         (with_group(guest="none"), 'group "vip".guest'),
         (with_group(routes=(route("10.8.0.0/16"),)), 'group "vip".routes'),
         (with_group(fence="stop-instance"), 'group "vip".fence'),
-        (replace(OLD, groups=(GROUP, replace(GROUP, name="db"))), 'group "db" added'),
-        (replace(OLD, groups=()), 'group "vip" removed'),
     ],
 )
 def test_what_needs_a_restart_is_named(new: model.Config, key: str) -> None:
     assert told(new) == [(key, False)]
+
+
+def test_the_first_group_on_the_guest_needs_a_restart_and_a_renamed_one_does_not() -> None:
+    alone = replace(OLD, groups=(replace(GROUP, guest="none"),))
+    second = replace(alone, groups=(*alone.groups, replace(GROUP, name="db", addresses=("10.0.1.101",))))
+    said = {change.key: change.live for change in changes(alone, second, "web-a")}
+    assert said == {'group "db" added': True, 'group "db".guest, the first that is not "none"': False}
+    assert told(with_group(name="web")) == [('group "vip" removed', True), ('group "web" added', True)]
 
 
 def test_everything_that_is_different_is_told() -> None:

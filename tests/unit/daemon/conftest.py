@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hafailover.election.values import Resource, ResourceKind
 from hafailover.emulator.server import Emulator, Options
 from hafailover.emulator.world import build
-from tests.unit.daemon.stage import ADDRESS, OWN, Stage, config, open_cloud
+from tests.unit.daemon.stage import OWN, Stage, config, open_cloud
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -44,9 +43,7 @@ async def make_stage(near_cloud: Cloud, tmp_path: Path) -> AsyncIterator[MakeSta
     def make(
         *groups: model.Group, guest: GuestNetwork | None = None, own: tuple[str, str] = OWN, **sections: object
     ) -> Stage:
-        resources = tuple(Resource(ResourceKind.ADDRESS, each) for group in groups for each in group.addresses)
-        resources += tuple(Resource(ResourceKind.ENI, each) for group in groups for each in group.enis)
-        stage = Stage(config(tmp_path, *groups, **sections), near_cloud, guest, resources or (ADDRESS,), own)
+        stage = Stage(config(tmp_path, *groups, **sections), near_cloud, guest, own)
         stages.append(stage)
         return stage
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hafailover.cloud.client import Cloud
 from hafailover.cloud.credentials import EnvironmentCredentials
 from hafailover.config import model
+from hafailover.daemon import translate
 from hafailover.daemon.directory import Directory
 from hafailover.daemon.eipkeeper import EipKeeper
 from hafailover.daemon.gateway import Gateway
@@ -110,7 +111,6 @@ class Stage:
         config: model.Config,
         cloud: Cloud,
         guest: GuestNetwork | None = None,
-        resources: tuple[Resource, ...] = (ADDRESS,),
         own: tuple[str, str] = OWN,
     ) -> None:
         self.config = config
@@ -125,7 +125,6 @@ class Stage:
         self.parts = Parts(
             me=NODES[0],
             eni_id=own[0],
-            resources=resources,
             paths=self.paths,
             cloud=cloud,
             directory=Directory(own, (FIRST.instance_id, SECOND.instance_id)),
@@ -140,6 +139,11 @@ class Stage:
             master_of=lambda _group: None,
         )
         self.performer = Performer(config, self.parts, self.posted.append, self._spawn)
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """What moves by the configuration."""
+        return tuple(each for group in self.config.groups for each in translate.resources(group))
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -79,7 +79,7 @@ async def kernel() -> Kernel:
 @pytest.fixture
 async def stage(emulator: Emulator, kernel: Kernel, tmp_path: Path) -> AsyncIterator[Stage]:
     cloud = open_cloud(emulator)
-    made = Stage(config(tmp_path, BY_ENI), cloud, kernel, resources=(ENI,))
+    made = Stage(config(tmp_path, BY_ENI), cloud, kernel)
     made.performer.perform(fx.ReadHolders())
     await made.settle()
     made.posted.clear()

@@ -155,7 +155,7 @@ async def test_second_writers_are_named_once_for_the_own_card_and_those_that_com
     with capture_logs() as logs:
         await read(stage)
         await read(stage)
-        stage.performer.perform(fx.Arm(GROUP, stage.parts.resources[1]))
+        stage.performer.perform(fx.Arm(GROUP, stage.resources[1]))
         await stage.settle()
     said = [(line["interface"], line["what"]) for line in logs if line["event"] == "second_writer"]
     assert said == [("eth1", "one manages eth1"), ("eth1", "another does too")]

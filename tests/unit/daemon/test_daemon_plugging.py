@@ -82,7 +82,7 @@ def kernel() -> Kernel:
 
 @pytest.fixture
 async def stage(near_cloud: Cloud, kernel: Kernel, tmp_path: Path) -> AsyncIterator[Stage]:
-    made = Stage(config(tmp_path, MOVING), near_cloud, kernel, resources=ENIS)
+    made = Stage(config(tmp_path, MOVING), near_cloud, kernel)
     yield made
     await made.close()
 

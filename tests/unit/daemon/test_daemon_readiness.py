@@ -62,7 +62,7 @@ def lookout(stage: Stage, config: model.Config, *, state: State = State.BACKUP) 
 
 async def looked(stage: Stage, config: model.Config, **options: Any) -> dict[str, Any]:
     """Read the cloud, look once, and return what the status would say."""
-    await stage.parts.directory.read(stage.parts.cloud, stage.parts.resources)
+    await stage.parts.directory.read(stage.parts.cloud, stage.resources)
     made = lookout(stage, config, **options)
     await made.look()
     return made.as_json()
@@ -92,7 +92,7 @@ async def test_a_full_eni_is_told_and_logged_once(emulator: Emulator, make_stage
     give(emulator, VIP, SECOND.eni_id)
     for number in range(9):
         give(emulator, f"10.0.1.{200 + number}", FIRST.eni_id)
-    await stage.parts.directory.read(stage.parts.cloud, stage.parts.resources)
+    await stage.parts.directory.read(stage.parts.cloud, stage.resources)
     made = lookout(stage, stage.config)
     with capture_logs() as logs:
         await made.look()
@@ -156,7 +156,7 @@ async def test_it_waits_for_the_first_read_and_then_looks_again_and_again(
     try:
         await asyncio.sleep(0.03)
         assert made.as_json()["age_s"] is None
-        await stage.parts.directory.read(stage.parts.cloud, stage.parts.resources)
+        await stage.parts.directory.read(stage.parts.cloud, stage.resources)
         await until(lambda: made.as_json()["checks"])
         made.config = replace(made.config, groups=(ON_GUEST,))
         await until(lambda: "guest-interface" in made.as_json()["checks"])

@@ -69,10 +69,12 @@ class Desk:
             text = text.replace(f'"{old}"', f'"{new}"')
         self.path.write_text(text)
 
-    def apply(self, config: Config) -> None:
+    async def apply(self, old: Config, new: Config) -> dict[str, object]:
+        assert old is (self.applied or [self.config])[-1]
         if self.refuses:
             raise StartError("another family")
-        self.applied.append(config)
+        self.applied.append(new)
+        return {"dismissed": []}
 
 
 @pytest.fixture
@@ -81,7 +83,11 @@ def desk(tmp_path: Path) -> Desk:
 
 
 async def test_the_same_file_is_no_change(desk: Desk) -> None:
-    assert await desk.reloader.reload() == {"changed": [], "config_digest": desk.config.digest.hex()}
+    assert await desk.reloader.reload() == {
+        "changed": [],
+        "config_digest": desk.config.digest.hex(),
+        "dismissed": [],
+    }
     assert desk.told == [True]
 
 

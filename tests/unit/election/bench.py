@@ -95,8 +95,9 @@ class Bench:
 
     def give(self, event: Event) -> tuple[Effect, ...]:
         effects = self.node.handle(event, now=self.now)
-        if any(isinstance(effect, fx.RoleChanged) for effect in effects):
-            assert self.group.since == self.now
+        for effect in effects:
+            if isinstance(effect, fx.RoleChanged):
+                assert self.node.groups[effect.group].since == self.now
         self.told.extend(effects)
         self.moves.extend(effect for effect in effects if isinstance(effect, fx.Move))
         return effects

@@ -1,0 +1,273 @@
+"""Groups that come and go while the daemon runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hafailover.election import context, roster
+from hafailover.election import effects as fx
+from hafailover.election import events as ev
+from hafailover.election.reasons import Reason
+from hafailover.election.values import (
+    Advert,
+    GroupAdvert,
+    GroupMemory,
+    GroupName,
+    Leaving,
+    Memory,
+    NodeName,
+    Policy,
+    Sighting,
+    State,
+)
+from tests.unit.election.bench import (
+    DIGEST,
+    GROUP,
+    MEMBERS,
+    OTHER,
+    POLICY,
+    TIMING,
+    UNKNOWN,
+    VIP,
+    A,
+    B,
+    Bench,
+    C,
+)
+
+if TYPE_CHECKING:
+    from hafailover.election.ledger import Ledger
+    from hafailover.election.values import Resource
+
+DB = GroupName("db")
+NEW_GROUP = Policy(DB, (OTHER,))
+NEW = b"87654321"
+DEAD_MS = TIMING.dead_interval_ms
+
+
+def reconfigure(bench: Bench, *policies: Policy) -> tuple[fx.Effect, ...]:
+    return bench.give(ev.Reconfigured(MEMBERS, TIMING, policies, NEW))
+
+
+def read(bench: Bench, **holders: str | None) -> None:
+    """Answer a reading: `vip` and `db` are who has the address of each group."""
+    of: dict[str, Resource] = {"vip": VIP, "db": OTHER}
+    seen = tuple(Sighting(of[name], holder) for name, holder in holders.items())
+    bench.give(ev.HoldersRead(seen, bench.now))
+
+
+def say(bench: Bench, peer: NodeName, digest: bytes = NEW, *, confirmed: bool = True, **states: State) -> None:
+    """Have a peer speak of these groups, and of no others."""
+    said = tuple(GroupAdvert(GroupName(name), each, 1, 100, eligible=True) for name, each in states.items())
+    advert = Advert(peer, digest, Leaving.NO, drained=False, hears=(B,), groups=said)
+    bench.give(ev.AdvertReceived(advert, "udp", confirmed))
+
+
+def repeat(bench: Bench, milliseconds: int, peers: tuple[NodeName, ...] = (A, C), **states: State) -> None:
+    """Let time pass in which peers speak of these groups."""
+    for _ in range(milliseconds // 100):
+        for peer in peers:
+            say(bench, peer, **states)
+        bench.run(100)
+
+
+def db(bench: Bench) -> State:
+    return bench.node.groups[DB].state
+
+
+def dismissed(effects: tuple[fx.Effect, ...]) -> fx.GroupDismissed:
+    (found,) = [each for each in effects if isinstance(each, fx.GroupDismissed)]
+    return found
+
+
+def remembered(effects: tuple[fx.Effect, ...]) -> dict[GroupName, GroupMemory]:
+    """Return what is on disk after these."""
+    last = [each for each in effects if isinstance(each, fx.Persist)][-1]
+    return {each.group: each for each in last.memory.groups}
+
+
+# -- a group that comes --------------------------------------------------------------------------------------------
+
+
+def test_it_has_the_holders_read_and_listens_for_a_dead_interval_before_it_asks_for_what_nobody_has() -> None:
+    bench = Bench().as_backup()
+    told = reconfigure(bench, POLICY, NEW_GROUP)
+    assert db(bench) is State.INIT
+    assert [each for each in told if isinstance(each, fx.ReadHolders)]
+    (sent,) = [each.advert for each in told if isinstance(each, fx.SendAdverts)]
+    assert [(each.group, each.state) for each in sent.groups] == [(GROUP, State.BACKUP), (DB, State.INIT)]
+    read(bench, vip="eni-a", db=None)
+    repeat(bench, DEAD_MS - 100, vip=State.BACKUP)
+    assert db(bench) is State.INIT
+    assert bench.moves == []
+    repeat(bench, 200, (A,), vip=State.MASTER)
+    assert db(bench) is State.CLAIMING
+    bench.give(ev.GuestArmed(DB, OTHER))
+    assert [(move.group, move.resource, move.expected) for move in bench.moves] == [(DB, OTHER, None)]
+
+
+def test_it_goes_on_as_master_with_what_the_cloud_says_is_here() -> None:
+    bench = Bench().as_master()
+    reconfigure(bench, POLICY, NEW_GROUP)
+    read(bench, vip="eni-b", db="eni-b")
+    assert (db(bench), bench.state(), bench.moves) == (State.MASTER, State.MASTER, [])
+    assert bench.node.groups[DB].reason is Reason.HELD_AT_START
+
+
+def test_a_reading_of_before_says_nothing_of_it() -> None:
+    bench = Bench().as_master()
+    reconfigure(bench, POLICY, NEW_GROUP)
+    bench.give(ev.HoldersRead((Sighting(VIP, "eni-b"), Sighting(OTHER, "eni-b")), bench.now - 1))
+    assert db(bench) is State.INIT
+
+
+def test_it_finds_its_master_where_the_others_have_read_of_it_before() -> None:
+    bench = Bench().as_backup()
+    reconfigure(bench, POLICY, NEW_GROUP)
+    say(bench, A, vip=State.MASTER, db=State.MASTER)
+    assert db(bench) is State.BACKUP
+    assert bench.moves == []
+
+
+def test_a_startup_delay_counts_from_when_it_came() -> None:
+    bench = Bench().as_backup()
+    bench.run(5_000, A)
+    reconfigure(bench, POLICY, replace(NEW_GROUP, startup_delay_ms=2_000))
+    read(bench, vip="eni-a", db=None)
+    repeat(bench, 1_900, (A,), vip=State.MASTER)
+    assert (db(bench), bench.node.groups[DB].verdict_reason) == (State.BACKUP, Reason.STARTING)
+    repeat(bench, 200, (A,), vip=State.MASTER)
+    assert db(bench) is State.CLAIMING
+
+
+def test_it_takes_nothing_from_a_node_that_has_not_read_of_it() -> None:
+    bench = Bench().as_backup()
+    reconfigure(bench, POLICY, NEW_GROUP)
+    read(bench, vip="eni-a", db="eni-a")
+    repeat(bench, 3_000, (A,), vip=State.MASTER)
+    assert (db(bench), bench.node.groups[DB].verdict_reason) == (State.BACKUP, Reason.HOLDER_KNOWS_NOT)
+    assert fx.Refrained(DB, Reason.HOLDER_KNOWS_NOT) in bench.told
+    bench.run(DEAD_MS + 1)
+    assert db(bench) is State.CLAIMING, "its host is lost, and with it whatever served there"
+
+
+# -- a group that goes ---------------------------------------------------------------------------------------------
+
+
+def test_what_a_master_has_stays_where_it_is_and_nothing_is_said_of_it_any_more() -> None:
+    bench = Bench().as_master()
+    bench.group.term = 7
+    told = reconfigure(bench, NEW_GROUP)
+    assert dismissed(told) == fx.GroupDismissed(GROUP, State.MASTER, (VIP,))
+    assert not [each for each in told if isinstance(each, fx.StopAnswering | fx.RunHook | fx.Move)]
+    (sent,) = [each.advert for each in told if isinstance(each, fx.SendAdverts)]
+    assert [each.group for each in sent.groups] == [DB]
+    assert remembered(told) == {GROUP: GroupMemory(GROUP, 7, held=True)}, "as one of three may return to it"
+    assert not [each for each in bench.give(ev.AddressVanished(GROUP, VIP)) if isinstance(each, fx.Arm)]
+
+
+def test_what_somebody_else_has_by_now_comes_off_the_guest() -> None:
+    bench = Bench().as_master()
+    bench.node.context.holders.learn(VIP, "eni-a")
+    told = reconfigure(bench, NEW_GROUP)
+    assert dismissed(told).stays == ()
+    assert fx.StopAnswering(GROUP, VIP) in told
+
+
+def test_what_the_cloud_was_never_asked_for_stays() -> None:
+    bench = Bench()
+    assert dismissed(reconfigure(bench, NEW_GROUP)) == fx.GroupDismissed(GROUP, State.INIT, (VIP,))
+
+
+def test_a_renamed_group_goes_on_as_master_without_a_move() -> None:
+    bench = Bench().as_master()
+    bench.clear()
+    reconfigure(bench, replace(POLICY, group=DB))
+    read(bench, vip="eni-b")
+    assert (db(bench), bench.moves, bench.all(fx.StopAnswering)) == (State.MASTER, [], [])
+
+
+def test_it_cannot_go_while_anything_is_under_way() -> None:
+    claimant, master, sender = Bench().as_claimant(), Bench().as_master(), Bench().as_backup()
+    assert roster.unsettled(claimant.group, claimant.now)
+    assert not roster.unsettled(master.group, master.now)
+    master.hear(C)
+    master.give(ev.FailoverAsked(1, GROUP, C))
+    assert master.state() is State.RELEASING
+    assert roster.unsettled(master.group, master.now)
+    sender.group.ledger.ended(VIP, replace(UNKNOWN, open_ms=10), sender.now)
+    assert roster.unsettled(sender.group, sender.now)
+    assert not roster.unsettled(sender.group, sender.now + 10)
+
+
+def test_where_it_has_gone_all_the_same_the_next_one_waits_for_what_was_sent() -> None:
+    bench = Bench().as_claimant()
+    assert len(bench.moves) == 1
+    told = reconfigure(bench, replace(POLICY, group=DB))
+    assert dismissed(told).state is State.CLAIMING
+    assert remembered(told)[GROUP] == GroupMemory(GROUP, 2, moving=True, held=True)
+    bench.give(ev.MoveFinished(GROUP, bench.moves[0].move_id, VIP, UNKNOWN))
+    ledger: Ledger = bench.node.groups[DB].ledger
+    assert ledger.open_until(bench.now) == bench.now + TIMING.request_life_ms
+    reconfigure(bench, POLICY)
+    assert bench.group.ledger.open_until(bench.now) == bench.now + TIMING.request_life_ms
+    assert (bench.group.term, bench.group.returns.entangled) == (2, True)
+
+
+def test_its_pause_goes_and_its_term_stays() -> None:
+    bench = Bench(memory=Memory(groups=(GroupMemory(GROUP, 5, paused=True),))).as_backup()
+    assert bench.group.pause.on
+    told = reconfigure(bench, NEW_GROUP)
+    assert remembered(told) == {GROUP: GroupMemory(GROUP, 5)}
+    reconfigure(bench, POLICY)
+    assert (bench.group.term, bench.group.pause.on) == (5, False)
+
+
+def test_of_one_that_was_never_claimed_nothing_is_kept_and_of_others_so_much() -> None:
+    bench = Bench()
+    assert remembered(reconfigure(bench, NEW_GROUP)) == {}
+    names = [GroupName(f"g{number}") for number in range(context.MAX_RETIRED + 5)]
+    for number, name in enumerate(names):
+        reconfigure(bench, NEW_GROUP, Policy(name, (VIP,)))
+        bench.node.groups[name].term = number + 1
+    told = reconfigure(bench, NEW_GROUP)
+    assert [*remembered(told)] == sorted(names[5:]), "the oldest are forgotten"
+
+
+def test_what_was_heard_and_read_of_it_does_not_count_when_it_comes_again() -> None:
+    bench = Bench().as_backup()
+    say(bench, A, vip=State.MASTER)
+    reconfigure(bench, NEW_GROUP)
+    reconfigure(bench, POLICY, NEW_GROUP)
+    assert bench.group.heard_master(bench.now) is None
+    assert bench.node.context.holders.sighting(VIP) is None
+    assert bench.state() is State.INIT
+
+
+# -- the files of others -------------------------------------------------------------------------------------------
+
+
+def test_a_word_of_a_group_is_over_with_the_file_that_named_it() -> None:
+    bench = Bench().as_backup()
+    say(bench, A, DIGEST, vip=State.MASTER)
+    assert bench.group.heard_master(bench.now) is not None
+    say(bench, A, NEW, db=State.MASTER)
+    assert bench.group.heard_master(bench.now) is None
+    bench.read("eni-a")
+    repeat(bench, 3_000, (A,), db=State.MASTER)
+    assert (bench.state(), bench.group.verdict_reason) == (State.BACKUP, Reason.HOLDER_KNOWS_NOT)
+    assert bench.moves == []
+
+
+def test_so_is_a_pause_but_for_one_that_only_a_recording_leaves_out() -> None:
+    bench = Bench().as_backup()
+    paused = GroupAdvert(GROUP, State.MASTER, 1, 100, eligible=False, paused_min=5)
+    told = Advert(A, DIGEST, Leaving.NO, drained=False, hears=(B,), groups=(paused,))
+    bench.give(ev.AdvertReceived(told, "udp"))
+    bench.run(DEAD_MS + 1)
+    say(bench, A, NEW, confirmed=False, db=State.MASTER)
+    assert bench.group.pause.holds(bench.now)
+    bench.give(ev.AdvertReceived(told, "udp"))
+    say(bench, A, NEW, db=State.MASTER)
+    assert not bench.group.pause.holds(bench.now)
