@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hafailover.control import client
@@ -157,6 +157,18 @@ class Pair:
         on_enis = ((*spec.addresses, *spec.ipv6s) for spec in self.lab.settings.enis if spec.eni_id in moving)
         of_groups = (group.addresses for group in self.settings.groups)
         return tuple(address for each in (*of_groups, *on_enis) for address in each)
+
+    def rewrite(self, **settings: Any) -> None:
+        """Write another version of the file for all nodes; none has read it yet."""
+        self.settings = replace(self.settings, **settings)
+        self.config.write_text(self._text(), encoding="utf-8")
+
+    def reload(self, name: str) -> str:
+        """Have a daemon read the file again; return what it said. Raises LabError where it has refused."""
+        done = self.run(name, "reload")
+        if done.returncode != 0:
+            raise LabError(f"{name} took nothing in: {done.stdout}{done.stderr}")
+        return done.stdout
 
     def _text(self) -> str:
         nodes = "".join(self._node(order, name) for order, name in enumerate(self.lab.hosts))

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.cloud import CloudSettings
+from tests.lab.lab import ADDRESS, pause
+from tests.lab.pair import GROUP, GroupSettings
 from tests.lab.processes import wait_for
 
 if TYPE_CHECKING:
@@ -19,6 +22,10 @@ pytestmark = pytest.mark.lab
 OLD, NEW = "/var/lib/hafailover/cluster.key", "/var/lib/hafailover/new.key"
 STEPS = ([OLD, NEW], [NEW, OLD], [NEW])
 WATCHED_S = 0.6  # two dead intervals after each reload
+
+
+OTHER, OTHERS = "10.0.1.110", "others"
+TWO = (GroupSettings(), GroupSettings(OTHERS, (OTHER,)))
 
 
 def _always_heard(pair: Pair) -> bool:
@@ -86,3 +93,60 @@ def test_a_master_that_is_started_with_longer_intervals_is_not_missed_by_who_has
 def _patience_s(pair: Pair) -> list[float]:
     """Return after which silence each daemon takes the other for dead."""
     return [peer["dead_interval_s"] for name in pair.lab.hosts for peer in pair.status(name).get("peers", [])]
+
+
+@pytest.mark.parametrize("cloud", [CloudSettings(cpu=4)])
+def test_a_group_comes_under_traffic_and_goes_again(lab: Lab, pair: Pair) -> None:
+    with lab.probe() as probe:
+        pair.rewrite(groups=TWO)
+        for name in lab.hosts:
+            assert f'group "{OTHERS}" added' in pair.reload(name)
+        pair.wait_state("web-a", "MASTER", group=OTHERS)
+        pair.wait_state("web-b", "BACKUP", group=OTHERS)
+        lab.wait_carries("web-a", ADDRESS, OTHER)
+        wait_for("web-b could take over", lambda: pair.group("web-b", OTHERS)["eligible"])
+    assert probe.report.lost == 0
+    assert (lab.cloud.moves(OTHER), lab.cloud.moves(), lab.cloud.accepted()) == (["web-a"], [], 1)
+    with lab.probe(ADDRESS, OTHER) as probe:
+        pair.rewrite(groups=TWO[:1])
+        said = [pair.reload(name) for name in lab.hosts]
+        pause(1)
+    assert f"{OTHER} stays on this node, in the cloud and on its network" in said[0]
+    assert "stays where the cloud has it" in said[1]
+    assert probe.report.lost == 0
+    assert lab.cloud.accepted() == 1
+    for name in lab.hosts:
+        assert [group["name"] for group in pair.status(name)["groups"]] == [GROUP]
+        assert not [sample for sample in pair.metrics(name) if OTHERS in sample]
+        assert pair.said(name, "group_dismissed", group=OTHERS)
+    assert not lab.carries("web-b", OTHER)
+    assert not pair.said("web-a", "role", old="MASTER")
+
+
+@pytest.mark.parametrize("cloud", [CloudSettings(cpu=4, second=(OTHER,))])
+def test_a_group_whose_address_another_node_has_waits_for_that_nodes_file(lab: Lab, pair: Pair) -> None:
+    pair.rewrite(groups=TWO)
+    pair.reload("web-a")
+    pair.wait_said("web-a", "no_claim", group=OTHERS, reason="holder_knows_not")
+    pause(1)
+    assert lab.cloud.writes() == 0
+    pair.reload("web-b")
+    pair.wait_state("web-b", "MASTER", group=OTHERS)
+    lab.wait_carries("web-b", OTHER)
+    wait_for("web-a could take over", lambda: pair.group("web-a", OTHERS)["eligible"])
+    assert lab.cloud.writes() == 0
+    lab.crash("web-b")
+    lab.wait_holder("web-a", resource=OTHER)
+
+
+@pytest.mark.parametrize("cloud", [CloudSettings(cpu=4)])
+def test_a_group_that_has_another_name_is_served_all_the_time(lab: Lab, pair: Pair) -> None:
+    pair.rewrite(groups=(GroupSettings("renamed"),))
+    with lab.probe() as probe:
+        for name in reversed(list(lab.hosts)):
+            pair.reload(name)
+            pause(1)
+        pair.wait_state("web-a", "MASTER", group="renamed")
+        pair.wait_state("web-b", "BACKUP", group="renamed")
+    assert probe.report.lost == 0
+    assert lab.cloud.writes() == 0
