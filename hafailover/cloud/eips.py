@@ -114,8 +114,9 @@ class EipBook:
 
     def restored(self, binding: Binding) -> None:
         """Take in that a lost EIP is bound again."""
-        self._lost.pop(binding.address, None)
-        self._bound[binding.address] = binding
+        if binding.address in self._addresses:  # else it is looked after no longer
+            self._lost.pop(binding.address, None)
+            self._bound[binding.address] = binding
 
     def forget(self, address: str) -> None:
         """Want an EIP no longer: there is none, or another address has it."""

@@ -68,7 +68,7 @@ TABLE: Final[dict[str, tuple[Verdict, str]]] = {
     "kernel_rx_buf_size": (NO, _WIRE),
     "debug": (NO, 'see [log] level = "debug"'),
     "lvs_sync_daemon_interface": (GONE, _LVS),
-    "notify_deleted": (GONE, "a group is removed by a restart, which stops the daemon: see the hook stop"),
+    "notify_deleted": (GONE, "no hook is run for a group that a reload removes: what it has stays where it is"),
     "notify_master_rx_lower_pri": (
         SAME,
         "a master that hears of another one asks the cloud by itself; no hook is run for that",

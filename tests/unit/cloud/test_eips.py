@@ -229,3 +229,18 @@ async def test_what_keeps_an_eip_from_being_bound(
     }
     bench = await make_bench(lambda asked: answers[asked.action])
     assert await bench.cloud.bind_eip(AT_B, deadline_s=0.3) == code
+
+
+def test_of_an_address_that_is_looked_after_no_longer_nothing_is_known() -> None:
+    made = book(BOUND_AT_A, BARE_AT_B)
+    made.keep(["10.0.1.101"])
+    made.restored(AT_B)
+    made.see(BOUND_AT_A, 0)
+    assert (made.bindings, made.lost) == ((), ())
+
+
+def test_one_that_is_looked_after_again_is_seen_again() -> None:
+    made = EipBook(["10.0.1.101"])
+    made.keep([VIP, "2001:db8::1"])
+    made.see(BOUND_AT_A, 0)
+    assert made.bindings == (AT_A,)

@@ -105,3 +105,19 @@ async def test_each_event_has_a_number_of_its_own_and_fits_its_schema() -> None:
     assert [each["event"] for each in posted] == ["role", "held_back", "failover"]
     assert [each["id"].rpartition("-")[2] for each in posted] == ["1", "2", "3"]
     assert [problems(each, each["event"]) for each in posted] == [[], [], []]
+
+
+async def test_of_a_group_that_has_gone_the_broker_keeps_nothing() -> None:
+    desk = Desk()
+    desk.board.ups[0](1)
+    await desk.run()
+    desk.board.kept.clear()
+    group = desk.status["groups"].pop()
+    desk.announcer.forget("vip")
+    await desk.run()
+    assert ("t/web/status/web-a/vip", b"") in desk.board.kept
+    desk.board.kept.clear()
+    desk.status["groups"].append(group)
+    desk.board.ups[0](2)
+    await desk.run()
+    assert "t/web/status/web-a/vip" in desk.kept(), "it has come again"

@@ -161,3 +161,10 @@ def test_a_note_that_cannot_be_read_is_told(
     assert cli.main(["release-guest"]) == 1
     assert capsys.readouterr().err == f"{tmp_path / leftovers.FILE}: Is a directory\n"
     assert kernel.gone == []
+
+
+def test_what_a_reload_leaves_on_the_guest_is_not_noted_any_more(tmp_path: Path, kernel: Kernel) -> None:
+    write(tmp_path, f"{ONE}\n{TWO}\n")
+    leftovers.renew(tmp_path, (model.Group("vip", addresses=(ONE,)), THEIRS))
+    assert leftovers.noted(tmp_path) == (ONE,)
+    assert kernel.gone == []

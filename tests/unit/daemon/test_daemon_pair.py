@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hafailover.daemon import statefile
+from hafailover.emulator.faults import Fault, Kind
 from hafailover.emulator.world import PAIR, VIP
 from tests.unit.daemon.daemons import PROGRAM, Daemon, make, run
 from tests.unit.daemon.stage import PATIENCE_S, until
@@ -204,3 +205,46 @@ async def test_a_file_that_cannot_be_taken_in_changes_nothing(emulator: Emulator
     assert (await first.ask("status"))["config_digest"] != digest
     assert (await first.group())["state"] == "MASTER"
     assert writes(emulator) == []
+
+
+SECOND_GROUP = """\
+[[group]]
+name = "db"
+addresses = ["10.0.1.150"]
+guards = []
+guest = "none"
+[metrics]
+"""
+
+
+async def test_a_group_comes_and_goes_but_not_in_the_middle_of_a_claim(
+    emulator: Emulator, make_pair: MakePair
+) -> None:
+    first, second = await make_pair()
+    plain = first.config.read_text()
+    change(first, "[metrics]\n", SECOND_GROUP)
+    emulator.faults.add(Fault(Kind.THROTTLE, action="AssignPrivateIpAddresses", count=1_000))
+    assert (await first.ask("reload"))["changed"] == ['group "db" added']
+    await until(lambda: any(line["group"] == "db" and line["new"] == "CLAIMING" for line in first.events("role")))
+    with_both = first.config.read_text()
+    first.config.write_text(plain)
+    refused = await run("reload", "--socket", str(first.socket))
+    assert (refused.code, refused.out) == (1, "")
+    assert 'group "db" cannot go now: a claim or hand-over of it is under way' in refused.err
+    emulator.faults.remove()
+    await until(lambda: emulator.model.network.holder_of("10.0.1.150") == FIRST.eni_id)
+    await until(lambda: any(line["group"] == "db" and line["new"] == "MASTER" for line in first.events("role")))
+    done = await run("reload", "--socket", str(first.socket))
+    fate = "db: 10.0.1.150 stays on this node, in the cloud; nobody looks after it any more"
+    assert (done.code, done.out) == (0, f'in force:\n    group "db" removed\n{fate}\n')
+    await until(lambda: first.events("group_dismissed"))
+    assert [group["name"] for group in (await first.ask("status"))["groups"]] == ["vip"]
+    assert statefile.load(first.folder / first.name)[0].groups[0].term == 1
+    first.config.write_text(with_both)
+    assert (await first.ask("reload"))["changed"] == ['group "db" added']
+    async with asyncio.timeout(PATIENCE_S):
+        while (await first.ask("status"))["groups"][1]["state"] != "MASTER":  # noqa: ASYNC110 - by a reading
+            await asyncio.sleep(0.02)
+    assert [line["new"] for line in first.events("role") if line["group"] == "vip"] == ["MASTER"]
+    assert len([line for line in emulator.service.calls if line.action == "AssignPrivateIpAddresses"]) > 0
+    assert (await second.group())["state"] == "BACKUP"

@@ -623,3 +623,69 @@ async def test_a_promote_hook_that_others_may_write_says_no(make_stage: MakeStag
     stage.performer.perform(role(State.INIT, State.BACKUP, Reason.HEARD_MASTER))
     stage.performer.perform(fx.RunHook(GROUP, "promote", run_id=7, reason=Reason.MASTER_DEAD))
     await until(lambda: ev.HookFinished(GROUP, 7, ok=False) in stage.posted)
+
+
+# -- a group that goes -------------------------------------------------------------------------------------------
+
+DB = model.Group("db", addresses=("10.0.1.150",), guest="none")
+
+
+async def test_what_was_a_groups_is_put_away_and_its_hooks_come_to_their_end(
+    make_stage: MakeStage, tmp_path: Path
+) -> None:
+    ran = tmp_path / "ran"
+    notify = model.Notify(master=script(tmp_path / "master", f"sleep 0.2; touch {ran}"))
+    stage = make_stage(replace(NONE, notify=notify), DB)
+    stage.performer.perform(role(State.CLAIMING, State.MASTER, Reason.CLAIM_DONE))
+    stage.performer.perform(fx.RunHook(GROUP, "master"))
+    assert 'group="vip"' in stage.metrics()
+    stage.performer.configure(replace(stage.config, groups=(DB,)))
+    stage.performer.perform(fx.ReadHolders())
+    assert len((await stage.event(ev.HoldersRead)).sightings) == 2, "the core still has both"
+    with capture_logs() as logs:
+        stage.performer.perform(fx.GroupDismissed(GROUP, State.MASTER, (ADDRESS,)))
+        stage.performer.perform(fx.AskGuard(GROUP, "cloud", 1))
+        stage.performer.perform(fx.Arm(GROUP, ADDRESS))
+        await stage.settle()
+    assert logs[0] == {
+        "event": "group_dismissed",
+        "log_level": "info",
+        "group": "vip",
+        "state": "MASTER",
+        "stays": [ADDRESS.id],
+    }
+    stage.posted.clear()
+    stage.performer.perform(fx.ReadHolders())
+    assert [each.resource.id for each in (await stage.event(ev.HoldersRead)).sightings] == ["10.0.1.150"]
+    await stage.performer.close()
+    assert ran.exists()
+    assert 'group="vip"' not in stage.metrics()
+
+
+async def test_a_group_that_a_later_file_names_again_is_still_there(stage: Stage) -> None:
+    stage.performer.configure(replace(stage.config, groups=(DB,)))
+    stage.performer.configure(stage.config)
+    stage.performer.perform(fx.GroupDismissed(GROUP, State.BACKUP, ()))
+    stage.performer.perform(ARM)
+    assert await stage.event(ev.GuestArmed) == ev.GuestArmed(GROUP, ADDRESS)
+
+
+async def test_the_broker_is_to_keep_nothing_of_a_group_that_has_gone(make_stage: MakeStage) -> None:
+    stage = make_stage(NONE, DB)
+    announcer = cast("Any", Herald())
+    made = performer.Performer(
+        stage.config, replace(stage.parts, announcer=announcer), stage.posted.append, lambda work: work.close()
+    )
+    made.configure(replace(stage.config, groups=(DB,)))
+    made.perform(fx.GroupDismissed(GROUP, State.BACKUP, ()))
+    assert announcer.forgotten == ["vip"]
+
+
+class Herald:
+    """Whoever tells the broker."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[str] = []
+
+    def forget(self, group: str) -> None:
+        self.forgotten.append(group)

@@ -68,7 +68,7 @@ def repeat(bench: Bench, milliseconds: int, peers: tuple[NodeName, ...] = (A, C)
     """Let time pass in which peers speak of these groups."""
     for _ in range(milliseconds // 100):
         for peer in peers:
-            say(bench, peer, **states)
+            say(bench, peer, NEW, confirmed=True, **states)
         bench.run(100)
 
 

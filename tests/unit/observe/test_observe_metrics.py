@@ -340,3 +340,13 @@ def test_prometheus_finds_nothing_to_complain_of() -> None:
         pytest.skip("promtool is not installed")
 
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_of_a_group_that_has_gone_no_series_is_left() -> None:
+    made = used()
+    assert 'group="vip"' in made.render({}).decode()
+    made.role_changed("other", State.INIT, State.BACKUP, Reason.LISTENED)
+    made.forget("vip")
+    text = made.render({}).decode()
+    assert 'group="vip"' not in text
+    assert 'group="other"' in text
