@@ -387,6 +387,20 @@ ABLATIONS = (
         (("waves", (Wave("pause", 60_000, 60_000, 1_000, 1_000), Wave("power-off", 20_000, 5_000, 5_000, 5_000))),),
     ),
     Ablation(
+        "what a node has whose file has not the group is left to it",
+        (_situation(holder_knows_not=False),),
+        ("regroup", "failover"),
+        ("unaware-keep",),
+        (
+            ("groups", 2),
+            ("guards", ()),
+            (
+                "waves",
+                (Wave("regroup", 20_000, 20_000, 5_000, 5_000), Wave("failover", 1_000, 1_000, 9_000, 9_000)),
+            ),
+        ),
+    ),
+    Ablation(
         "a peer is given the dead interval that it asks for",
         (_wrapped(Peer, "_wait", _by_own_file_alone),),
         ("reload", "cut", "loss"),

@@ -12,6 +12,7 @@ from tests.simulation.fault_resources import give
 from tests.simulation.universe import File
 
 OTHER_DIGEST = b"\1" * 8
+LESS_DIGEST = b"\2" * 8
 
 if TYPE_CHECKING:
     import random
@@ -126,8 +127,26 @@ class Reload:
             for name in universe.hosts:
                 universe.at(universe.now + rng.randrange(spread_ms), universe.reload, name)
 
-        read(File(other, OTHER_DIGEST))
+        read(File(other, OTHER_DIGEST, before.policies))
         return f"{other}", lambda: read(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Regroup:
+    """Somebody takes the second group out of the file, the daemons read it, each when it is told; and back."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None] | None:
+        before, spread_ms = universe.file, rng.choice((10, 5_000, 30_000))
+        if len(before.policies) == 1:
+            return None
+
+        def read(file: File) -> None:
+            universe.file = file
+            for name in universe.hosts:
+                universe.at(universe.now + rng.randrange(spread_ms), universe.reload, name)
+
+        read(before._replace(policies=before.policies[:1], digest=LESS_DIGEST))
+        return f"without {before.policies[1].group}", lambda: read(before)
 
 
 @dataclass(frozen=True, slots=True)

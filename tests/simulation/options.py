@@ -66,8 +66,13 @@ BROKER_KINDS = (
     "broker-loss",
     "broker-double",
 )
+
+# From here on a life may have a second group that comes and goes by the file, and no broker; drawn apart again.
+REGROUP_SEEDS = 20_000_000
+REGROUP_KINDS = ("regroup",)
+
 CUTTING = ("cut", "one-way-cut", "isolate", "partition", "flapping")  # of UDP alone, for a broker to bridge
-LATER_KINDS = (*RESOURCE_KINDS, *ENI_KINDS, *RELOAD_KINDS, *BROKER_KINDS)
+LATER_KINDS = (*RESOURCE_KINDS, *ENI_KINDS, *RELOAD_KINDS, *BROKER_KINDS, *REGROUP_KINDS)
 
 # Without one of these nothing would move, and what befalls moves would befall nothing.
 STIRRING = ("power-off", "kill", "host-dark", "isolate-host", "service-down", "failover", "console", "freeze")
@@ -189,6 +194,8 @@ def _plain(value: object) -> object:
 def expand(seed: int, kinds: tuple[str, ...]) -> Options:
     """Return the options of a seed; `kinds` are the faults to choose from."""
     rng = random.Random(f"{seed}:options")  # noqa: S311 - to be repeated, not secret
+    if seed >= REGROUP_SEEDS:
+        return _with_regroups(_with_broker(_with_reloads(_with_resources(_newer(rng, seed, kinds)))))
     if seed >= BROKER_SEEDS:
         return _with_broker(_with_reloads(_with_resources(_newer(rng, seed, kinds))))
     if seed >= RELOAD_SEEDS:
@@ -276,6 +283,23 @@ def _with_broker(drawn: Options) -> Options:
         guards=guards,
         broker_ms=rng.choice((1, 2, 5, 20)),
         waves=(*drawn.waves, *(_wave(rng, kind) for kind in chosen)),
+    )
+
+
+def _with_regroups(drawn: Options) -> Options:
+    """Return the options of a seed whose second group, in a third of them, is in the file for a while only."""
+    rng = random.Random(f"{drawn.seed}:regroups")  # noqa: S311 - to be repeated, not secret
+    if rng.random() >= 1 / 3 or drawn.fence:
+        return drawn
+    kept = tuple(wave for wave in drawn.waves if wave.kind not in (*BROKER_KINDS, "reload"))
+    guards = tuple(guard for guard in drawn.guards if guard != "mqtt")
+    return replace(
+        drawn,
+        groups=2,
+        retimed=None,
+        paths=("udp",),
+        guards=guards,
+        waves=(*kept, *(_wave(rng, kind) for kind in REGROUP_KINDS)),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
+from hafailover.election.values import Leaving
 from tests.simulation.invariants.base import Invariant
 from tests.simulation.invariants.model_allows import ModelAllows
 
@@ -43,22 +44,35 @@ class SeenNode(Seen):
 
     def __init__(self, whole: Any, group: GroupName) -> None:
         super().__init__(whole)
-        self.groups = {group: whole.groups[group]}
+        self._group = group
+
+    @property
+    def groups(self) -> dict[GroupName, Any]:
+        """That one."""
+        return {self._group: self.whole.groups[self._group]}
 
 
 class SeenProcess(Seen):
-    """A daemon with one group, and what it has heard of that."""
+    """A daemon with one group, and what it has heard of that; one anew each time that the group comes."""
 
-    def __init__(self, whole: Process, part: Part) -> None:
+    def __init__(self, whole: Process, part: Part, group: Any) -> None:
         super().__init__(whole)
         self._part = part
+        self.known = group
+        self.boot, self._turns_before = part.next_boot(whole)
         self.node = SeenNode(whole.node, part.group)
         self.host = part.hosts[whole.name]
 
     @property
+    def turns(self) -> int:
+        """Events handled since the group came."""
+        return int(self.whole.turns) - self._turns_before
+
+    @property
     def heard(self) -> dict[str, Any]:
-        """What was heard of each peer."""
-        return {name: SeenHeard(heard, self._part) for name, heard in self.whole.heard.items()}
+        """What was heard of each peer that speaks of the group."""
+        seen = {name: SeenHeard(heard, self._part) for name, heard in self.whole.heard.items()}
+        return {name: heard for name, heard in seen.items() if heard.advert is not None}
 
 
 class SeenHeard(Seen):
@@ -66,9 +80,7 @@ class SeenHeard(Seen):
 
     def __init__(self, whole: Any, part: Part) -> None:
         super().__init__(whole)
-        self.advert, self.before, self.sure = (
-            None if each is None else part.advert(each) for each in (whole.advert, whole.before, whole.sure)
-        )
+        self.advert, self.before, self.sure = (part.said(each) for each in (whole.advert, whole.before, whole.sure))
 
 
 class SeenHost(Seen):
@@ -80,9 +92,9 @@ class SeenHost(Seen):
 
     @property
     def process(self) -> Process | None:
-        """The daemon, if it runs."""
+        """The daemon, if it runs and has the group."""
         process = self.whole.process
-        return None if process is None else self._part.process(process)
+        return None if process is None or not self._part.knows(process) else self._part.process(process)
 
     @property
     def guest(self) -> set[str]:
@@ -110,6 +122,7 @@ class Part(Seen):
         self.by_holder = {holder: self.hosts[host.member.name] for holder, host in whole.by_holder.items()}
         self.bound = whole.bound if policy is whole.options.policies[0] else {}
         self._processes: dict[int, Process] = {}
+        self._comings = 0
         self._alert = False
         self._advert: tuple[Advert | None, Advert | None] = (None, None)
         self._effects: tuple[tuple[Effect, ...], tuple[Effect, ...]] = ((), ())
@@ -135,10 +148,21 @@ class Part(Seen):
 
     def process(self, process: Process) -> Process:
         """Return a daemon as it is seen here."""
-        seen = self._processes.get(process.boot)
-        if seen is None:
-            seen = self._processes[process.boot] = cast("Process", SeenProcess(process, self))
+        seen, group = self._processes.get(process.boot), process.node.groups[self.group]
+        if seen is None or cast("SeenProcess", seen).known is not group:
+            seen = self._processes[process.boot] = cast("Process", SeenProcess(process, self, group))
         return seen
+
+    def knows(self, process: Process) -> bool:
+        """Whether a daemon has the group now."""
+        return self.group in process.node.groups
+
+    def next_boot(self, process: Process) -> tuple[int, int]:
+        """Return what tells a daemon, and a group of it that has come again, from others; its turns so far."""
+        if process.boot not in self._processes:
+            return process.boot, 0
+        self._comings += 1
+        return self._comings * 1_000_000 + process.boot, process.turns
 
     # -- what is told -----------------------------------------------------------------------------------------
 
@@ -150,10 +174,16 @@ class Part(Seen):
         assert self._advert[1] is not None
         return self._advert[1]
 
+    def said(self, advert: Advert | None) -> Advert | None:
+        """Return what an advert says of this group, None where that is nothing."""
+        seen = None if advert is None else self.advert(advert)
+        return seen if seen is not None and seen.groups else None
+
     def event(self, event: Event) -> Event | None:
         """Return an event as far as it is of this group, None where it is another's."""
         if isinstance(event, ev.AdvertReceived):
-            return replace(event, advert=self.advert(event.advert))
+            said = self.said(event.advert)
+            return None if said is None else replace(event, advert=said)
         if isinstance(event, ev.HoldersRead):
             seen = tuple(each for each in event.sightings if each.resource.id in self.resources)
             return replace(event, sightings=seen)
@@ -168,7 +198,8 @@ class Part(Seen):
     def effect(self, effect: Effect) -> Effect | None:
         """Return an effect as far as it is of this group, None where it is another's."""
         if isinstance(effect, fx.SendAdverts):
-            return fx.SendAdverts(self.advert(effect.advert))
+            said = self.said(effect.advert)
+            return None if said is None else fx.SendAdverts(said)
         return effect if getattr(effect, "group", self.group) == self.group else None
 
 
@@ -185,11 +216,36 @@ def judges(universe: Universe, kinds: Iterable[type[Invariant]]) -> list[Invaria
     if len(universe.options.policies) == 1:
         return [kind(universe) for kind in kinds]
     universe.parts = [Part(universe, policy) for policy in universe.options.policies]
-    made: list[Invariant] = []
+    comes_and_goes = any(wave.kind == "regroup" for wave in universe.options.waves)
+    made: list[Invariant] = [Usher(universe)] if comes_and_goes else []
     for kind in kinds:
-        alone = kind is ModelAllows  # it knows of groups
+        alone = kind is ModelAllows  # it knows of groups, and not that they come and go
+        if alone and comes_and_goes:
+            continue
         made += [kind(universe)] if alone else [OfPart(kind, part) for part in universe.parts]
     return made
+
+
+class Usher(Invariant):
+    """No sentence: shows the invariants of a group its coming to a daemon that runs, as that daemon's start."""
+
+    def __init__(self, universe: Universe) -> None:
+        super().__init__(universe)
+        self._had: dict[int, frozenset[GroupName]] = {}
+
+    def on_start(self, process: Process) -> None:
+        self._had[process.boot] = frozenset(process.node.groups)
+
+    def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:  # noqa: ARG002 - the base's signature
+        if not isinstance(event, ev.Reconfigured):
+            return
+        had, leaving = self._had[process.boot], process.node.context.leaving
+        self._had[process.boot] = frozenset(process.node.groups)
+        for each in self.universe.invariants:
+            if isinstance(each, OfPart) and each.group in self._had[process.boot] - had:
+                each.on_start(process)
+                if leaving is not Leaving.NO and ev.StopAsked in each.events:
+                    each.on_event(process, ev.StopAsked(restarting=leaving is Leaving.RESTARTING))
 
 
 class OfPart(Invariant):
@@ -198,12 +254,12 @@ class OfPart(Invariant):
     def __init__(self, kind: type[Invariant], part: Part) -> None:
         seen = cast("Universe", part)
         super().__init__(seen)
-        self.inner, self._part = kind(seen), part
+        self.inner, self._part, self.group = kind(seen), part, part.group
         self.decisions, self.effects, self.events = kind.decisions, kind.effects, kind.events  # type: ignore[misc]
 
     def on_event(self, process: Process, event: Event) -> None:
         seen = self._part.event(event)
-        if seen is not None:
+        if seen is not None and self._part.knows(process):
             self.inner.on_event(self._part.process(process), seen)
 
     def on_word(self, process: Process, event: ev.AdvertReceived, word: Word) -> None:
@@ -212,15 +268,17 @@ class OfPart(Invariant):
 
     def on_decision(self, process: Process, effect: Effect) -> None:
         seen = self._part.effect(effect)
-        if seen is not None:
+        if seen is not None and self._part.knows(process):
             self.inner.on_decision(self._part.process(process), seen)
 
     def on_effect(self, process: Process, effect: Effect) -> None:
         seen = self._part.effect(effect)
-        if seen is not None:
+        if seen is not None and self._part.knows(process):
             self.inner.on_effect(self._part.process(process), seen)
 
     def on_handled(self, process: Process, event: Event, effects: tuple[Effect, ...]) -> None:
+        if not self._part.knows(process) or self._part.event(event) is None:
+            return
         seen = self._part.effects(effects)
         self.inner.on_handled(self._part.process(process), event, seen)
 
@@ -233,10 +291,12 @@ class OfPart(Invariant):
             self.inner.on_eip(change)
 
     def on_start(self, process: Process) -> None:
-        self.inner.on_start(self._part.process(process))
+        if self._part.knows(process):
+            self.inner.on_start(self._part.process(process))
 
     def on_resume(self, process: Process) -> None:
-        self.inner.on_resume(self._part.process(process))
+        if self._part.knows(process):
+            self.inner.on_resume(self._part.process(process))
 
     def on_strike(self, kind: str, *, over: bool) -> None:
         self.inner.on_strike(kind, over=over)

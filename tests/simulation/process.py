@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hafailover.election import events as ev
@@ -19,11 +20,11 @@ from tests.simulation.wire import Datagram, Ears
 from tests.simulation.wires import Letter, Wires
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
-    from hafailover.election.values import Advert
+    from hafailover.election.values import Advert, GroupName, Policy
     from tests.simulation.broker import Parcel
     from tests.simulation.host import Host
     from tests.simulation.universe import Universe
@@ -79,12 +80,15 @@ class Process:
             host.member,
             [each.member for each in universe.hosts.values()],
             universe.file.timing,
-            options.policies,
+            universe.file.policies,
             config_digest=universe.file.digest,
             memory=host.memory,
             rng=random.Random(f"{options.seed}:{self.name}:{boot}"),  # noqa: S311 - to be repeated, not secret
             now=self.clock,
         )
+        self._groups: frozenset[GroupName] = frozenset()  # those that are listened to
+        self._known: dict[str, tuple[Advert, Advert]] = {}  # what was told last, and what of that is of these
+        self.listens_to(universe.file.policies)
         self.wires = None if universe.broker is None else Wires(self, universe.broker)
         ears = Ears(self.name, boot, options.hasty.dead_interval_ms // 2)
         self.ears: Any = self.wires or ears  # which of them hears what the network of this life carries
@@ -120,9 +124,24 @@ class Process:
 
     def take_in(self, got: Datagram | Letter | Parcel) -> None:
         """Read a datagram from the socket, or a message of the broker's."""
-        event = self.ears.hear(got, self.universe.now)
+        event = self._of_known_groups(self.ears.hear(got, self.universe.now))
         if event is not None:
             self.post(event)
+
+    def listens_to(self, policies: Iterable[Policy]) -> None:
+        """Take in the groups of the file, as `heartbeat.endpoint` does before the core."""
+        self._groups = frozenset(policy.group for policy in policies)
+        self._known.clear()
+
+    def _of_known_groups(self, event: ev.AdvertReceived | None) -> ev.AdvertReceived | None:
+        if event is None or all(each.group in self._groups for each in event.advert.groups):
+            return event
+        told, known = self._known.get(event.advert.node, (None, None))
+        if told is not event.advert or known is None:
+            said = tuple(each for each in event.advert.groups if each.group in self._groups)
+            known = replace(event.advert, groups=said)
+            self._known[event.advert.node] = event.advert, known
+        return replace(event, advert=known)
 
     def when_running(self, action: Callable[[], None]) -> None:
         """Do something of this process's own now, or when it runs again; never once it is dead."""
@@ -198,7 +217,7 @@ class Process:
         """Run again; `lag_ms` is for how long the machine's monotonic clock stood still."""
         self.frozen = False
         # A loop that runs again looks at its sockets before its timers.
-        heard = [self.ears.hear(got, self.universe.now) for got in self.socket]
+        heard = [self._of_known_groups(self.ears.hear(got, self.universe.now)) for got in self.socket]
         self.socket.clear()
         self._inbox.extendleft(reversed([event for event in heard if event is not None]))
         if lag_ms:

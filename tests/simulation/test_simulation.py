@@ -15,13 +15,19 @@ from tests.simulation.figures import Figures
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.model_allows import ModelAllows
 from tests.simulation.life import live
-from tests.simulation.options import BROKER_KINDS, CUTTING, LATER_KINDS, Options, Wave, expand
+from tests.simulation.options import BROKER_KINDS, CUTTING, LATER_KINDS, REGROUP_KINDS, Options, Wave, expand
 from tests.simulation.run import TIER, known_finds, live_seed
 from tests.simulation.shrink import report, shrink
 
 NOTES = (Path(__file__).parent / "seeds.txt").read_text().splitlines()
 FOUND = [int(line.split()[0]) for line in NOTES if line[0] != "#"]
-SEEDS = (*FOUND, *range(1_001, 1_011), *range(10_010_001, 10_010_006), *range(10_100_001, 10_100_011))
+SEEDS = (
+    *FOUND,
+    *range(1_001, 1_011),
+    *range(10_010_001, 10_010_006),
+    *range(10_100_001, 10_100_011),
+    *range(20_000_001, 20_000_016),
+)
 PAIR = (("a", 100), ("b", 90))
 
 
@@ -38,6 +44,8 @@ def test_a_life(seed: int) -> None:
 def test_each_kind_of_fault_happens_and_is_survived(kind: str) -> None:
     nodes = (*PAIR, ("c", 80)) if kind == "swizzle" else PAIR
     drawn = replace(expand(1, (kind,)), enis=int(kind in LATER_KINDS), retimed=Timing(500, 1_500, 3_000, 30_000))
+    if kind in REGROUP_KINDS:
+        drawn = replace(drawn, groups=2)
     if kind in BROKER_KINDS:
         drawn = replace(drawn, paths=("udp", "mqtt"), guards=("mqtt",))
     waves = (Wave(kind, 1_000, 3_000, 1_000, 5_000), Wave("kill", 1_000, 1_000, 20_000, 20_000))

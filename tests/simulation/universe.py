@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hafailover.daemon.performer import HELD_BY_STRANGER
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
+from hafailover.election import roster
 from hafailover.election.values import (
     CheckState,
     GroupMemory,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
-    from hafailover.election.values import Timing
+    from hafailover.election.values import Policy, Timing
     from hafailover.emulator.values import Change
     from tests.simulation.broker import Word
     from tests.simulation.invariants.base import Invariant
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 CHECK_MS = 1_000  # from a change of the service to the check's word
 FIRST_PASS_MS = 300
+REFUSED_RELOAD_MS = 2_000  # after which the operator tries again
 FORGETFUL = frozenset({"kill-disk-lost", "kill-disk-old", "disk-full", "disk-hangs"})
 
 
@@ -73,6 +75,7 @@ class File(NamedTuple):
 
     timing: Timing
     digest: bytes
+    policies: tuple[Policy, ...]
 
 
 class Universe:
@@ -122,7 +125,7 @@ class Universe:
         self.trace = Trace()
         self.counts: Counter[str] = Counter()
         self.invariants: list[Invariant] = []
-        self.file = File(options.timing, DIGEST)
+        self.file = File(options.timing, DIGEST, options.policies)
         self.parts: list[Any] = []  # each group as if it were alone, where there are several
         self.alert = False  # an invariant wants to see every event now, also those that cause nothing
         self.strikes: list[tuple[int, str]] = []
@@ -356,13 +359,21 @@ class Universe:
             process.when_running(partial(self._read_again, process))
 
     def _read_again(self, process: Process) -> None:
-        file = self.file
-        if process.has_read != file.digest:
-            process.has_read = file.digest
-            members = tuple(host.member for host in self.hosts.values())
-            process.post(ev.Reconfigured(members, file.timing, self.options.policies, file.digest))
-            if process.wires is not None:
-                process.wires.configure(file.timing)
+        file, groups = self.file, process.node.groups
+        if process.has_read == file.digest:
+            return
+        names = {policy.group for policy in file.policies}
+        if any(roster.unsettled(group, process.clock) for name, group in groups.items() if name not in names):
+            self.at(self.now + REFUSED_RELOAD_MS, self.reload, process.name)  # as `hafailover.daemon.intake` does
+            return
+        process.has_read = file.digest
+        process.listens_to(file.policies)
+        members = tuple(host.member for host in self.hosts.values())
+        process.post(ev.Reconfigured(members, file.timing, file.policies, file.digest))
+        if names - groups.keys():
+            self.at(self.now + FIRST_PASS_MS, self.check, process)
+        if process.wires is not None:
+            process.wires.configure(file.timing)
 
     def ask(self, name: str, make: Callable[[int], Event]) -> None:
         """Have an operator ask the daemon of a host for something."""
@@ -422,7 +433,8 @@ class Universe:
     def carry(self, process: Process, effect: fx.Arm) -> None:
         """Put a resource on the guest; where it was let go meanwhile, it is on its way off again."""
         process.host.guest.add(effect.resource.id)
-        if effect.resource not in process.node.groups[effect.group].guest.carries:
+        group = process.node.groups.get(effect.group)  # None: it has gone meanwhile, and was left as it was
+        if group is not None and effect.resource not in group.guest.carries:
             process.host.late.add(effect.resource.id)
         else:
             process.host.late.discard(effect.resource.id)

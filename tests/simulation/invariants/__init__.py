@@ -37,6 +37,7 @@ from tests.simulation.invariants.strict_apart import StrictApart
 from tests.simulation.invariants.taking_turns import TakingTurns
 from tests.simulation.invariants.terms_grow import TermsGrow
 from tests.simulation.invariants.two_readings import TwoReadings
+from tests.simulation.invariants.unaware_keep import UnawareKeep
 from tests.simulation.invariants.unconfirmed_word import UnconfirmedWord
 
 if TYPE_CHECKING:
@@ -76,5 +77,6 @@ ALL: tuple[type[Invariant], ...] = (
     TakingTurns,
     TermsGrow,
     TwoReadings,
+    UnawareKeep,
     UnconfirmedWord,
 )

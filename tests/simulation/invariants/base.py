@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from tests.simulation.universe import Universe
 
 
+def whole(process: Process) -> Process:
+    """Return a daemon with all of its groups, where an invariant is shown one of them."""
+    unparted: Process = getattr(process, "whole", process)
+    return unparted
+
+
 class Invariant:
     """One sentence about all lives.
 

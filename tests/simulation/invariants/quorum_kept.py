@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hafailover.election import effects as fx
 from hafailover.election.reasons import Reason
 from hafailover.election.values import State
-from tests.simulation.invariants.base import Invariant
+from tests.simulation.invariants.base import Invariant, whole
 
 if TYPE_CHECKING:
     from hafailover.election.effects import Effect
@@ -35,7 +35,7 @@ class QuorumKept(Invariant):
         seen = [process.node.context.holders.sighting(resource) for resource in options.resources]
         if all(each is not None and self._given(process, each.holder) for each in seen):
             return
-        heard = 1 + sum(process.clock - each.at < dead_ms for each in process.heard.values())
+        heard = 1 + sum(process.clock - each.at < dead_ms for each in whole(process).heard.values())
         if 2 * heard <= len(options.priorities):
             self.broken(f"{process.name} claims ({effect.reason.name}) and hears {heard - 1} others")
 

@@ -782,3 +782,17 @@ def test_bridged_cut(disturbed: str) -> None:
 def test_bridged_cut_asks_nothing_without_a_broker() -> None:
     stage = Stage("bridged-cut")
     stage.effect("b", role(State.CLAIMING, Reason.MASTER_DEAD))
+
+
+def test_unaware_keep() -> None:
+    stage = Stage("unaware-keep")
+    mute = ev.AdvertReceived(Advert(A, b"", Leaving.NO, False, (), ()), "udp")
+
+    def after(event: ev.AdvertReceived, silence_ms: int = 0) -> None:
+        stage.event("b", event)
+        stage.universe.now += silence_ms
+        stage.effect("b", CLAIM)
+
+    after(advert(A, State.BACKUP))
+    after(mute, stage.universe.options.timing.dead_interval_ms)
+    admits_and_breaks(stage, lambda: after(replace(mute, confirmed=False)), lambda: after(mute))
