@@ -62,8 +62,9 @@ def changes(old: Config, new: Config, me: str) -> tuple[Change, ...]:
 
 def _nodes(old: tuple[Node, ...], new: tuple[Node, ...], me: str) -> Iterator[Change]:
     before, after = _by_name(old), _by_name(new)
-    yield from _come_and_gone("node", before, after, live=False)
-    if before.keys() == after.keys() and list(before) != list(after):
+    # A daemon whose own node goes cannot live by the file.
+    yield from _come_and_gone("node", before, after, live=me in after)
+    if [name for name in before if name in after] != [name for name in after if name in before]:
         yield Change("the order of the nodes", live=False)
     for name in (name for name in before if name in after):
         table = "node" if name == me else "peer"

@@ -1,8 +1,9 @@
 """How a running daemon takes in another version of the file, once that is known to be good and to need no restart.
 
 What may refuse comes first, and has changed nothing then: the cloud, which must know where a new node is; the core,
-where a group is to go with which something is under way; the heartbeats. The rest happens between two turns of the
-core, which is told last; what is a group's that goes is put away when the core has let go of it.
+where a group is to go with which something is under way, or a node that is still there; the heartbeats. The rest
+happens between two turns of the core, which is told last; what is a group's that goes is put away when the core has
+let go of it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hafailover.daemon import clock, leftovers, translate
 from hafailover.election import roster
 from hafailover.election.events import Reconfigured
-from hafailover.election.values import GroupName
+from hafailover.election.values import GroupName, NodeName
 from hafailover.errors import StartError
 from hafailover.observe.log import set_level
 
@@ -67,6 +68,7 @@ class Intake:
         rooms, names = self._rooms, {group.name for group in new.groups}
         going = [group for group in old.groups if group.name not in names]
         dismissed = [self._parting(group, new) for group in going]
+        self._let_go(old, new)
         rooms.wires.configure(new)
         self._places = places
         rooms.parts.directory.configure(places.enis.values(), places.instances.values())
@@ -94,6 +96,14 @@ class Intake:
                 return await self._places.of(config)
         except TimeoutError:
             raise StartError(f"the cloud did not say within {PLACES_S:g} s where the new nodes are") from None
+
+    def _let_go(self, old: Config, new: Config) -> None:
+        """Raise StartError where a node that the file names no longer cannot go now."""
+        core, remaining = self._rooms.node, {node.name for node in new.nodes}
+        for name in (node.name for node in old.nodes if node.name not in remaining):
+            why = roster.blocks(NodeName(name), core.groups.values(), core.context, clock.now_ms())
+            if why is not None:
+                raise StartError(f'node "{name}" cannot go now: {why.value}')
 
     def _parting(self, group: Group, new: Config) -> Json:
         """Say what becomes of a group that the file names no longer; StartError where it cannot go now."""

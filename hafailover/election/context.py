@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hafailover.election.effects import Persist
 from hafailover.election.holders import Holders
-from hafailover.election.peers import Liveness, Peer, PeerTable
+from hafailover.election.peertable import PeerTable
 from hafailover.election.values import GroupMemory, Instant, Leaving, Member, Memory, NodeName, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from hafailover.election.backoff import Rng
+    from hafailover.election.peers import Liveness, Peer
     from hafailover.election.values import GroupAdvert, GroupName, Resource, Sighting
 
 WATCH_MS = 30_000  # how long ownership is read every second after a mover was lost in the middle of a move
@@ -123,18 +124,18 @@ class Context:
         """Return whether a resource is with somebody who is no configured node."""
         return sighting.holder is not None and self.node_holding(sighting.resource, sighting.holder) is None
 
-    def reconfigure(self, members: Iterable[Member]) -> None:
-        """Take in what another version of the file says of the same nodes."""
+    def reconfigure(self, members: Iterable[Member], timing: Timing) -> None:
+        """Take in what another version of the file says of the nodes, and its intervals."""
         self._members = {member.name: member for member in members}
         self.me = self._members[self.me.name]
-        for peer in self.peers:
-            peer.member = self._members[peer.name]
-
-    def retime(self, timing: Timing) -> None:
-        """Live by other intervals from now on."""
         self.timing = timing
-        for peer in self.peers:
-            peer.retime(timing)
+        others = (member for member in self._members.values() if member.name != self.me.name)
+        self.peers.configure(others, timing)
+
+    @property
+    def paired(self) -> bool:
+        """Whether there is at most one other node that may have anything."""
+        return sum(not peer.member.witness for peer in self.peers) < 2  # noqa: PLR2004 - a pair is two
 
     def begin_turn(self, now: Instant) -> None:
         """Note the time, and that what the peers say may have changed."""

@@ -11,6 +11,7 @@ from hafailover.election.values import Instant, State
 if TYPE_CHECKING:
     from hafailover.election.context import Voice
     from hafailover.election.group import Group
+    from hafailover.election.values import NodeName
 
 
 def voices_of_holders(group: Group, now: Instant) -> list[Voice | None]:
@@ -26,10 +27,27 @@ def unaware(group: Group, now: Instant) -> bool:
 
     That files differ is no reason to move anything: they are read on one node after another.
     """
-    seen = group.sightings(group.trust_after) or ()
-    holders = {group.context.node_holding(each.resource, each.holder) for each in seen}
+    holders = _holders(group)
     there = (peer for peer in group.context.peers if peer.name in holders and peer.confirmed)
     return any(peer.liveness(now).heard and peer.group(group.name) is None for peer in there)
+
+
+def vouched(group: Group, now: Instant) -> bool:
+    """Return whether a holder that was never heard here is heard by another, which hears this node too.
+
+    Then the holder's file may just not name this node yet, which is new: its silence says nothing.
+    """
+    context, holders = group.context, _holders(group)
+    unheard = [peer.name for peer in context.peers if peer.name in holders and peer.advert is None]
+    if not unheard:
+        return False
+    say = (peer for peer in context.peers if peer.sure and peer.liveness(now) in AUDIBLE)
+    return any(peer.hears(context.me.name) and peer.hears_any(unheard) for peer in say)
+
+
+def _holders(group: Group) -> set[NodeName | None]:
+    seen = group.sightings(group.trust_after) or ()
+    return {group.context.node_holding(each.resource, each.holder) for each in seen}
 
 
 def needs_guards(group: Group, now: Instant) -> bool:
@@ -62,8 +80,7 @@ def quorum(group: Group, now: Instant) -> bool:
     context = group.context
     if QUORUM not in group.policy.guards:
         return True
-    seen = group.sightings(group.trust_after) or ()
-    holders = {context.node_holding(each.resource, each.holder) for each in seen}
+    holders = _holders(group)
     say = [peer for peer in context.peers if peer.sure and peer.liveness(now) in AUDIBLE]
     agree = sum(peer.hears(context.me.name) and not peer.hears_any(holders) for peer in say)
     return majority(1 + agree, context.size)
@@ -78,8 +95,7 @@ def left_to_them_until(group: Group, now: Instant) -> Instant:
 def _silent_restarts(group: Group, now: Instant) -> list[Instant]:
     """Return until when holders are waited for that are not heard yet, but whose kernel answers."""
     context = group.context
-    seen = group.sightings(group.trust_after) or ()
-    holders = {context.node_holding(each.resource, each.holder) for each in seen}
+    holders = _holders(group)
     unheard = [peer for peer in context.peers if peer.name in holders and peer.advert is None]
     return [peer.grace_ends for peer in unheard if peer.liveness(now) is Liveness.RESTARTING]
 

@@ -171,8 +171,7 @@ class Node:
         self._hurry_ms = self._interval_ms(now)
         self._hurry_until = max(self._hurry_until, now + 2 * self.context.timing.dead_interval_ms)
         self.config_digest = event.config_digest
-        self.context.reconfigure(event.members)
-        self.context.retime(event.timing)
+        self.context.reconfigure(event.members, event.timing)
         self.groups, effects = roster.change(self.groups, event.policies, self.context, now)
         return effects
 

@@ -36,9 +36,7 @@ from hafailover.election.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-
-    from hafailover.election.events import AdvertReceived
+    from collections.abc import Collection, Iterable
 
 REFUSAL_FRESH_MS = 1_500
 
@@ -299,59 +297,3 @@ class Peer:
     def hears_any(self, nodes: Collection[NodeName | None]) -> bool:
         """Return whether the peer is one of the nodes, or said that it hears one."""
         return self.name in nodes or (self.advert is not None and any(node in nodes for node in self.advert.hears))
-
-
-class PeerTable:
-    """All peers in node order, and the last belief about each."""
-
-    def __init__(self, members: Iterable[Member], timing: Timing) -> None:
-        ordered = sorted(members, key=lambda member: member.order)
-        self._peers = {member.name: Peer(member, timing) for member in ordered}
-        self._believed = dict.fromkeys(self._peers, Liveness.NEVER)
-
-    def __iter__(self) -> Iterator[Peer]:
-        return iter(self._peers.values())
-
-    def get(self, name: NodeName) -> Peer | None:
-        """Return the peer of that name, None for a stranger."""
-        return self._peers.get(name)
-
-    def repeats(self, event: AdvertReceived, now: Instant) -> bool:
-        """Take in an advert if it only repeats what a peer that is believed alive said; return whether it does.
-
-        Nearly all adverts are such. Where nothing else is due either, there is nothing to review.
-        """
-        peer = self._peers.get(event.advert.node)
-        if peer is None or self._believed[peer.name] is not Liveness.ALIVE:
-            return False
-        return peer.hear_again(event.advert, now, confirmed=event.confirmed, said_after=event.said_after)
-
-    def heard(self, now: Instant) -> tuple[NodeName, ...]:
-        """Return the peers whose own datagrams this node hears now."""
-        return tuple(peer.name for peer in self._peers.values() if peer.liveness(now) in AUDIBLE)
-
-    def excuse_all(self, now: Instant) -> None:
-        """Start the silence of those anew that counted as there before this node slept."""
-        for name, peer in self._peers.items():
-            if self._believed[name].heard:
-                peer.excuse(now)
-
-    def sweep(self, now: Instant) -> tuple[tuple[Peer, Liveness], ...]:
-        """Return the peers whose liveness has changed since the last sweep, with their former one."""
-        changes = []
-        for name, peer in self._peers.items():
-            before, after = self._believed[name], peer.liveness(now)
-            if before is after:
-                continue
-            self._believed[name] = after
-            if after is Liveness.ALIVE and before is not Liveness.LATE:
-                peer.present_since = now
-            if after is Liveness.DOWN:
-                peer.forget()
-            changes.append((peer, before))
-        return tuple(changes)
-
-    def next_change(self, now: Instant) -> Instant | None:
-        """Return when to sweep next."""
-        edges = [peer.next_change(now) for peer in self._peers.values()]
-        return min([edge for edge in edges if edge is not None], default=None)

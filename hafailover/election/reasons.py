@@ -56,6 +56,7 @@ class Reason(Enum):
     HOLDER_UNKNOWN = "the cloud has not yet said who holds the address"
     HELD_BY_STRANGER = "the address is on an ENI that belongs to no configured node: only people move it from there"
     HOLDER_KNOWS_NOT = "the node that holds the address is heard, and its file has no such group: it is left there"
+    HOLDER_VOUCHED = "another node hears the one that holds the address, which this node has not heard yet"
     DISTRUST = "this node has just been asleep and does not trust its own view"
     GUARD_PENDING = "a guard has not answered yet"
     GUARD_DENIED = "a guard objects"
@@ -89,6 +90,9 @@ class Reason(Enum):
     TARGET_NOT_READY = "the target could not take over: at fault, drained, in hold-down or a witness"
     NO_CANDIDATE = "no other node could take over"
     NO_MASTER = "no node is master that could hand over"
+    NODE_RUNS = "its daemon is still heard: stop it first, or it would miss this node and claim"
+    NODE_HOLDS = "it still has what a group moves: hand that over first"
+    NODE_MOVES = "a move of its own may still take effect"
     BUSY = "a hand-over or claim is already under way"
 
     @property

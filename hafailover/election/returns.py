@@ -38,7 +38,6 @@ class Returns:
     def __init__(self, group: GroupName, context: Context) -> None:
         self._group = group
         self._context = context
-        self._others = tuple(peer for peer in context.peers if not peer.member.witness)
         self._had_until: dict[Resource, Instant] = {}
         self._away_since: dict[Resource, Instant] = {}
         self._seen_at: dict[Resource, Instant] = {}
@@ -46,12 +45,10 @@ class Returns:
     @property
     def needed(self) -> bool:
         """Whether there are enough members for a resource to come back by way of a third."""
-        return len(self._others) > 1
+        return not self._context.paired
 
     def had(self, resources: Iterable[Resource], until: Instant) -> None:
         """Take in that moves of these by this node may have taken effect, up to an instant."""
-        if not self.needed:
-            return
         for resource in resources:
             self._had_until[resource] = max(until, self._had_until.get(resource, until))
             self._away_since.pop(resource, None)
@@ -74,7 +71,7 @@ class Returns:
     def wait(self, resource: Resource, now: Instant) -> Instant | None:
         """Return when to look again whether this node may ask for the resource; None where it may now."""
         had_until = self._had_until.get(resource)
-        if had_until is None:
+        if had_until is None or not self.needed:
             return None
         away_since = self._away_since.get(resource)
         if away_since is None:
@@ -88,7 +85,7 @@ class Returns:
     @property
     def entangled(self) -> bool:
         """Whether there is anything that this node may not ask for yet, should it lose it."""
-        return bool(self._had_until)
+        return self.needed and bool(self._had_until)
 
     def pending(self, resources: Iterable[Resource], now: Instant) -> Instant | None:
         """Return when to look again whether this node may ask for what it lacks of these; None where it may now."""
@@ -109,5 +106,6 @@ class Returns:
         return now + LOOK_MS
 
     def _all_at_rest(self, after: Instant) -> bool:
-        said = (peer.at_rest_after(self._group) for peer in self._others)
+        others = (peer for peer in self._context.peers if not peer.member.witness)
+        said = (peer.at_rest_after(self._group) for peer in others)
         return all(instant is not None and instant >= after for instant in said)

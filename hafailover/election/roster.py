@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 from hafailover.election.effects import GroupDismissed
 from hafailover.election.group import Group
+from hafailover.election.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from hafailover.election.context import Context
     from hafailover.election.effects import Effect
-    from hafailover.election.values import GroupName, Instant, Policy, Resource
+    from hafailover.election.values import GroupName, Instant, NodeName, Policy, Resource
 
 
 def gather(policies: Iterable[Policy], context: Context, now: Instant, *, lost: bool) -> dict[GroupName, Group]:
@@ -47,7 +48,7 @@ def change(
         else:
             group.reconfigure(policy)
         kept[name] = group
-    return kept, effects
+    return kept, [*effects, *_mark(kept.values(), context)]
 
 
 def unsettled(group: Group, now: Instant) -> bool:
@@ -70,6 +71,35 @@ def _admit(policy: Policy, context: Context, now: Instant, *, doubtful: bool) ->
     if remembered.held or doubtful:
         group.returns.had(policy.resources, now)
     return group
+
+
+def _mark(groups: Iterable[Group], context: Context) -> Iterator[Effect]:
+    """Note on disk what a pair needs not: a third node has come, and the return rule with it."""
+    for group in groups:
+        memory = context.memory_of(group.name)
+        if group.returns.entangled and not memory.held:
+            yield context.remember(group.name, memory.term, moving=memory.moving, held=True)
+
+
+def blocks(name: NodeName, groups: Iterable[Group], context: Context, now: Instant) -> Reason | None:
+    """Return why a node may not be left out of the file now, None where it may.
+
+    What it does would look like a stranger's doing, and it would miss who speaks to it no longer and claim.
+    """
+    peer = context.peers.get(name)
+    if peer is None:
+        return None
+    if peer.liveness(now).heard:
+        return Reason.NODE_RUNS
+    life_ms = context.timing.request_life_ms
+    for group in groups:
+        seen = (context.holders.sighting(each) for each in group.policy.resources)
+        if any(each is not None and each.holder == peer.member.holder_id(each.resource) for each in seen):
+            return Reason.NODE_HOLDS
+        said = peer.group(group.name)
+        if said is not None and said.moving and now - (peer.last_heard or 0) < life_ms:
+            return Reason.NODE_MOVES
+    return None
 
 
 def _dismiss(group: Group, remaining: Collection[GroupName], now: Instant) -> tuple[Effect, ...]:

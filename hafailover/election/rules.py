@@ -23,7 +23,7 @@ class Situation:
     before this node, `turn_ms` is what each of those is given, and `waited_ms` the time since it can be one's turn.
     `votes_due`: the other voters may just be about to miss the master too. `listening`: a peer that was not heard
     since the start may still be. `settling`: the group's startup_delay is not over. `holder_knows_not`: the holder
-    is heard, and its file has no such group.
+    is heard, and its file has no such group. `holder_vouched`: it was never heard here, and another hears it.
     """
 
     witness: bool = False
@@ -46,6 +46,7 @@ class Situation:
     held_by_me: bool = False
     stranger: bool = False
     holder_knows_not: bool = False
+    holder_vouched: bool = False
     returning: bool = False
     holder_may_go_on: bool = False
     rival_claims: bool = False
@@ -107,6 +108,7 @@ def _not_now(situation: Situation) -> Reason | None:
         (situation.settling, Reason.STARTING),
         (situation.stranger, Reason.HELD_BY_STRANGER),
         (situation.holder_knows_not, Reason.HOLDER_KNOWS_NOT),
+        (situation.holder_vouched, Reason.HOLDER_VOUCHED),
         (situation.hold_down, Reason.HOLD_DOWN),
         (situation.taken_unheard, Reason.TAKEN_UNHEARD),
         (situation.returning, Reason.RETURNING),

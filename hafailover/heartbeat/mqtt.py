@@ -132,6 +132,7 @@ class MqttPath:
         self._membership, self._keyring = membership, keyring
         self._counts = {peer: self._counts.get(peer) or _Counts() for peer in membership.peers}
         self.witness.fresh_us = 2 * silent_after_us
+        self.witness.keep(membership.peers)
 
     @property
     def rejected(self) -> Counter[str]:

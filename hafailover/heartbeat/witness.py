@@ -32,6 +32,8 @@ from hafailover.election.values import GuardVerdict
 from hafailover.heartbeat.presence import Presence, PresenceState
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from hafailover.election.values import NodeName
 
 LATELY_US: Final = 60_000_000  # a broker that has been silent for longer is taken to be down
@@ -158,6 +160,10 @@ class Witness:
             return Finding.UNSEEN
         silent = seen.lost_at_us - seen.heard_at_us >= self.keepalive_us
         return Finding.HOST_LOST if silent else Finding.DAEMON_LOST
+
+    def keep(self, peers: Collection[NodeName]) -> None:
+        """Forget what was seen of all others."""
+        self._seen = {peer: seen for peer, seen in self._seen.items() if peer in peers}
 
     def _of(self, peer: NodeName) -> _Seen:
         return self._seen.setdefault(peer, _Seen())

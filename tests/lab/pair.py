@@ -112,7 +112,7 @@ class PairSettings:
     `more_heartbeat` are lines of that table, `more_group` of each group's, `more` are tables of their own.
     `hooks` are those that leave a line in HOOKS_FILE after so many seconds. `witnesses` are hosts that only
     vote. With `ipv6` the daemons talk over that, for which the fabric must have it (`CloudSettings.ipv6`).
-    `own` are the hosts' ENIs that take the addresses.
+    `own` are the hosts' ENIs that take the addresses. `nodes` are the hosts that the file names; (): all.
     """
 
     guards: tuple[str, ...] = ("vip", "cloud")
@@ -132,6 +132,7 @@ class PairSettings:
     groups: tuple[GroupSettings, ...] = (GroupSettings(),)
     ipv6: bool = False
     own: dict[str, str] = field(default_factory=lambda: ENI)
+    nodes: tuple[str, ...] = ()
 
 
 class Pair:
@@ -158,6 +159,11 @@ class Pair:
         of_groups = (group.addresses for group in self.settings.groups)
         return tuple(address for each in (*of_groups, *on_enis) for address in each)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The nodes of the file."""
+        return self.settings.nodes or tuple(self.lab.hosts)
+
     def rewrite(self, **settings: Any) -> None:
         """Write another version of the file for all nodes; none has read it yet."""
         self.settings = replace(self.settings, **settings)
@@ -171,7 +177,7 @@ class Pair:
         return done.stdout
 
     def _text(self) -> str:
-        nodes = "".join(self._node(order, name) for order, name in enumerate(self.lab.hosts))
+        nodes = "".join(self._node(order, name) for order, name in enumerate(self.names))
         return _CONFIG.format(
             dead_interval=self.settings.dead_interval,
             restart_grace=self.settings.restart_grace,
@@ -222,7 +228,7 @@ class Pair:
 
     def start(self) -> None:
         """Start all daemons and wait until the first is master and the others could take over."""
-        first, *others = self.lab.hosts
+        first, *others = self.names
         self.start_daemon(first)
         self.wait_state(first, "MASTER")
         self.lab.wait_carries(first, *self.addresses)
@@ -286,7 +292,7 @@ class Pair:
     def wait_peers_alive(self, *, alive: bool = True) -> None:
         """Wait until each daemon says of all others that they are alive (or not)."""
         what = "the daemons hear each other" if alive else "the daemons do not hear each other"
-        wait_for(what, lambda: all(set(self.peers_alive(name)) == {alive} for name in self.lab.hosts), pause_s=0.05)
+        wait_for(what, lambda: all(set(self.peers_alive(name)) == {alive} for name in self.names), pause_s=0.05)
 
     def peers_alive(self, name: str) -> list[bool]:
         """Return, for each peer, whether a host's daemon takes it for alive."""

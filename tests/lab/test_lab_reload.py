@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.lab.cloud import CloudSettings
 from tests.lab.lab import ADDRESS, pause
-from tests.lab.pair import GROUP, GroupSettings
+from tests.lab.pair import GROUP, GroupSettings, PairSettings
 from tests.lab.processes import wait_for
 
 if TYPE_CHECKING:
@@ -150,3 +151,58 @@ def test_a_group_that_has_another_name_is_served_all_the_time(lab: Lab, pair: Pa
         pair.wait_state("web-b", "BACKUP", group="renamed")
     assert probe.report.lost == 0
     assert lab.cloud.writes() == 0
+
+
+PAIR, TRIO = ("web-a", "web-b"), ("web-a", "web-b", "web-c")
+three = pytest.mark.parametrize("cloud", [CloudSettings(nodes=3)], ids=["three"])
+unguarded = pytest.mark.parametrize("settings", [PairSettings(nodes=PAIR, guards=())], ids=["pair"])
+
+
+@three
+@unguarded
+def test_a_third_node_comes_under_traffic_takes_over_and_goes_again(lab: Lab, pair: Pair) -> None:
+    with lab.probe() as probe:
+        pair.rewrite(nodes=TRIO)
+        for name in PAIR:
+            assert 'node "web-c" added' in pair.reload(name)
+        pair.start_daemon("web-c")
+        pair.wait_peers_alive()
+        wait_for("web-c could take over", lambda: bool(pair.group("web-c").get("eligible")))
+        assert lab.cloud.writes() == 0
+        assert pair.run("web-a", "failover", GROUP, "--to", "web-c", "--wait").returncode == 0
+        pair.rewrite(nodes=PAIR)
+        refused = pair.run("web-a", "reload")
+        assert refused.returncode == 1
+        assert 'node "web-c" cannot go now: its daemon is still heard' in refused.stderr
+        pair.daemon("web-c").signal(signal.SIGTERM)
+        wait_for("web-c has left", lambda: not pair.daemon("web-c").running, timeout_s=20)
+        moves = lab.cloud.accepted()
+        for name in PAIR:
+            pair.reload(name)
+        pair.wait_peers_alive()
+        pause(1)
+    assert probe.report.lost == 0
+    assert lab.cloud.accepted() == moves
+    assert [[peer["node"] for peer in pair.status(name)["peers"]] for name in PAIR] == [["web-b"], ["web-a"]]
+    assert lab.cloud.holder() in PAIR
+
+
+@three
+@unguarded
+def test_no_claim_comes_of_a_new_node_that_the_master_does_not_know_yet(lab: Lab, pair: Pair) -> None:
+    pair.run("web-a", "failover", GROUP, "--wait")
+    pair.wait_state("web-b", "MASTER")
+    moves = lab.cloud.accepted()
+    pair.rewrite(nodes=TRIO)
+    with lab.probe() as probe:
+        pair.reload("web-a")
+        pair.start_daemon("web-c")
+        pair.wait_said("web-c", "no_claim", reason="holder_vouched")
+        pause(1)
+        pair.reload("web-b")
+        pair.wait_peers_alive()
+        wait_for("web-c could take over", lambda: bool(pair.group("web-c").get("eligible")))
+    assert (probe.report.lost, lab.cloud.accepted()) == (0, moves)
+    assert [pair.state(name) for name in TRIO] == ["BACKUP", "MASTER", "BACKUP"]
+    lab.crash("web-b")
+    wait_for("somebody has it", lambda: lab.cloud.holder() in ("web-a", "web-c"))

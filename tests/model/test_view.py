@@ -145,7 +145,8 @@ def test_a_refusal_is_no_word_whatever_the_dead_interval_becomes() -> None:
     seen.wait(3 * DEAD_MS)
     seen.learn(ev.PeerRefused(A))
     context = seen.view.node.context
-    context.retime(replace(context.timing, dead_interval_ms=2 * DEAD_MS))
+    members = (context.me, *(peer.member for peer in context.peers))
+    context.reconfigure(members, replace(context.timing, dead_interval_ms=2 * DEAD_MS))
     assert seen.claims(Reason.MASTER_GONE) == []
 
 

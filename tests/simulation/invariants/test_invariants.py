@@ -786,7 +786,7 @@ def test_bridged_cut_asks_nothing_without_a_broker() -> None:
 
 def test_unaware_keep() -> None:
     stage = Stage("unaware-keep")
-    mute = ev.AdvertReceived(Advert(A, b"", Leaving.NO, False, (), ()), "udp")
+    mute = ev.AdvertReceived(Advert(A, b"", 1_000, Leaving.NO, False, (), ()), "udp")
 
     def after(event: ev.AdvertReceived, silence_ms: int = 0) -> None:
         stage.event("b", event)

@@ -60,6 +60,8 @@ def test_the_same_file_changes_nothing() -> None:
         (with_group(checks=(replace(CHECK, fall=5),)), 'group "vip".check "nginx".fall'),
         (replace(OLD, groups=(GROUP, replace(GROUP, name="db"))), 'group "db" added'),
         (replace(OLD, groups=()), 'group "vip" removed'),
+        (replace(OLD, nodes=NODES[:1]), 'node "web-b" removed'),
+        (replace(OLD, nodes=(model.Node("web-c", "10.0.1.15", 7694), *NODES)), 'node "web-c" added'),
     ],
 )
 def test_what_a_running_daemon_takes_in(new: model.Config, key: str) -> None:
@@ -76,8 +78,7 @@ def test_what_a_running_daemon_takes_in(new: model.Config, key: str) -> None:
         (replace(OLD, state=model.State(Path("/x"))), "state.directory"),
         (replace(OLD, mqtt=model.Mqtt("broker")), "[mqtt] added"),
         (replace(OLD, cloud=model.Cloud(timeout_ms=1_000)), "cloud.timeout"),
-        (replace(OLD, nodes=NODES[:1]), 'node "web-b" removed'),
-        (replace(OLD, nodes=(*NODES, model.Node("web-c", "10.0.1.15", 7694))), 'node "web-c" added'),
+        (replace(OLD, nodes=NODES[1:]), 'node "web-a" removed'),
         (replace(OLD, nodes=NODES[::-1]), "the order of the nodes"),
         (with_node(0, host="10.0.1.18"), 'node "web-a".address'),
         (with_node(1, eni="eni-x"), 'node "web-b".eni'),

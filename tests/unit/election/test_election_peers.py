@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from hafailover.election.events import AdvertReceived
-from hafailover.election.peers import AUDIBLE, REFUSAL_FRESH_MS, Liveness, Peer, PeerTable
+from hafailover.election.peers import AUDIBLE, REFUSAL_FRESH_MS, Liveness, Peer
+from hafailover.election.peertable import PeerTable
 from hafailover.election.values import Advert, GroupAdvert, Leaving, NodeName, State, Timing
 from tests.unit.election.bench import DIGEST, GROUP, MEMBERS, TIMING, A, B, C
 

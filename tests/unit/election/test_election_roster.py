@@ -60,7 +60,7 @@ def read(bench: Bench, **holders: str | None) -> None:
 def say(bench: Bench, peer: NodeName, digest: bytes = NEW, *, confirmed: bool = True, **states: State) -> None:
     """Have a peer speak of these groups, and of no others."""
     said = tuple(GroupAdvert(GroupName(name), each, 1, 100, eligible=True) for name, each in states.items())
-    advert = Advert(peer, digest, Leaving.NO, drained=False, hears=(B,), groups=said)
+    advert = Advert(peer, digest, DEAD_MS, Leaving.NO, drained=False, hears=(B,), groups=said)
     bench.give(ev.AdvertReceived(advert, "udp", confirmed))
 
 
@@ -263,7 +263,7 @@ def test_a_word_of_a_group_is_over_with_the_file_that_named_it() -> None:
 def test_so_is_a_pause_but_for_one_that_only_a_recording_leaves_out() -> None:
     bench = Bench().as_backup()
     paused = GroupAdvert(GROUP, State.MASTER, 1, 100, eligible=False, paused_min=5)
-    told = Advert(A, DIGEST, Leaving.NO, drained=False, hears=(B,), groups=(paused,))
+    told = Advert(A, DIGEST, DEAD_MS, Leaving.NO, drained=False, hears=(B,), groups=(paused,))
     bench.give(ev.AdvertReceived(told, "udp"))
     bench.run(DEAD_MS + 1)
     say(bench, A, NEW, confirmed=False, db=State.MASTER)
