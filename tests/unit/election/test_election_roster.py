@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hafailover.election import context, roster
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
+from hafailover.election.peers import Liveness
 from hafailover.election.reasons import Reason
 from hafailover.election.values import (
     Advert,
@@ -15,6 +16,7 @@ from hafailover.election.values import (
     GroupMemory,
     GroupName,
     Leaving,
+    Member,
     Memory,
     NodeName,
     Policy,
@@ -271,3 +273,104 @@ def test_so_is_a_pause_but_for_one_that_only_a_recording_leaves_out() -> None:
     bench.give(ev.AdvertReceived(told, "udp"))
     say(bench, A, NEW, db=State.MASTER)
     assert not bench.group.pause.holds(bench.now)
+
+
+# -- nodes that come and go ----------------------------------------------------------------------------------------
+
+
+def renode(bench: Bench, *members: Member) -> tuple[fx.Effect, ...]:
+    return bench.give(ev.Reconfigured(members, TIMING, (POLICY,), NEW))
+
+
+def pair_of_two(me: NodeName = B) -> Bench:
+    return Bench(me, members=MEMBERS[:2])
+
+
+def test_a_peer_that_stays_is_known_as_before_and_one_that_comes_was_never_heard() -> None:
+    bench = pair_of_two().as_backup()
+    renode(bench, replace(MEMBERS[2], order=0), replace(MEMBERS[0], order=1), replace(MEMBERS[1], order=2))
+    peers = {peer.name: peer for peer in bench.node.context.peers}
+    assert [*peers] == [C, A]
+    assert (peers[A].liveness(bench.now), peers[A].member.order) == (Liveness.ALIVE, 1)
+    assert peers[C].liveness(bench.now) is Liveness.NEVER
+    assert (bench.state(), bench.node.context.me.order, bench.node.context.size) == (State.BACKUP, 2, 3)
+    bench.hear(C)
+    assert peers[C].liveness(bench.now) is Liveness.ALIVE
+
+
+def test_a_peer_that_has_gone_is_a_stranger() -> None:
+    bench = Bench().as_backup()
+    renode(bench, *MEMBERS[:2])
+    assert bench.node.context.peers.get(C) is None
+    assert bench.give(ev.PeerRefused(C)) == ()
+    bench.read("eni-c")
+    assert bench.node.context.is_stranger(Sighting(VIP, "eni-c"))
+
+
+def test_the_return_rule_comes_with_a_third_node_and_counts_what_was_before() -> None:
+    bench = pair_of_two().as_master()
+    assert (bench.group.returns.needed, bench.group.returns.entangled) == (False, False)
+    told = renode(bench, *MEMBERS)
+    assert bench.group.returns.entangled
+    assert remembered(told)[GROUP].held, "a crash must not forget that it had it"
+    bench.hear(A, State.MASTER, 9)
+    bench.read("eni-a")
+    assert bench.group.returns.pending((VIP,), bench.now) is not None
+    assert not [each for each in renode(bench, *MEMBERS) if isinstance(each, fx.Persist)], "it is noted already"
+
+
+def test_a_backup_of_a_pair_that_never_had_it_is_held_up_by_nothing() -> None:
+    bench = pair_of_two().as_backup()
+    renode(bench, *MEMBERS)
+    assert bench.group.returns.pending((VIP,), bench.now) is None
+
+
+def test_a_pair_that_is_left_over_is_not_held_up() -> None:
+    bench = Bench().as_master()
+    renode(bench, *MEMBERS[:2])
+    bench.hear(A, State.MASTER, 9)
+    bench.read("eni-a")
+    assert bench.group.returns.pending((VIP,), bench.now) is None
+
+
+def why_not(bench: Bench, name: NodeName = C) -> Reason | None:
+    return roster.blocks(name, bench.node.groups.values(), bench.node.context, bench.now)
+
+
+def test_a_node_goes_when_its_daemon_is_heard_no_more() -> None:
+    bench = Bench().as_backup()
+    assert why_not(bench, NodeName("x")) is None
+    assert why_not(bench) is None, "it was never heard"
+    bench.hear(C)
+    assert why_not(bench) is Reason.NODE_RUNS
+    bench.hear(C, leaving=Leaving.STOPPING)
+    assert why_not(bench) is None
+
+
+def test_a_node_does_not_go_with_what_it_has() -> None:
+    bench = Bench().as_backup()
+    bench.read("eni-c")
+    assert why_not(bench) is Reason.NODE_HOLDS
+
+
+def test_a_node_does_not_go_while_what_it_asked_for_may_come_about() -> None:
+    bench = Bench().as_backup()
+    bench.hear(C, State.CLAIMING, moving=True)
+    bench.run(DEAD_MS, A)
+    assert why_not(bench) is Reason.NODE_MOVES
+    bench.run(TIMING.request_life_ms, A)
+    assert why_not(bench) is None
+
+
+def test_a_holder_that_was_never_heard_keeps_it_while_another_hears_it() -> None:
+    bench = Bench(me=C)
+    bench.read("eni-a")
+    for _ in range(20):
+        bench.hear(B, hears=(A, C))
+        bench.run(100)
+    assert (bench.state(), bench.group.verdict_reason) == (State.BACKUP, Reason.HOLDER_VOUCHED)
+    bench.hear(B, hears=(A,))
+    assert bench.group.verdict_reason is not Reason.HOLDER_VOUCHED, "who does not hear this node has no say"
+    bench.hear(B, hears=(C,), eligible=False)
+    bench.run(300, B)
+    assert bench.state() is State.CLAIMING, "it is gone for both"
