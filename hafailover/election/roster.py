@@ -89,7 +89,7 @@ def blocks(name: NodeName, groups: Iterable[Group], context: Context, now: Insta
     peer = context.peers.get(name)
     if peer is None:
         return None
-    if peer.liveness(now).heard:
+    if peer.advert is not None and peer.liveness(now).heard:
         return Reason.NODE_RUNS
     life_ms = context.timing.request_life_ms
     for group in groups:

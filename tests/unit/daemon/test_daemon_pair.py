@@ -248,3 +248,36 @@ async def test_a_group_comes_and_goes_but_not_in_the_middle_of_a_claim(
     assert [line["new"] for line in first.events("role") if line["group"] == "vip"] == ["MASTER"]
     assert len([line for line in emulator.service.calls if line.action == "AssignPrivateIpAddresses"]) > 0
     assert (await second.group())["state"] == "BACKUP"
+
+
+async def test_a_node_comes_and_goes_but_not_one_that_is_there_or_is_nowhere(
+    emulator: Emulator, make_pair: MakePair
+) -> None:
+    first, second = await make_pair()
+    plain = first.config.read_text()
+    third = '[[node]]\nname = "web-c"\naddress = "127.0.0.1:{port}"\n{eni}[[group]]'
+    words = ("reload", "--socket", str(first.socket))
+    change(first, "[[group]]", third.format(port=1, eni=""))
+    nowhere = await run(*words)
+    assert (nowhere.code, nowhere.out) == (1, "")
+    assert "node web-c: the cloud names no ENI for it" in nowhere.err
+    emulator.faults.add(Fault(Kind.OUTAGE, count=1_000))
+    unanswered = await run(*words)
+    assert "the cloud did not say within 5 s where the new nodes are" in unanswered.err
+    emulator.faults.remove()
+    first.config.write_text(plain)
+    change(first, "[[group]]", third.format(port=1, eni='eni = "eni-cccccccc"\n'))
+    assert (await first.ask("reload"))["changed"] == ['node "web-c" added']
+    assert [peer["node"] for peer in (await first.ask("status"))["peers"]] == ["web-b", "web-c"]
+    first.config.write_text(plain)
+    assert (await first.ask("reload"))["changed"] == ['node "web-c" removed']
+    text = plain[: plain.index('[[node]]\nname = "web-b"')] + plain[plain.index("[[group]]") :]
+    first.config.write_text(text)
+    refused = await run(*words)
+    assert 'node "web-b" cannot go now: its daemon is still heard' in refused.err
+    second.signal(signal.SIGTERM)
+    assert await second.ended() == 0
+    assert (await first.ask("reload"))["changed"] == ['node "web-b" removed']
+    assert (await first.ask("status"))["peers"] == []
+    assert [line["new"] for line in first.events("role")] == ["MASTER"]
+    assert writes(emulator) == []

@@ -340,6 +340,7 @@ def why_not(bench: Bench, name: NodeName = C) -> Reason | None:
 def test_a_node_goes_when_its_daemon_is_heard_no_more() -> None:
     bench = Bench().as_backup()
     assert why_not(bench, NodeName("x")) is None
+    bench.give(ev.PeerRefused(C))
     assert why_not(bench) is None, "it was never heard"
     bench.hear(C)
     assert why_not(bench) is Reason.NODE_RUNS
