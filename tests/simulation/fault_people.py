@@ -9,17 +9,18 @@ from hafailover.election import events as ev
 from hafailover.election.values import NodeName
 from tests.simulation.fault_hosts import pick_running
 from tests.simulation.fault_resources import give
-from tests.simulation.universe import File
 
 OTHER_DIGEST = b"\1" * 8
 LESS_DIGEST = b"\2" * 8
+POLL_MS = 500  # between two looks whether a node has left, or the others have read the file
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
     from hafailover.election.values import GroupName
-    from tests.simulation.universe import Universe
+    from tests.simulation.host import Host
+    from tests.simulation.universe import File, Universe
 
     End = Callable[[], None]
 
@@ -127,7 +128,7 @@ class Reload:
             for name in universe.hosts:
                 universe.at(universe.now + rng.randrange(spread_ms), universe.reload, name)
 
-        read(File(other, OTHER_DIGEST, before.policies))
+        read(before._replace(timing=other, digest=OTHER_DIGEST))
         return f"{other}", lambda: read(before)
 
 
@@ -147,6 +148,66 @@ class Regroup:
 
         read(before._replace(policies=before.policies[:1], digest=LESS_DIGEST))
         return f"without {before.policies[1].group}", lambda: read(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Renode:
+    """Somebody stops a node and takes it out of the file, the others read it; and back, the node being last."""
+
+    def begin(self, universe: Universe, rng: random.Random) -> tuple[str, End | None] | None:
+        host = pick_running(universe, rng)
+        if len(universe.hosts) < 3 or universe.out or host is None or host.process is None:
+            return None
+        if all(each is host or each.member.witness for each in universe.hosts.values()):
+            return None
+        absence = Absence(universe, rng, host)
+        host.process.post(ev.StopAsked(restarting=False))
+        absence.leave()
+        return f"without {host.member.name}", absence.end
+
+
+class Absence:
+    """How one node is taken out of the file, and back."""
+
+    def __init__(self, universe: Universe, rng: random.Random, host: Host) -> None:
+        self._universe, self._rng, self._host, self._before = universe, rng, host, universe.file
+        self._name: str = host.member.name
+        self._others = tuple(name for name in universe.file.names if name != self._name)
+        self._spread_ms = rng.choice((10, 5_000, 30_000))
+        self._over = False
+        universe.out.add(self._name)
+
+    def leave(self) -> None:
+        """Write the file without the node once it has left."""
+        if self._over:
+            return
+        if self._host.process is not None:
+            self._universe.at(self._universe.now + POLL_MS, self.leave)
+            return
+        digest = bytes((3 + self._host.member.order,)) * 8
+        self._read(self._before._replace(names=self._others, digest=digest))
+
+    def end(self) -> None:
+        """Write the file with the node, and start it when all others have read that."""
+        self._over = True
+        self._read(self._before)
+        self._start()
+
+    def _read(self, file: File) -> None:
+        self._universe.file = file
+        for name in self._others:
+            read_at = self._universe.now + self._rng.randrange(self._spread_ms)
+            self._universe.at(read_at, self._universe.reload, name)
+
+    def _start(self) -> None:
+        universe = self._universe
+        daemons = [universe.hosts[name].process for name in self._others]
+        read = all(each is None or each.has_read == self._before.digest for each in daemons)
+        if not read or self._host.process is not None:
+            universe.at(universe.now + POLL_MS, self._start)
+            return
+        universe.out.discard(self._name)
+        universe.start(self._name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,9 @@ BROKER_KINDS = (
     "broker-double",
 )
 
-# From here on a life may have a second group that comes and goes by the file, and no broker; drawn apart again.
+# From here on a second group, or one node of several, may come and go by the file, with no broker; drawn apart.
 REGROUP_SEEDS = 20_000_000
-REGROUP_KINDS = ("regroup",)
+REGROUP_KINDS = ("regroup", "renode")
 
 CUTTING = ("cut", "one-way-cut", "isolate", "partition", "flapping")  # of UDP alone, for a broker to bridge
 LATER_KINDS = (*RESOURCE_KINDS, *ENI_KINDS, *RELOAD_KINDS, *BROKER_KINDS, *REGROUP_KINDS)
@@ -287,19 +287,21 @@ def _with_broker(drawn: Options) -> Options:
 
 
 def _with_regroups(drawn: Options) -> Options:
-    """Return the options of a seed whose second group, in a third of them, is in the file for a while only."""
+    """Return the options of a seed whose second group, or one of whose nodes, is in the file for a while only."""
     rng = random.Random(f"{drawn.seed}:regroups")  # noqa: S311 - to be repeated, not secret
-    if rng.random() >= 1 / 3 or drawn.fence:
+    chance, several = rng.random(), len(drawn.priorities) > 2
+    kind = "regroup" if chance < 1 / 3 else "renode" if several and chance < 5 / 6 else ""
+    if not kind or drawn.fence:
         return drawn
     kept = tuple(wave for wave in drawn.waves if wave.kind not in (*BROKER_KINDS, "reload"))
     guards = tuple(guard for guard in drawn.guards if guard != "mqtt")
     return replace(
         drawn,
-        groups=2,
+        groups=2 if kind == "regroup" else drawn.groups,
         retimed=None,
         paths=("udp",),
         guards=guards,
-        waves=(*kept, *(_wave(rng, kind) for kind in REGROUP_KINDS)),
+        waves=(*kept, _wave(rng, kind)),
     )
 
 

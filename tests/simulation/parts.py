@@ -14,6 +14,7 @@ from hafailover.election import events as ev
 from hafailover.election.values import Leaving
 from tests.simulation.invariants.base import Invariant
 from tests.simulation.invariants.model_allows import ModelAllows
+from tests.simulation.options import REGROUP_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -214,9 +215,10 @@ class SeenOptions(Seen):
 def judges(universe: Universe, kinds: Iterable[type[Invariant]]) -> list[Invariant]:
     """Return the invariants of a life: where it has several groups, a set for each."""
     if len(universe.options.policies) == 1:
-        return [kind(universe) for kind in kinds]
+        nodes_change = any(wave.kind == "renode" for wave in universe.options.waves)
+        return [kind(universe) for kind in kinds if kind is not ModelAllows or not nodes_change]
     universe.parts = [Part(universe, policy) for policy in universe.options.policies]
-    comes_and_goes = any(wave.kind == "regroup" for wave in universe.options.waves)
+    comes_and_goes = any(wave.kind in REGROUP_KINDS for wave in universe.options.waves)
     made: list[Invariant] = [Usher(universe)] if comes_and_goes else []
     for kind in kinds:
         alone = kind is ModelAllows  # it knows of groups, and not that they come and go

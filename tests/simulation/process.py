@@ -20,14 +20,14 @@ from tests.simulation.wire import Datagram, Ears
 from tests.simulation.wires import Letter, Wires
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
-    from hafailover.election.values import Advert, GroupName, Policy
+    from hafailover.election.values import Advert, GroupName
     from tests.simulation.broker import Parcel
     from tests.simulation.host import Host
-    from tests.simulation.universe import Universe
+    from tests.simulation.universe import File, Universe
 
 TIMER = ev.TimerExpired()
 DIGEST = b"\0" * 8
@@ -63,7 +63,7 @@ class Process:
         self.name: str = host.member.name
         self.tag = f"{self.name}{boot}"
         self.started_at = universe.now
-        self.peers = [name for name in universe.hosts if name != self.name]
+        self.peers: list[str] = []  # whom it speaks and listens to
         self.alive = True
         self.frozen = False
         self.doomed = False
@@ -75,10 +75,13 @@ class Process:
         self.heard: dict[str, Heard] = {}
         self.socket: list[Datagram | Letter | Parcel] = []
         self.wanted: set[str] = set()  # what the guest was asked to answer for
+        self._groups: frozenset[GroupName] = frozenset()  # those that are listened to
+        self._known: dict[str, tuple[Advert, Advert]] = {}  # what was told last, and what of that is of these
+        self.listens_to(universe.file)
         self.keeper = Keeper(self) if options.eips and not host.member.witness else None
         self.node = Node(
             host.member,
-            [each.member for each in universe.hosts.values()],
+            [universe.hosts[name].member for name in universe.file.names],
             universe.file.timing,
             universe.file.policies,
             config_digest=universe.file.digest,
@@ -86,9 +89,6 @@ class Process:
             rng=random.Random(f"{options.seed}:{self.name}:{boot}"),  # noqa: S311 - to be repeated, not secret
             now=self.clock,
         )
-        self._groups: frozenset[GroupName] = frozenset()  # those that are listened to
-        self._known: dict[str, tuple[Advert, Advert]] = {}  # what was told last, and what of that is of these
-        self.listens_to(universe.file.policies)
         self.wires = None if universe.broker is None else Wires(self, universe.broker)
         ears = Ears(self.name, boot, options.hasty.dead_interval_ms // 2)
         self.ears: Any = self.wires or ears  # which of them hears what the network of this life carries
@@ -128,13 +128,16 @@ class Process:
         if event is not None:
             self.post(event)
 
-    def listens_to(self, policies: Iterable[Policy]) -> None:
-        """Take in the groups of the file, as `heartbeat.endpoint` does before the core."""
-        self._groups = frozenset(policy.group for policy in policies)
+    def listens_to(self, file: File) -> None:
+        """Take in the nodes and groups of the file, as `heartbeat.endpoint` does before the core."""
+        self.peers = [name for name in file.names if name != self.name]
+        self._groups = frozenset(policy.group for policy in file.policies)
         self._known.clear()
 
     def _of_known_groups(self, event: ev.AdvertReceived | None) -> ev.AdvertReceived | None:
-        if event is None or all(each.group in self._groups for each in event.advert.groups):
+        if event is None or event.advert.node not in self.peers:
+            return None
+        if all(each.group in self._groups for each in event.advert.groups):
             return event
         told, known = self._known.get(event.advert.node, (None, None))
         if told is not event.advert or known is None:

@@ -42,7 +42,7 @@ def test_a_life(seed: int) -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_each_kind_of_fault_happens_and_is_survived(kind: str) -> None:
-    nodes = (*PAIR, ("c", 80)) if kind == "swizzle" else PAIR
+    nodes = (*PAIR, ("c", 80)) if kind in ("swizzle", "renode") else PAIR
     drawn = replace(expand(1, (kind,)), enis=int(kind in LATER_KINDS), retimed=Timing(500, 1_500, 3_000, 30_000))
     if kind in REGROUP_KINDS:
         drawn = replace(drawn, groups=2)

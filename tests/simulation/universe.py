@@ -76,6 +76,7 @@ class File(NamedTuple):
     timing: Timing
     digest: bytes
     policies: tuple[Policy, ...]
+    names: tuple[str, ...]
 
 
 class Universe:
@@ -125,7 +126,8 @@ class Universe:
         self.trace = Trace()
         self.counts: Counter[str] = Counter()
         self.invariants: list[Invariant] = []
-        self.file = File(options.timing, DIGEST, options.policies)
+        self.file = File(options.timing, DIGEST, options.policies, tuple(name for name, _ in options.priorities))
+        self.out: set[str] = set()  # whom people keep from starting, for they take it out of the file
         self.parts: list[Any] = []  # each group as if it were alone, where there are several
         self.alert = False  # an invariant wants to see every event now, also those that cause nothing
         self.strikes: list[tuple[int, str]] = []
@@ -283,7 +285,7 @@ class Universe:
     def start(self, name: str) -> None:
         """Start the daemon of a host, if it is powered and has none."""
         host = self.hosts[name]
-        if host.process is not None or not host.powered or host.suspended:
+        if host.process is not None or not host.powered or host.suspended or name in self.out:
             return
         self._boots += 1
         process = host.process = Process(self, host, self._boots)
@@ -360,15 +362,19 @@ class Universe:
 
     def _read_again(self, process: Process) -> None:
         file, groups = self.file, process.node.groups
-        if process.has_read == file.digest:
+        if process.has_read == file.digest or process.name not in file.names:
             return
         names = {policy.group for policy in file.policies}
-        if any(roster.unsettled(group, process.clock) for name, group in groups.items() if name not in names):
+        going = [NodeName(name) for name in process.peers if name not in file.names]
+        context = process.node.context
+        if any(
+            roster.unsettled(group, process.clock) for name, group in groups.items() if name not in names
+        ) or any(roster.blocks(name, groups.values(), context, process.clock) for name in going):
             self.at(self.now + REFUSED_RELOAD_MS, self.reload, process.name)  # as `hafailover.daemon.intake` does
             return
         process.has_read = file.digest
-        process.listens_to(file.policies)
-        members = tuple(host.member for host in self.hosts.values())
+        process.listens_to(file)
+        members = tuple(self.hosts[name].member for name in file.names)
         process.post(ev.Reconfigured(members, file.timing, file.policies, file.digest))
         if names - groups.keys():
             self.at(self.now + FIRST_PASS_MS, self.check, process)

@@ -36,7 +36,7 @@ class QuorumKept(Invariant):
         if all(each is not None and self._given(process, each.holder) for each in seen):
             return
         heard = 1 + sum(process.clock - each.at < dead_ms for each in whole(process).heard.values())
-        if 2 * heard <= len(options.priorities):
+        if 2 * heard <= process.node.context.size:
             self.broken(f"{process.name} claims ({effect.reason.name}) and hears {heard - 1} others")
 
     def _given(self, process: Process, holder: str | None) -> bool:
