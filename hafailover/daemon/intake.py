@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hafailover.daemon import clock, leftovers, translate
 from hafailover.election import roster
 from hafailover.election.events import Reconfigured
-from hafailover.election.values import GroupName, NodeName
+from hafailover.election.values import GroupName, NodeName, State
 from hafailover.errors import StartError
 from hafailover.observe.log import set_level
 
@@ -107,7 +107,9 @@ class Intake:
 
     def _parting(self, group: Group, new: Config) -> Json:
         """Say what becomes of a group that the file names no longer; StartError where it cannot go now."""
-        core = self._rooms.node.groups[GroupName(group.name)]
+        core = self._rooms.node.groups.get(GroupName(group.name))
+        if core is None:  # it came a moment ago, and the core has not begun with it
+            return {"name": group.name, "state": State.INIT.value, "stays": [], "guest": False}
         if roster.unsettled(core, clock.now_ms()):
             raise StartError(
                 f'group "{group.name}" cannot go now: a claim or hand-over of it is under way, or its end not known'

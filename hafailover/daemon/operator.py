@@ -171,6 +171,8 @@ class Operator:
                 while True:
                     await asyncio.sleep(LOOK_S)
                     group = self._group(name)
+                    if not group:
+                        raise RefusedError(Reason.UNKNOWN_GROUP)  # a reload has removed it meanwhile
                     if handover.done(group):
                         return self._handed_over(name, group)
                     if group["why_label"] == Reason.HANDOVER_FAILED.label:

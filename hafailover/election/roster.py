@@ -57,9 +57,9 @@ def unsettled(group: Group, now: Instant) -> bool:
 
 
 def staying(group: Group) -> tuple[Resource, ...]:
-    """Return what stays on this node's guest if the group goes: all that the cloud may still send here."""
+    """Return what stays on this node's guest if the group goes: all but what the cloud has given to others."""
     seen = {each: group.context.holders.sighting(each) for each in group.guest.carries}
-    return tuple(each for each, sighting in seen.items() if sighting is None or group.mine(sighting))
+    return tuple(each for each, said in seen.items() if said is None or not said.settled or group.mine(said))
 
 
 def _admit(policy: Policy, context: Context, now: Instant, *, doubtful: bool) -> Group:

@@ -307,3 +307,11 @@ async def test_waiting_has_an_end() -> None:
 
 async def test_a_reload_is_answered_by_who_carries_it_out() -> None:
     assert await Desk().begin(b'{"command": "reload"}') == {"changed": ["log.level"]}
+
+
+async def test_waiting_ends_with_the_group() -> None:
+    desk = Desk()
+    task = await desk.accepted(b'{"command": "failover", "group": "vip", "wait": true}')
+    desk.group["name"] = "renamed"  # by a reload
+    reply = await task
+    assert (reply["ok"], reply["reason"]) == (False, "unknown_group")

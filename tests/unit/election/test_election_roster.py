@@ -375,3 +375,9 @@ def test_a_holder_that_was_never_heard_keeps_it_while_another_hears_it() -> None
     bench.hear(B, hears=(C,), eligible=False)
     bench.run(300, B)
     assert bench.state() is State.CLAIMING, "it is gone for both"
+
+
+def test_what_is_on_its_way_stays_until_it_is_known_where() -> None:
+    bench = Bench().as_master()
+    bench.read("eni-a", settled=False)
+    assert roster.staying(bench.group) == (VIP,)
