@@ -14,7 +14,6 @@ from hafailover.daemon.following import Following
 from hafailover.election import events as ev
 from hafailover.election.values import Resource, ResourceKind
 from hafailover.errors import CloudError, GuestError
-from hafailover.guest.network import NullGuest
 from hafailover.guest.writers import second_writers
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ log = structlog.get_logger()
 
 
 class Arming:
-    """What one daemon has on its guest. `groups` are those of the file, kept up to date by the owner."""
+    """What one daemon has on its guest. `groups` are kept up to date by the owner, those that went included."""
 
     def __init__(
         self,
@@ -100,9 +99,8 @@ class Arming:
             log.info("disarmed_late", resource=resource.id)
             return
 
-    async def prepare(self) -> None:
+    async def prepare(self, enis: Sequence[str]) -> None:
         """Learn what is needed before it is, which saves a claim time and tells early if anything is missing."""
-        enis = [eni for group in self._groups.values() for eni in group.enis]
         secondary = self._parts.directory.is_secondary(self._parts.eni_id)
         if enis or secondary:
             await self._learn_subnets()
@@ -146,8 +144,7 @@ class Arming:
                 log.warning("second_writer", interface=link.name, what=text)
 
     def _guest(self, group: GroupName) -> GuestNetwork:
-        known = self._groups.get(group)  # None: it has gone since the effect
-        return NullGuest() if known is None else self._parts.guest_of(known)
+        return self._parts.guest_of(self._groups[group])
 
     def arm(self, effect: fx.Arm) -> None:
         """Begin to have the guest answer for a resource; what comes of it is posted."""

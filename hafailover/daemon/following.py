@@ -45,6 +45,11 @@ class Following:
         self._serving.add(effect.group)
         return bool(self._groups[effect.group].followers) and not effect.old.serves
 
+    def dismissed(self, name: str) -> None:
+        """Take in that a group has gone; what follows addresses that stay is left there too."""
+        for known in (self._serving, self._lifted, self.laid):
+            known.discard(name)
+
     async def judge(self, name: GroupName, guest: GuestNetwork, link: Link) -> None:
         """See that nothing is in the way of what is to follow, touching nothing."""
         if self._groups[name].followers:

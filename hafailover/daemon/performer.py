@@ -16,7 +16,7 @@ from hafailover.daemon.arming import Arming
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
-from hafailover.election.values import FenceResult, GuardVerdict, MoveResult, Outcome, Refusal, State
+from hafailover.election.values import FenceResult, GuardVerdict, MoveResult, Outcome, Refusal, ResourceKind, State
 from hafailover.errors import CloudError
 from hafailover.guest.hooks import HookContext, HookQueue, as_keepalived
 
@@ -36,6 +36,7 @@ FENCE_DEADLINE_S = 60.0  # of one attempt to power an instance off
 INSTANCE_UNKNOWN = "InstanceUnknown"  # the cloud has not said which instance the ENI belongs to
 HELD_BY_STRANGER = "HeldByStranger"  # not sent: the ENI that has the address is no node's of this cluster
 HOOK_DRAIN_S = 5.0
+MAX_GONE = 100
 
 log = structlog.get_logger()
 
@@ -58,7 +59,8 @@ class Performer:
         self._hooks = {name: HookQueue(self._reporter(name)) for name in self._groups}
         self._last_hooks: list[HookQueue] = []  # of groups that have gone, which are to come to their end
         self._roles: dict[str, fx.RoleChanged] = {}
-        self._arming = Arming(parts, self._groups, post, spawn)
+        self._known = dict(self._groups)  # and those that have gone, which what was begun for them may need
+        self._arming = Arming(parts, self._known, post, spawn)
         self.answers: dict[int, asyncio.Future[fx.Answer]] = {}
         self.unsaved = ""  # why the latest state is not on disk
 
@@ -66,7 +68,7 @@ class Performer:
         """Take in another version of the file; a group that goes is there until the core has let go of it."""
         self._config = config
         for group in config.groups:
-            self._groups[group.name] = group
+            self._groups[group.name] = self._known[group.name] = group
             if group.name not in self._hooks:
                 self._hooks[group.name] = HookQueue(self._reporter(group.name))
 
@@ -147,7 +149,7 @@ class Performer:
         else:
             self._post(ev.HoldersRead(seen, asked_at))
             self._parts.eips.see(self._parts.directory.enis)
-            await self._arming.prepare()
+            await self._arming.prepare([each.id for each in moving if each.kind is ResourceKind.ENI])
 
     async def _move(self, effect: fx.Move) -> None:
         names = {"group": effect.group, "resource": effect.resource.id, "move": effect.move_id}
@@ -289,11 +291,20 @@ class Performer:
         if any(group.name == name for group in self._config.groups):
             return  # a still later file, which the core does not know yet, names it again
         del self._groups[name]
+        self._forget_old(name)
         self._roles.pop(name, None)
         self._last_hooks = [queue for queue in (*self._last_hooks, self._hooks.pop(name)) if not queue.idle]
         self._parts.metrics.forget(name)
         if self._parts.announcer is not None:
             self._parts.announcer.forget(name)
+
+    def _forget_old(self, name: str) -> None:
+        """Keep the tables of so many groups at most that have gone; this one is the latest."""
+        self._known[name] = self._known.pop(name)
+        gone = [each for each in self._known if each not in self._groups]
+        for each in gone[:-MAX_GONE]:
+            del self._known[each]
+        self._arming.following.dismissed(name)
 
     def _hook_ended(self, group: GroupName, run_id: int, ok: bool) -> None:  # noqa: FBT001 - given by the hooks' queue
         self._post(ev.HookFinished(group, run_id, ok))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hafailover.config import model, routing
-from hafailover.daemon import arming
+from hafailover.daemon import arming, performer
 from hafailover.daemon.following import Following
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
-from hafailover.election.values import Resource, ResourceKind, State
+from hafailover.election.values import GroupName, Resource, ResourceKind, State
 from hafailover.emulator.world import VIP
 from hafailover.errors import GuestError
 from hafailover.guest.network import Link, NullGuest
@@ -247,3 +247,32 @@ async def test_a_group_without_any_asks_for_nothing(make_stage: MakeStage, kerne
     stage = make_stage(PLAIN, guest=kernel)
     await perform(stage, role(State.MASTER), *armed(), dropped())
     assert {each.split()[0] for each in kernel.asked} == {"arm", "disarm"}
+
+
+async def test_a_group_that_has_gone_leaves_them_and_begins_anew_when_it_comes_again(
+    stage: Stage, kernel: Kernel
+) -> None:
+    await perform(stage, *armed(ADDRESS, OTHER), role(State.MASTER))
+    assert stage.performer.laid == {"vip"}
+    gone = replace(stage.config, groups=(replace(PLAIN, name="other", addresses=("10.0.1.150",)),))
+    stage.performer.configure(gone)
+    await perform(stage, fx.GroupDismissed(GROUP, State.MASTER, (ADDRESS, OTHER)), dropped(OTHER))
+    assert stage.performer.laid == set()
+    stage.performer.configure(replace(stage.config, groups=(*gone.groups, ROUTED)))
+    kernel.asked.clear()
+    await perform(stage, *armed(ADDRESS, OTHER))
+    assert LAY not in kernel.asked, "it does not serve yet"
+    await perform(stage, role(State.MASTER, State.INIT))
+    assert kernel.asked[-1] == LAY
+
+
+async def test_what_was_begun_for_a_group_that_has_gone_still_finds_its_table(
+    stage: Stage, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(performer, "MAX_GONE", 1)
+    for name in ("one", "two", "three"):
+        stage.performer.configure(replace(stage.config, groups=(ROUTED, replace(PLAIN, name=name))))
+        stage.performer.configure(stage.config)
+        await perform(stage, fx.GroupDismissed(GroupName(name), State.BACKUP, ()))
+    await perform(stage, fx.Arm(GroupName("three"), OTHER))
+    assert kernel.asked == [f"arm {OTHER.id}"]
