@@ -1,7 +1,7 @@
 """Moves of resources from a holder to another: one or two writes each, sent once, and followed to their end.
 
-Addresses between the same two ENIs are moved together: side by side, as far as the cloud lets them; releases and
-takes by up to ten in one request. Each address has its own outcome.
+Addresses are moved together: side by side, as far as the cloud lets them (`lanes`); releases from the same ENI, and
+takes, by up to ten in one request. Each address has its own outcome.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hafailover.cloud.lanes import Lane, Lanes
+from hafailover.cloud.lanes import Lanes
 from hafailover.cloud.outcome import CLIENT_BUSY, CLIENT_TIMEOUT, classify
 from hafailover.cloud.plan import MAX_BATCH, Call, Verb, is_ipv6, next_call, touched
 from hafailover.election.values import MoveResult, Outcome, Resource, ResourceKind
@@ -99,23 +99,20 @@ class Mover:
         """
         progress = Progress(expected)
         try:
-            async with (
-                asyncio.timeout(deadline_s),
-                self._lanes.enter(expected, target, touched(resource, expected, target)) as lane,
-            ):
-                return await self._carry_out(lane, resource, target, progress, deadline_s)
+            async with asyncio.timeout(deadline_s):
+                return await self._carry_out(resource, target, progress, deadline_s)
         except TimeoutError:
             return progress.cut_short(self._life_s)
 
     async def _carry_out(
-        self, lane: Lane, resource: Resource, target: str, progress: Progress, deadline_s: float
+        self, resource: Resource, target: str, progress: Progress, deadline_s: float
     ) -> MoveResult:
         strategy = self._strategy
         for _ in range(_MAX_CALLS):
             call = next_call(resource, progress.holder, target, strategy)
             if call is None:
                 break
-            result = await self._write(lane, call, progress, deadline_s)
+            result = await self._write(call, progress, deadline_s)
             progress.flight = None
             if _has_no_migration(call, result):
                 strategy = "reassign"
@@ -125,9 +122,9 @@ class Mover:
             progress.holder, progress.started = call.holder_after, True
         return MoveResult(Outcome.APPLIED)
 
-    async def _write(self, lane: Lane, call: Call, progress: Progress, deadline_s: float) -> MoveResult:
+    async def _write(self, call: Call, progress: Progress, deadline_s: float) -> MoveResult:
         if call.verb is not Verb.MIGRATE and call.resources[0].kind is ResourceKind.ADDRESS:
-            result = await self._join(lane, call, progress, deadline_s)
+            result = await self._join(call, progress, deadline_s)
             if result is not None:
                 return result
             progress.flight = None
@@ -136,9 +133,9 @@ class Mover:
             flight = progress.flight = Flight()
             return await self._fly(call, flight)
 
-        return await _in_turn(lane, fly)
+        return await self._in_turn(call, fly)
 
-    async def _join(self, lane: Lane, call: Call, progress: Progress, deadline_s: float) -> MoveResult | None:
+    async def _join(self, call: Call, progress: Progress, deadline_s: float) -> MoveResult | None:
         """Write together with others that ask for the same; None where a request for several was refused.
 
         Then nothing was done, and each is asked for by itself, for one of them may be in the way of all.
@@ -147,7 +144,7 @@ class Mover:
         batch = self._joining.get(key)
         if batch is None or len(batch.resources) == MAX_BATCH:
             batch = self._joining[key] = _Batch(Flight(), [])
-            batch.sending = asyncio.ensure_future(_in_turn(lane, partial(self._leave, call, key, batch)))
+            batch.sending = asyncio.ensure_future(self._in_turn(call, partial(self._leave, call, key, batch)))
             self._sending.add(batch.sending)
             batch.sending.add_done_callback(self._sending.discard)
             batch.sending.add_done_callback(lambda _: self._close(key, batch))
@@ -171,16 +168,22 @@ class Mover:
         self._close(key, batch)
         try:
             async with asyncio.timeout(batch.deadline_s):
-                result = await self._fly(replace(call, resources=tuple(batch.resources)), batch.flight)
+                return await self._fly(replace(call, resources=tuple(batch.resources)), batch.flight)
         except TimeoutError:
             return Progress(call.source or None, flight=batch.flight).cut_short(self._life_s)
-        if result.code == MUTEX:
-            batch.flight.sent = False  # it has not left after all, should it have another turn
-        return result
 
     def _close(self, key: tuple[Verb, bool, str, str], batch: _Batch) -> None:
         if self._joining.get(key) is batch:
             del self._joining[key]
+
+    async def _in_turn(self, call: Call, fly: Callable[[], Awaitable[MoveResult]]) -> MoveResult:
+        """Write when there is room, and again where that was turned away for another write of this daemon."""
+        while True:
+            async with self._lanes.turn(touched(call)) as turn:
+                result = await fly()
+                again = result.code == MUTEX and turn.crowded()
+            if not again:
+                return result
 
     async def _fly(self, call: Call, flight: Flight) -> MoveResult:
         flight.sent = True
@@ -189,20 +192,11 @@ class Mover:
             task_id = await self._send(call.action, call.parameters(token))
         except CloudError as error:
             kind = classify(error.code, call.action)
+            flight.sent = error.code != MUTEX  # then it has not left after all, should it have another turn
             open_ms = round(1000 * error.open_s)
             return MoveResult(kind.outcome, error.code, kind.refusal, open_ms=open_ms, busy=kind.busy)
         flight.accepted = True
         return await self._watch.end_of(call, task_id)
-
-
-async def _in_turn(lane: Lane, fly: Callable[[], Awaitable[MoveResult]]) -> MoveResult:
-    """Write when the lane has room, and again where that was turned away for another write of this lane."""
-    while True:
-        async with lane.turn():
-            result = await fly()
-        if result.code != MUTEX or not lane.busy:
-            return result
-        lane.width = 1  # from here on one after another
 
 
 def _withdraw(batch: _Batch, resource: Resource) -> None:

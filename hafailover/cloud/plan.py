@@ -133,11 +133,12 @@ def next_call(resource: Resource, believed_holder: str | None, target: str, stra
     return Call(Verb.RELEASE, (resource,), believed_holder, "")
 
 
-def touched(resource: Resource, expected: str | None, target: str) -> tuple[str, ...]:
-    """Return, sorted, the ENIs that a move makes the cloud work on; it allows one write per ENI at a time."""
-    if resource.kind is ResourceKind.ENI:
-        return (resource.id,)
-    return tuple(sorted({target} | ({expected} if expected else set())))
+def touched(call: Call) -> tuple[str, ...]:
+    """Return the ENIs that a write makes the cloud work on; it allows one write per ENI at a time."""
+    first = call.resources[0]
+    if first.kind is ResourceKind.ENI:
+        return (first.id,)
+    return tuple(eni_id for eni_id in (call.source, call.target) if eni_id)
 
 
 def sightings(resources: Sequence[Resource], enis: Sequence[Eni]) -> tuple[Sighting, ...]:

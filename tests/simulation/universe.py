@@ -456,7 +456,7 @@ class Universe:
         self.at(until, process.when_running, partial(process.post, ended))
 
     def _move(self, process: Process, effect: fx.Move) -> None:
-        """Moves that work on the same ENI wait for each other, as in a narrow lane of `hafailover.cloud.lanes`.
+        """Moves that work on the same ENI wait for each other, as in the narrow `hafailover.cloud.lanes`.
 
         A stranger is asked for nothing, as in `hafailover.daemon.performer`.
         """

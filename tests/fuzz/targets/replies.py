@@ -142,7 +142,7 @@ def _move(resource: Resource, holder: str | None) -> None:
         while (call := next_call(resource, believed, "target", strategy)) is not None:
             calls += 1
             assert calls <= 2
-            assert touched(resource, believed, "target")
+            assert touched(call)
             assert json.dumps(call.parameters())
             believed = call.holder_after
         assert believed == "target"

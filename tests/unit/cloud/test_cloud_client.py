@@ -183,40 +183,16 @@ async def test_a_release_that_was_refused_is_not_half_done(make_bench: MakeBench
     assert bench.stub.actions == [UNASSIGN]
 
 
-async def test_writes_on_one_eni_wait_for_each_other_and_those_on_others_do_not(make_bench: MakeBench) -> None:
-    under_way: set[str] = set()
-    together: list[frozenset[str]] = []
-
-    async def slow(asked: Asked) -> bytes:
-        if asked.action != MIGRATE:
-            return DONE if asked.action == POLL else enis()
-        under_way.add(asked.body["PrivateIpAddress"])
-        together.append(frozenset(under_way))
-        await asyncio.sleep(0.03)
-        under_way.discard(asked.body["PrivateIpAddress"])
-        return answer()
-
-    bench = await make_bench(slow)
-    moves = [("10.0.1.1", A, B), ("10.0.1.2", B, A), ("10.0.1.3", "eni-cccccccc", "eni-dddddddd")]
-    results = await asyncio.gather(
-        *(
-            bench.cloud.move(Resource(ResourceKind.ADDRESS, ip), source, target, deadline_s=5)
-            for ip, source, target in moves
-        )
-    )
-    assert results == [MoveResult(Outcome.APPLIED)] * 3
-    assert max(len(each) for each in together) == 2
-    assert not any({"10.0.1.1", "10.0.1.2"} <= each for each in together)
-
-
 async def test_a_move_whose_turn_did_not_come_has_not_been_sent(make_bench: MakeBench) -> None:
-    bench = await make_bench(by_action(**{MIGRATE: answer(), POLL: answer(Status="RUNNING")}))
-    first = asyncio.create_task(bench.cloud.move(VIP, A, B, deadline_s=0.2))
+    busy = error("UnsupportedOperation.MutexOperationTaskRunning")
+    bench = await make_bench(by_action(**{MIGRATE: [answer(), busy, answer()], POLL: answer(Status="RUNNING")}))
+    first = asyncio.create_task(bench.cloud.move(VIP, A, B, deadline_s=0.4))
     await asyncio.sleep(0.02)
-    second = await bench.cloud.move(Resource(ResourceKind.ADDRESS, "10.0.1.101"), B, A, deadline_s=0.05)
-    assert second == MoveResult(Outcome.THROTTLED, "ClientBusy")
+    others = [Resource(ResourceKind.ADDRESS, f"10.0.1.{number}") for number in (101, 102)]
+    ended = [await bench.cloud.move(each, B, A, deadline_s=0.1) for each in others]
+    assert [(each.outcome, each.code) for each in ended] == [(Outcome.THROTTLED, "ClientBusy")] * 2
     assert (await first).outcome is Outcome.UNKNOWN
-    assert bench.stub.actions.count(MIGRATE) == 1
+    assert bench.stub.actions.count(MIGRATE) == 2
 
 
 async def test_a_cancelled_move_ends_as_cancelled_and_frees_the_eni(make_bench: MakeBench) -> None:

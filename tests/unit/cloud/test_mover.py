@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,14 +40,23 @@ def named(asked: Asked) -> tuple[str, ...]:
     return tuple(next(iter(each.values())) for each in listed)
 
 
+def worked_on(asked: Asked) -> tuple[str, ...]:
+    """Return the ENIs that a write names."""
+    return tuple(value for key, value in asked.body.items() if key.endswith("NetworkInterfaceId"))
+
+
 class Sky:
-    """A cloud with addresses on two ENIs. `serial`: it works on an ENI for one request at a time."""
+    """A cloud with addresses on ENIs. `serial`: it works on an ENI for one request at a time.
+
+    `most` is how many it has worked on at a time on one ENI.
+    """
 
     def __init__(self, *, serial: bool = False, task_s: float = 0.02, stuck: Sequence[str] = ()) -> None:
         self.serial, self.task_s, self.stuck = serial, task_s, stuck
         self.refusals: dict[str, bytes] = {}
         self.holder: dict[str, str] = {}
-        self.running = self.most = 0
+        self.running: Counter[str] = Counter()
+        self.most = 0
         self.ended: dict[str, bool] = {}
         self.count = 0
         self.background: list[asyncio.Task[None]] = []
@@ -59,19 +69,19 @@ class Sky:
         for address in named(asked):
             if address in self.refusals:
                 return self.refusals[address]
-        if self.serial and self.running:
+        if self.serial and any(self.running[eni] for eni in worked_on(asked)):
             return error(MUTEX)
         self.count += 1
         task_id = f"task-{self.count}"
         self.ended[task_id] = False
-        self.running += 1
-        self.most = max(self.most, self.running)
+        self.running.update(worked_on(asked))
+        self.most = max(self.most, *self.running.values())
         self.background.append(asyncio.ensure_future(self.work(asked, task_id)))
         return answer(RequestId=task_id)
 
     async def work(self, asked: Asked, task_id: str) -> None:
         await asyncio.sleep(self.task_s)
-        self.running -= 1
+        self.running.subtract(worked_on(asked))
         for address in named(asked):
             self.holder[address] = asked.body.get("DestinationNetworkInterfaceId", B)
         self.ended[task_id] = not set(named(asked)) & set(self.stuck)
@@ -99,10 +109,8 @@ async def test_migrations_of_one_pair_of_enis_run_side_by_side(make_bench: MakeB
     assert bench.stub.actions.count("MigratePrivateIpAddress") == len(MANY)
 
 
-async def test_but_not_more_than_the_width_of_a_lane(
-    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lanes.Lane.__init__, "__defaults__", (3,))
+async def test_but_not_more_than_so_many(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes.Lanes.__init__, "__defaults__", (3,))
     sky = Sky()
     bench = await make_bench(sky.play)
     assert await move_all(bench) == [APPLIED] * len(MANY)
@@ -205,7 +213,7 @@ async def test_what_waited_for_its_turn_in_vain_was_not_sent_and_is_not(make_ben
 async def test_a_batch_leaves_without_those_whose_time_was_up(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes.Lane.__init__, "__defaults__", (1,))
+    monkeypatch.setattr(lanes.Lanes.__init__, "__defaults__", (1,))
     sky = Sky(task_s=0.1)
     bench = await make_bench(sky.play, strategy="reassign")
     first = asyncio.ensure_future(move_all(bench, resources=MANY[:1]))
@@ -216,28 +224,30 @@ async def test_a_batch_leaves_without_those_whose_time_was_up(
     assert MANY[2].id not in {ip for asked in bench.stub.asked for ip in named(asked)}
 
 
-async def test_the_other_direction_waits_until_the_lane_is_empty(make_bench: MakeBench) -> None:
-    sky = Sky(task_s=0.05)
-    bench = await make_bench(sky.play)
-    there = asyncio.ensure_future(move_all(bench, resources=MANY[:3]))
-    await asyncio.sleep(0.01)
-    back = await bench.cloud.move(MANY[5], B, A, deadline_s=5)
-    assert back == APPLIED
-    assert await there == [APPLIED] * 3
-    sources = [each.body["SourceNetworkInterfaceId"] for each in bench.stub.asked if named(each)]
-    assert sources == [A, A, A, B]
+SOURCES = [f"eni-{number:08d}" for number in range(4)]
 
 
-async def test_a_move_that_is_given_up_before_its_turn_frees_what_it_had(make_bench: MakeBench) -> None:
-    sky = Sky(task_s=0.05)
+async def move_from_each(bench: Bench) -> list[MoveResult]:
+    """Move an address from each of several ENIs to one, as when several nodes are lost."""
+    moves = (bench.cloud.move(MANY[n], source, B, deadline_s=5) for n, source in enumerate(SOURCES))
+    return await asyncio.gather(*moves)
+
+
+async def test_moves_from_several_enis_to_one_run_side_by_side(make_bench: MakeBench) -> None:
+    sky = Sky()
     bench = await make_bench(sky.play)
-    there = asyncio.ensure_future(move_all(bench, resources=MANY[:1]))
-    await asyncio.sleep(0.01)
-    waiting = asyncio.ensure_future(bench.cloud.move(MANY[1], B, C, deadline_s=5))
-    await asyncio.sleep(0.01)
-    waiting.cancel()
-    assert await there == [APPLIED]
-    assert await bench.cloud.move(MANY[2], C, A, deadline_s=1) == APPLIED
+    assert await move_from_each(bench) == [APPLIED] * len(SOURCES)
+    assert sky.most == len(SOURCES)
+
+
+async def test_where_the_cloud_takes_one_at_a_time_that_is_found_out_once(make_bench: MakeBench) -> None:
+    sky = Sky(serial=True, task_s=0.005)
+    bench = await make_bench(sky.play)
+    assert await move_from_each(bench) == [APPLIED] * len(SOURCES)
+    refused = bench.codes.count(MUTEX)
+    assert 1 <= refused < len(SOURCES)
+    assert await move_all(bench, resources=MANY[4:]) == [APPLIED] * 8
+    assert bench.codes.count(MUTEX) == refused
 
 
 async def test_an_eni_is_migrated(make_bench: MakeBench) -> None:

@@ -103,10 +103,17 @@ def test_the_body_is_what_the_sdks_request_model_makes_of_it(resource: Resource,
     assert len(call.parameters(TOKEN)) >= 2
 
 
-def test_a_move_touches_both_enis_or_the_one_that_moves() -> None:
-    assert touched(VIP, B, A) == (A, B)
-    assert touched(VIP, None, A) == (A,)
-    assert touched(DISK, "ins-aaaaaaaa", "ins-bbbbbbbb") == (DISK.id,)
+@pytest.mark.parametrize(
+    ("call", "enis"),
+    [
+        (Call(Verb.MIGRATE, (VIP,), B, A), (B, A)),
+        (Call(Verb.TAKE, (VIP,), "", A), (A,)),
+        (Call(Verb.RELEASE, (VIP,), B, ""), (B,)),
+        (Call(Verb.MIGRATE, (DISK,), "ins-aaaaaaaa", "ins-bbbbbbbb"), (DISK.id,)),
+    ],
+)
+def test_a_write_touches_the_enis_that_it_names_or_the_one_that_moves(call: Call, enis: tuple[str, ...]) -> None:
+    assert touched(call) == enis
 
 
 @pytest.mark.parametrize(
