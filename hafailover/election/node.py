@@ -28,6 +28,7 @@ from hafailover.election.events import (
 )
 from hafailover.election.peers import Liveness
 from hafailover.election.reasons import Reason
+from hafailover.election.saving import saved_once
 from hafailover.election.values import (
     Advert,
     GroupName,
@@ -106,6 +107,7 @@ class Node:
             effects.extend(its_own)
         leave = self._leave(now)
         effects.extend(leave[:-1])
+        effects = saved_once(effects)
         effects.extend(self._speak(now, news=bool(due or leave)))
         effects.extend(leave[-1:])
         self._own_deadline = self._next_deadline()
