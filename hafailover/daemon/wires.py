@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hafailover.daemon import clock
 from hafailover.daemon.announcer import Announcer
+from hafailover.election.events import PeerRefused
 from hafailover.election.values import NodeName
 from hafailover.heartbeat.lineage import Lineages
 from hafailover.heartbeat.udp import UdpPath
@@ -30,6 +31,7 @@ class Wires:
 
     def __init__(self, config: model.Config, me: model.Node, deliver: Callable[[Event], None]) -> None:
         self._me = me.name
+        self._deliver = deliver
         self._boot_id = os.urandom(8)
         self._root = "" if config.mqtt is None else f"{config.mqtt.topic}/{config.cluster.name}"
         self._cluster = config.cluster.name
@@ -40,7 +42,7 @@ class Wires:
         common: dict[str, Any] = {
             "me": NodeName(me.name),
             "cluster": config.cluster.name,
-            "deliver": deliver,
+            "deliver": self._heard,
             "clock_us": clock.now_us,
             "boot_id": self._boot_id,
             "lineages": Lineages(several=len(wanted) > 1),
@@ -66,6 +68,12 @@ class Wires:
             alone = len(config.heartbeat.paths) == 1
             self.mqtt = MqttPath(root=self._root, link=link, alone=alone, **common)
             link.will = self.mqtt.will
+
+    def _heard(self, event: Event) -> None:
+        """Hand on what a path has brought; what a kernel says bears on what the broker's word is worth."""
+        if isinstance(event, PeerRefused) and self.mqtt is not None:
+            self.mqtt.witness.refused(event.peer, clock.now_us())
+        self._deliver(event)
 
     @property
     def paths(self) -> tuple[Path, ...]:

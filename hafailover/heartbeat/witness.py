@@ -13,6 +13,9 @@ will has come is gone for others too. Complications, and what is made of them:
   comes within moments of the last heartbeat, while the service may run on. The will that comes a keepalive or more
   after it says that the host has sent nothing at all. Only that is evidence against the host; and a daemon that is
   frozen looks the same. So is a cut between the host and the broker, which is why silence on UDP has to come first.
+- *A will can be late.* The end of a connection is a segment like any other, sent again until it gets through, and a
+  broker may take its time. Then the will of a daemon that has died comes as late as that of a lost host. Where
+  the peer's kernel has refused a heartbeat since (UDP), it is a daemon that has died.
 - *A second client of the same name* ends the first one's session, and its will is published although it lives. Then
   it connects again and says so, as it does whenever it sees its own will.
 - *What is retained may be old*, and a will can be recorded and published again by whoever may write there. A will
@@ -50,6 +53,9 @@ class Finding(Enum):
     RETURNED = "the peer is heard through the broker"
     HOST_LOST = "the broker has lost the peer after its host had sent nothing for a keepalive"
     BROKER_DOWN = "the broker does not return this node's own heartbeats"
+    DAEMON_GONE = (
+        "the broker has lost the peer, whose kernel has answered since: its daemon has ended, its host not"
+    )
     DAEMON_LOST = "the broker lost the peer while it was talking: its daemon may have ended, and its service not"
     LEFT = "the peer has taken leave of the broker, which says nothing of the service"
     CONNECTED = "the broker has not lost the peer yet"
@@ -72,6 +78,7 @@ class _Seen:
     lost_at_us: int | None = None
     heard_at_us: int | None = None  # a heartbeat by the broker
     news_at_us: int | None = None  # one that said what no other path had brought before
+    refused_at_us: int | None = None  # by its kernel, on another path
 
 
 def _latest(*at_us: int | None) -> int:
@@ -111,6 +118,10 @@ class Witness:
         seen = self._of(peer)
         seen.heard_at_us = now_us
         seen.news_at_us = now_us if news else seen.news_at_us
+
+    def refused(self, peer: NodeName, now_us: int) -> None:
+        """Note that the peer's kernel has answered on another path that nobody listens."""
+        self._of(peer).refused_at_us = now_us
 
     def saw(self, presence: Presence, now_us: int, *, retained: bool) -> None:
         """Note what the broker said of a peer; `retained`: it said so once, nobody knows when."""
@@ -158,8 +169,9 @@ class Witness:
             return Finding.CONNECTED
         if seen.lost_at_us is None or seen.heard_at_us is None:
             return Finding.UNSEEN
-        silent = seen.lost_at_us - seen.heard_at_us >= self.keepalive_us
-        return Finding.HOST_LOST if silent else Finding.DAEMON_LOST
+        if seen.lost_at_us - seen.heard_at_us < self.keepalive_us:
+            return Finding.DAEMON_LOST
+        return Finding.DAEMON_GONE if _latest(seen.refused_at_us) > seen.heard_at_us else Finding.HOST_LOST
 
     def keep(self, peers: Collection[NodeName]) -> None:
         """Forget what was seen of all others."""

@@ -163,6 +163,10 @@ BLINDED = (
     Wave("freeze", 60_000, 10_000, 20_000, 10_000),
     Wave("broker-cut", 10_000, 10_000, 5_000, 10_000),
 )
+BURIED = (
+    Wave("kill", 5_000, 10_000, 5_000, 20_000),
+    Wave("broker-late-wills", 60_000, 60_000, 1_000, 1_000),
+)
 SPLIT = ("cut", "wall", "isolate", "isolate-host", "partition", "host-dark", "one-way-cut")
 
 ABLATIONS = (
@@ -438,6 +442,18 @@ ABLATIONS = (
         ("broker-slow", "failover", "cut"),
         ("newest-word",),
         (("paths", ("udp", "mqtt")),),
+    ),
+    Ablation(
+        "a will that comes late says nothing against a host whose kernel has answered since",
+        ((Witness, "refused", _constant(None)),),
+        ("kill", "broker-late-wills"),
+        ("kernels-outweigh-wills",),
+        (
+            ("paths", ("udp", "mqtt")),
+            ("guards", ("mqtt",)),
+            ("waves", BURIED),
+            ("timing", Timing(200, 1_000, 3_000, 30_000)),
+        ),
     ),
     Ablation(
         "a late arming is taken back",

@@ -102,7 +102,7 @@ class LateWills:
     """Wills are published late."""
 
     def begin(self, universe: Universe, rng: random.Random) -> Begun:
-        broker, late_ms = universe.broker, rng.choice((500, 5_000, 20_000))
+        broker, late_ms = universe.broker, rng.choice((500, 2_300, 5_000, 20_000))
         if broker is None:
             return None
         broker.late_wills_ms = late_ms

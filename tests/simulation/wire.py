@@ -218,5 +218,8 @@ class Network:
 
     def _refused(self, sender: str, name: str) -> None:
         process = self._universe.hosts[sender].process
-        if process is not None:
-            process.post(ev.PeerRefused(NodeName(name)))
+        if process is None:
+            return
+        if process.wires is not None:
+            process.wires.refused(NodeName(name))
+        process.post(ev.PeerRefused(NodeName(name)))

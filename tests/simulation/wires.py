@@ -162,6 +162,10 @@ class Wires:
         self._heard = ev.AdvertReceived(advert, event.path, event.confirmed, event.said_after)
         self._universe.worded(self._process, self._heard, self._hearing)
 
+    def refused(self, peer: NodeName) -> None:
+        """Take in that a peer's kernel has answered, as `hafailover.daemon.wires` does."""
+        self.mqtt.witness.refused(peer, self._now_us())
+
     # -- the guard ---------------------------------------------------------------------------------------------
 
     def ask(self, effect: AskGuard, timeout_ms: int) -> None:

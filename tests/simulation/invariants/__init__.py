@@ -13,6 +13,7 @@ from tests.simulation.invariants.eni_attached import EniAttached
 from tests.simulation.invariants.fence_first import FenceFirst
 from tests.simulation.invariants.fit_to_claim import FitToClaim
 from tests.simulation.invariants.fresh_after_pause import FreshAfterPause
+from tests.simulation.invariants.kernels_outweigh_wills import KernelsOutweighWills
 from tests.simulation.invariants.model_allows import ModelAllows
 from tests.simulation.invariants.newest_word import NewestWord
 from tests.simulation.invariants.no_needless_move import NoNeedlessMove
@@ -53,6 +54,7 @@ ALL: tuple[type[Invariant], ...] = (
     FenceFirst,
     FitToClaim,
     FreshAfterPause,
+    KernelsOutweighWills,
     ModelAllows,
     NewestWord,
     NoNeedlessMove,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
+from hafailover.election.effects import Evidence
 from hafailover.election.reasons import Reason
 from hafailover.election.values import (
     Advert,
@@ -749,6 +751,29 @@ def test_blind_witness() -> None:
         answered(7, GuardVerdict.ALLOW, "vip")
 
     admits_and_breaks(stage, seen, lambda: answered(8, GuardVerdict.ALLOW))
+
+
+def test_kernels_outweigh_wills() -> None:
+    stage = Stage("kernels-outweigh-wills", paths=("udp", "mqtt"))
+    group, grace_ms = stage.process("b").node.groups[GROUP], stage.universe.options.hasty.restart_grace_ms
+
+    def claims(reason: Reason, silence_ms: int, **guards: GuardVerdict) -> None:
+        cause = SimpleNamespace(evidence=Evidence(silence_ms, State.MASTER, tuple(guards.items()), ()))
+        claim: Any = SimpleNamespace(cause=cause)
+        group.claim = claim
+        stage.effect("b", role(State.CLAIMING, reason))
+
+    def well_founded() -> None:
+        stage.effect("b", role(State.MASTER, Reason.CLAIM_DONE))
+        stage.effect("b", role(State.CLAIMING, Reason.MASTER_GONE))
+        claims(Reason.MASTER_DEAD, grace_ms - 1, mqtt=GuardVerdict.ALLOW)
+        claims(Reason.MASTER_GONE, grace_ms, mqtt=GuardVerdict.ALLOW)
+        claims(Reason.MASTER_GONE, grace_ms - 1, mqtt=GuardVerdict.ALLOW, vip=GuardVerdict.ALLOW)
+        claims(Reason.MASTER_GONE, grace_ms - 1, mqtt=GuardVerdict.UNKNOWN, vip=GuardVerdict.ALLOW)
+
+    admits_and_breaks(
+        stage, well_founded, lambda: claims(Reason.MASTER_GONE, grace_ms - 1, mqtt=GuardVerdict.ALLOW)
+    )
 
 
 @pytest.mark.parametrize("disturbed", ["nothing", "broker", "way", "lately", "silent", "young", "restarted"])

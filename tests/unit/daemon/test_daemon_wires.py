@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,12 +11,29 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hafailover.config import model
+from hafailover.daemon import clock
 from hafailover.daemon.wires import Wires
+from hafailover.election.events import PeerRefused
+from hafailover.election.values import Advert, Leaving, NodeName
 from hafailover.errors import StartError
-from tests.unit.daemon.stage import NODES, NONE, config
+from hafailover.heartbeat.presence import Presence, PresenceState
+from hafailover.heartbeat.witness import Finding
+from tests.unit.daemon.stage import NODES, NONE, config, until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hafailover.election.events import Event
+
+
+MINUTE_US = 60_000_000
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((host, 0))
+        port: int = sock.getsockname()[1]
+        return port
 
 
 def with_broker(folder: Path, *paths: model.HeartbeatPath) -> model.Config:
@@ -54,6 +72,27 @@ async def test_how_the_broker_is_belongs_to_the_status_where_there_is_one(tmp_pa
         }
         assert wires.announcer(dict) is not None
         await wires.close()
+
+
+async def test_what_a_kernel_says_by_udp_bears_on_what_the_broker_says(tmp_path: Path) -> None:
+    """Nobody listens on the peer's address, and its kernel, which is this one, says so."""
+    told: list[Event] = []
+    peer = NodeName(NODES[1].name)
+    made = with_broker(tmp_path, "udp", "mqtt")
+    nodes = tuple(replace(node, port=_free_port(node.host)) for node in NODES)
+    wires = Wires(replace(made, nodes=nodes), nodes[0], told.append)
+    assert wires.mqtt is not None
+    await wires.open(lambda link: link.close())
+    wires.paths[0].send(Advert(NodeName(NODES[0].name), bytes(8), Leaving.NO, drained=False, hears=(), groups=()))
+    await until(lambda: PeerRefused(peer) in told)
+    await wires.close()
+    witness, now_us = wires.mqtt.witness, clock.now_us()
+    witness.heard(peer, now_us - MINUTE_US, news=True)
+    online = Presence(peer, PresenceState.ONLINE, b"a boot..", 1)
+    witness.saw(online, now_us - MINUTE_US, retained=False)
+    witness.saw(replace(online, state=PresenceState.LOST), now_us, retained=False)
+    witness.returned(now_us, now_us)
+    assert witness.find(peer, now_us, now_us) is Finding.DAEMON_GONE
 
 
 async def test_a_reload_is_taken_in_by_every_path_or_by_none(tmp_path: Path) -> None:

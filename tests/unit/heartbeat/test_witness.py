@@ -126,6 +126,17 @@ def test_a_will_right_after_a_heartbeat_is_none(story: Story) -> None:
     assert Finding.DAEMON_LOST.verdict is GuardVerdict.UNKNOWN
 
 
+def test_a_late_will_is_no_evidence_against_a_host_whose_kernel_has_answered_since(story: Story) -> None:
+    story.says(ONLINE, 1)
+    story.witness.refused(PEER, 9 * S)
+    story.heard(10)
+    story.says(LOST, 13)
+    assert story.find(13.1) is Finding.HOST_LOST
+    story.witness.refused(PEER, round(10.2 * S))
+    assert story.find(13.2) is Finding.DAEMON_GONE
+    assert Finding.DAEMON_GONE.verdict is GuardVerdict.UNKNOWN
+
+
 def test_nor_is_one_that_the_broker_had_kept_or_that_ends_nothing_known(story: Story) -> None:
     story.heard(10)
     story.says(LOST, 20, retained=True)
