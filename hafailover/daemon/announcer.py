@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hafailover.election.effects import Refrained, RoleChanged
 
 LOOKED_AT_EVERY_S: Final = 5.0
-GAP_S: Final = 0.1  # between two looks: what changes in one turn is told together
+GAP_S: Final = 0.1  # before each look: what changes together is told together, and a claim's call goes first
 
 
 class Announcer:
@@ -55,10 +55,10 @@ class Announcer:
                     await self._changed.wait()
             except TimeoutError:
                 pass
+            await asyncio.sleep(GAP_S)
             self._changed.clear()
             if self._link.state.connected:
                 self._tell_status()
-            await asyncio.sleep(GAP_S)
 
     def _tell_status(self) -> None:
         status = self._status()

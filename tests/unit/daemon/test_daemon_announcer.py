@@ -8,6 +8,9 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+
+from hafailover.daemon import announcer
 from hafailover.daemon.announcer import Announcer
 from hafailover.election.effects import Refrained, RoleChanged
 from hafailover.election.reasons import Reason
@@ -21,6 +24,11 @@ if TYPE_CHECKING:
     from hafailover.broker.link import Link
 
 VIP = GroupName("vip")
+
+
+@pytest.fixture(autouse=True)
+def _looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announcer, "GAP_S", 0)
 
 
 class Board(Wire):
