@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 import time
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -113,6 +114,7 @@ class Crowd:
         self.cloud = Emulator(network, Options(latency_ms=50, task_ms=200))
         self.broker = Broker(folder, host=HOST, port=_free(socket.SOCK_STREAM, 1)[0])
         self.daemons: dict[str, Daemon] = {}
+        self.lost: set[str] = set()
         self.moves = 0
 
     async def __aenter__(self) -> Self:
@@ -190,7 +192,7 @@ class Crowd:
 
     async def _all_heard(self) -> bool:
         await asyncio.sleep(0.2)
-        for daemon in self.daemons.values():
+        for daemon in self._there():
             try:
                 status = await daemon.ask("status")
             except Exception:  # noqa: BLE001 - it has not begun to listen
@@ -212,7 +214,16 @@ class Crowd:
 
     async def said(self) -> list[dict[str, Any]]:
         """Return the statuses of the daemons that run."""
-        return [await daemon.ask("status") for daemon in self.daemons.values() if self.runs(daemon)]
+        return [await daemon.ask("status") for daemon in self._there()]
+
+    async def claims(self, groups: list[str]) -> dict[str, dict[str, Any]]:
+        """Return the newest claim of each group that was not handed over, from the daemons' histories."""
+        records = [each for daemon in self._there() for each in (await daemon.ask("history"))["failovers"]]
+        won = [each for each in records if each["result"] == "done" and each["reason"] != "handed_over"]
+        return {each["group"]: each for each in sorted(won, key=itemgetter("at")) if each["group"] in groups}
+
+    def _there(self) -> list[Daemon]:
+        return [daemon for name, daemon in self.daemons.items() if name not in self.lost and self.runs(daemon)]
 
     @staticmethod
     def runs(daemon: Daemon) -> bool:
@@ -236,9 +247,29 @@ class Crowd:
         self.moves = 0
 
     def kill(self, names: list[str]) -> None:
-        """End daemons at once: by this path alone, a lost host looks the same."""
+        """End daemons at once: their kernel closes the connections, and the broker publishes their wills."""
         for name in names:
             self.daemons[name].signal(signal.SIGKILL)
+
+    def lose(self, names: list[str]) -> None:
+        """Have nothing come from these nodes any more, as from lost hosts: their connections hang, nobody is told.
+
+        What the kernel goes on doing for a stopped process, to acknowledge what it is sent, tells no other node.
+        """
+        self.lost.update(names)
+        for name in names:
+            self.daemons[name].signal(signal.SIGSTOP)
+
+    async def bring_back(self, names: list[str]) -> None:
+        """Have nodes that were killed or lost take part again, and deal the groups out anew."""
+        for name in names:
+            if name in self.lost:
+                self.daemons[name].signal(signal.SIGCONT)
+            else:
+                await self.daemons[name].start()
+        self.lost.difference_update(names)
+        await self.until("everybody hears everybody again", self._all_heard)
+        await self.spread()
 
     def cpu_s(self) -> dict[str, float]:
         """Return the seconds that each daemon and the broker have used."""

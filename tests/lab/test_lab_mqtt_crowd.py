@@ -1,4 +1,4 @@
-"""Ten nodes and twenty groups on one broker, with no other path between them, and three nodes lost at once."""
+"""Ten nodes and twenty groups on one broker, with no other path between them, and three of them go at once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from tests.lab.crowd import Crowd
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = [
@@ -22,7 +23,8 @@ pytestmark = [
 KILLED = 3
 
 
-async def test_three_of_ten_nodes_are_lost_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [Crowd.lose, Crowd.kill], ids=["hosts lost", "daemons killed"])
+async def test_three_of_ten_nodes_go_at_once(tmp_path: Path, how: Callable[[Crowd, list[str]], None]) -> None:
     """Patient intervals, since all ten share this machine: what happens is looked at, not when."""
     async with Crowd(tmp_path, interval="200ms", dead="3s") as crowd:
         await crowd.spread()
@@ -30,12 +32,15 @@ async def test_three_of_ten_nodes_are_lost_at_once(tmp_path: Path) -> None:
         theirs = crowd.held_by(lost)
         others = {group: crowd.holder(group) for group in crowd.addresses if group not in theirs}
         assert len(theirs) == 2 * KILLED
-        crowd.kill(lost)
+        how(crowd, lost)
         await crowd.until("their groups are held again", lambda: not crowd.held_by(lost))
         assert {group: crowd.holder(group) for group in others} == others, "nobody else has lost anything"
         await crowd.until("the others say so", lambda: _agree(crowd, lost))
         await asyncio.sleep(3)
         assert crowd.moves == len(theirs)
+        claims = await crowd.claims(theirs)
+        assert {claim["reason"] for claim in claims.values()} == {"master_dead"}
+        assert sorted(claims) == sorted(theirs)
 
 
 async def _agree(crowd: Crowd, lost: list[str]) -> bool:
