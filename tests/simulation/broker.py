@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tests.simulation.wire import MAX_RECORDED
 
 if TYPE_CHECKING:
+    from tests.simulation.daemons.daemon import Incarnation
+    from tests.simulation.daemons.mooring import Link as WholeLink
     from tests.simulation.host import Host
     from tests.simulation.process import Process
     from tests.simulation.universe import Universe
-    from tests.simulation.wires import Link
+    from tests.simulation.wires import Link as CoreLink
+
+    Link: TypeAlias = CoreLink | WholeLink
 
 TRY_AGAIN_MS = 500  # what TCP waits with what was not acknowledged
 SPIKE_MS = (500, 6_000)
@@ -185,16 +189,16 @@ class Broker:
             self.universe.at(self.universe.now + self.late_wills_ms, self.publish, session.will)
 
     @staticmethod
-    def close(process: Process) -> None:
+    def close(process: Process | Incarnation) -> None:
         """See a daemon die, whose kernel closes the connection."""
-        if process.wires is not None:
-            process.wires.link.end()
+        if process.link is not None:
+            process.link.end()
 
     @staticmethod
-    def lose(process: Process) -> None:
+    def lose(process: Process | Incarnation) -> None:
         """See a daemon's host lose its power: nobody closes the connection."""
-        if process.wires is not None:
-            process.wires.link.session = None
+        if process.link is not None:
+            process.link.session = None
 
     def stop(self, *, wills: bool, keep: bool) -> None:
         """End all sessions, one after the other, and forget what is retained unless it is on a disk."""
@@ -237,6 +241,7 @@ class Broker:
             return
         if what.keep:
             self.retained[what.topic] = what
+        if what.keep and "/presence/" in what.topic:
             self._record(self.presences, what)
         for session in self.sessions.values():
             for copy in range(self._copies(what)):

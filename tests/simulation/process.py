@@ -90,6 +90,7 @@ class Process:
             now=self.clock,
         )
         self.wires = None if universe.broker is None else Wires(self, universe.broker)
+        self.link = None if self.wires is None else self.wires.link
         ears = Ears(self.name, boot, options.hasty.dead_interval_ms // 2)
         self.ears: Any = self.wires or ears  # which of them hears what the network of this life carries
         self._inbox: deque[Event] = deque()

@@ -19,9 +19,12 @@ from hafailover.daemon.eipkeeper import EipKeeper
 from hafailover.daemon.performer import Performer
 from hafailover.daemon.runner import Runner
 from hafailover.daemon.supervisor import Daemon
+from hafailover.daemon.wires import Wires
 from hafailover.election.effects import Leave, Persist, StopAnswering
+from hafailover.election.values import Timing
 from hafailover.heartbeat.endpoint import Endpoint
 from tests.simulation.ablation import Ablation, without
+from tests.simulation.ablations import BURIED
 from tests.simulation.daemons.life import live, options_of
 from tests.simulation.options import Wave
 
@@ -113,6 +116,18 @@ ABLATIONS = (
         ("failover", "power-off", "kill"),
         ("recovers", "eip-kept"),
         (("addresses", 1), ("eips", 1), ("strategy", "reassign")),
+    ),
+    Ablation(
+        "what a kernel says by UDP bears on what the broker says",
+        ((Wires, "_heard", lambda self, event: self._deliver(event)),),
+        ("kill", "broker-late-wills"),
+        ("kernels-outweigh-wills",),
+        (
+            ("paths", ("udp", "mqtt")),
+            ("guards", ("mqtt",)),
+            ("waves", BURIED),
+            ("timing", Timing(200, 1_000, 3_000, 30_000)),
+        ),
     ),
     Ablation(
         "a damaged datagram is dropped",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hafailover.election.effects import Effect
     from hafailover.election.events import Event
     from tests.simulation.daemons.guest import Disk, SimulatedGuest
+    from tests.simulation.daemons.mooring import Link
     from tests.simulation.daemons.net import Socket
     from tests.simulation.daemons.streams import Doors, End
     from tests.simulation.daemons.town import Town
@@ -66,6 +67,7 @@ class Incarnation(Owner):
         self.socket: Socket | None = None
         self.guest: SimulatedGuest | None = None
         self.disk: Disk = town.disks[self.name]
+        self.link: Link | None = None  # to the broker, where there is one
         self.doors: dict[str, Doors] = {}
         self.ends: list[End] = []
         self.node = _unborn(town, host)
@@ -119,7 +121,7 @@ class Incarnation(Owner):
                 self.asked_to_stop_at = self.town.now
             self._stop(event)
         elif isinstance(event, ev.AddressVanished) and self.guest is not None:
-            self._within(self.guest.vanished, event.resource.id)
+            self.within(self.guest.vanished, event.resource.id)
 
     def _stop(self, event: ev.StopAsked) -> None:
         """Send SIGTERM; whether it is a restart the daemon asks systemd."""
@@ -128,9 +130,10 @@ class Incarnation(Owner):
         if handler is None:
             self.town.kill(self.name)  # it had no handler yet: the signal ends it
         else:
-            self._within(handler[0], *handler[1])
+            self.within(handler[0], *handler[1])
 
-    def _within(self, callback: Any, *args: object) -> None:
+    def within(self, callback: Any, *args: object) -> None:
+        """Have something called on the loop as this process's own."""
         context = copy_context()
         context.run(OWNER.set, self)
         self.town.loop.call_soon(callback, *args, context=context)

@@ -17,7 +17,7 @@ from tests.simulation.daemons.town import STOP_MS, Town
 from tests.simulation.invariants import ALL
 from tests.simulation.invariants.persisted_first import PersistedFirst
 from tests.simulation.life import Outcome, _account, _through
-from tests.simulation.options import BROKER_KINDS, LATER_KINDS, expand
+from tests.simulation.options import LATER_KINDS, expand
 from tests.simulation.universe import Broken
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ TIMINGS = ((2_000, 7_000, 12_000), (1_000, 3_000, 6_000), (500, 1_500, 3_000), (
 def options_of(seed: int) -> Options:
     """Return tier 1's options of a seed, with every kind of fault of this tier too, and mostly of two nodes.
 
-    Without fences, for this tier's cloud powers nobody off, and without a broker, which it has not.
+    Without fences, for this tier's cloud powers nobody off.
     """
     options = expand(seed, tuple(kind for kind in faults.ALL if kind not in LATER_KINDS))
     most = 2 if seed % 10 < PAIRS_OF_TEN else 3
     names = [name for name, _ in options.priorities[:most]]
-    guards = tuple(guard for guard in options.guards if guard != "mqtt" and (guard != "quorum" or most > 2))
+    guards = tuple(guard for guard in options.guards if guard != "quorum" or most > 2)
     rng = random.Random(f"{seed}:timing")  # noqa: S311 - to be repeated, not secret
     interval_ms, dead_ms, grace_ms = rng.choices(TIMINGS, (8, 5, 2, 1))[0]
     timing = replace(options.timing, interval_ms=interval_ms, dead_interval_ms=dead_ms, restart_grace_ms=grace_ms)
@@ -48,8 +48,6 @@ def options_of(seed: int) -> Options:
         priorities=options.priorities[:most],
         timing=timing,
         guards=guards,
-        paths=("udp",),
-        waves=tuple(wave for wave in options.waves if wave.kind not in BROKER_KINDS),
         witnesses=tuple(name for name in options.witnesses if name in names),
         fence=False,
         retimed=None,

@@ -14,6 +14,7 @@ from unittest.mock import patch
 import httpx
 import structlog
 
+from hafailover.broker import link
 from hafailover.checks import registry
 from hafailover.checks.runner import CheckRunner
 from hafailover.cloud.dating import Dating
@@ -23,7 +24,7 @@ from hafailover.daemon.gateway import Gateway
 from hafailover.guest import hooks
 from hafailover.heartbeat import udp
 from hafailover.observe.log import configure
-from tests.simulation.daemons import guest, net
+from tests.simulation.daemons import guest, mooring, net
 from tests.simulation.daemons.cloud import Skyway
 from tests.simulation.daemons.daemon import Incarnation, WatchedNode, WatchedPerformer
 from tests.simulation.daemons.loop import OWNER
@@ -151,6 +152,7 @@ def _parts() -> tuple[tuple[object, str, object], ...]:
         (supervisor, "Node", WatchedNode),
         (supervisor, "Performer", WatchedPerformer),
         (udp, "_bind", net.bind),
+        (link, "Link", mooring.Link),
         (udp, "errqueue", SimpleNamespace(take=net.Socket.take_error)),
         (arming, "second_writers", guest.second_writers),
         (hooks, "run_hook", guest.run_hook),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation import shrink, tier
 from tests.simulation.daemons.life import live, options_of
-from tests.simulation.options import RELOAD_SEEDS
+from tests.simulation.options import BROKER_SEEDS
 
 if TYPE_CHECKING:
     from tests.simulation.life import Outcome
@@ -34,7 +34,7 @@ TIER = tier.Tier(MODULE, live_seed)
 
 def main() -> int:
     """Read the command line and live."""
-    parser = TIER.parser(f"{__doc__} {tier.__doc__}", RELOAD_SEEDS + 1)
+    parser = TIER.parser(f"{__doc__} {tier.__doc__}", BROKER_SEEDS + 1)
     parser.add_argument("--seeds", type=int, default=100, help="how many lives")
     parser.add_argument("--shrink", type=int, default=12, help="try so many lives to make a failing one smaller")
     given = parser.parse_args()

@@ -12,7 +12,7 @@ from tests.simulation.daemons.ablations import ABLATIONS, seeds_to_find
 from tests.simulation.daemons.compare import both, certain
 from tests.simulation.daemons.life import live, options_of
 from tests.simulation.daemons.run import TIER, live_seed, report
-from tests.simulation.options import Options, Wave, expand
+from tests.simulation.options import BROKER_KINDS, Options, Wave, expand
 
 PAIR = (("a", 100), ("b", 90))
 
@@ -31,6 +31,26 @@ def test_each_kind_of_its_own_happens_and_is_survived(kind: str) -> None:
     outcome = live(replace(drawn, calm_ms=30_000, trouble_ms=60_000))
     assert outcome.broken is None, report(outcome, 0)
     assert outcome.counts[f"fault:{kind}"] > 0
+
+
+@pytest.mark.parametrize("paths", [("udp", "mqtt"), ("mqtt",)], ids=["beside UDP", "alone"])
+def test_all_that_can_befall_a_broker_happens_and_is_survived(paths: tuple[str, ...]) -> None:
+    waves = tuple(Wave(kind, 1_000, 3_000, 10_000, 20_000) for kind in (*BROKER_KINDS, "kill", "failover"))
+    drawn = replace(options_of(3), priorities=PAIR, waves=waves, checked=True, paused=False, paths=paths)
+    outcome = live(replace(drawn, guards=("vip", "mqtt"), calm_ms=30_000, trouble_ms=150_000))
+    assert outcome.broken is None, report(outcome, 0)
+    assert {kind for kind in BROKER_KINDS if outcome.counts[f"fault:{kind}"] == 0} == set()
+    assert outcome.moves > 0
+
+
+def test_a_cut_of_udp_that_the_broker_bridges_moves_nothing() -> None:
+    waves = (Wave("cut", 10_000, 20_000, 5_000, 10_000),)
+    drawn = replace(options_of(1), priorities=PAIR, waves=waves, checked=True, paused=False, guards=())
+    bridged = live(replace(drawn, paths=("udp", "mqtt"), calm_ms=30_000, trouble_ms=90_000))
+    assert bridged.broken is None, report(bridged, 0)
+    assert bridged.counts["fault:cut"] > 0
+    assert bridged.moves == 0
+    assert live(replace(drawn, calm_ms=30_000, trouble_ms=90_000)).moves > 0, "without the broker it does"
 
 
 def test_commands_come_through_the_control_socket_and_are_carried_out() -> None:

@@ -250,7 +250,10 @@ def configuration(town: Town, *, noise: bool) -> model.Config:
         digest=bytes(8),
         keys=(bytes(range(32)),),
         cluster=model.Cluster("sim", ()),
-        heartbeat=model.Heartbeat(timing.interval_ms, timing.dead_interval_ms, timing.restart_grace_ms),
+        heartbeat=model.Heartbeat(
+            timing.interval_ms, timing.dead_interval_ms, timing.restart_grace_ms, cast("Any", options.paths)
+        ),
+        mqtt=None if town.broker is None else model.Mqtt("broker.test", tls=False),
         cloud=model.Cloud(
             region="ap-guangzhou",
             credentials="env",
