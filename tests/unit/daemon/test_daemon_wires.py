@@ -83,7 +83,8 @@ async def test_what_a_kernel_says_by_udp_bears_on_what_the_broker_says(tmp_path:
     wires = Wires(replace(made, nodes=nodes), nodes[0], told.append)
     assert wires.mqtt is not None
     await wires.open(lambda link: link.close())
-    wires.paths[0].send(Advert(NodeName(NODES[0].name), bytes(8), Leaving.NO, drained=False, hears=(), groups=()))
+    me = NodeName(NODES[0].name)
+    wires.paths[0].send(Advert(me, bytes(8), 1_000, Leaving.NO, drained=False, hears=(), groups=()))
     await until(lambda: PeerRefused(peer) in told)
     await wires.close()
     witness, now_us = wires.mqtt.witness, clock.now_us()
