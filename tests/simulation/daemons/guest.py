@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hafailover.cloud.eips import Binding
+    from hafailover.config.model import Group
     from hafailover.election.values import Memory
     from hafailover.guest.interface import Interface
     from tests.simulation.daemons.daemon import Incarnation
@@ -108,6 +109,9 @@ class SimulatedGuest:
 
     async def unplug_others(self, keep: Iterable[str] = ()) -> None:
         """Do nothing: no earlier daemon with another file has left an ENI here."""
+
+    async def lift_others(self, keep: Iterable[Group]) -> None:
+        """Take off no routes and rules: no group of a life has any that follow its addresses."""
 
     async def plugged(self, macs: Iterable[str]) -> frozenset[str]:
         """Return those of the ENIs that the guest has."""
