@@ -18,7 +18,7 @@ from hafailover.election.values import (
     Sighting,
 )
 from hafailover.errors import CloudError
-from tests.unit.cloud.stub import Asked, MakeBench, Script, answer, error, http
+from tests.unit.cloud.stub import Asked, MakeBench, Script, answer, error, http, until
 
 A, B = "eni-aaaaaaaa", "eni-bbbbbbbb"
 VIP = Resource(ResourceKind.ADDRESS, "10.0.1.100")
@@ -186,10 +186,10 @@ async def test_a_release_that_was_refused_is_not_half_done(make_bench: MakeBench
 async def test_a_move_whose_turn_did_not_come_has_not_been_sent(make_bench: MakeBench) -> None:
     busy = error("UnsupportedOperation.MutexOperationTaskRunning")
     bench = await make_bench(by_action(**{MIGRATE: [answer(), busy, answer()], POLL: answer(Status="RUNNING")}))
-    first = asyncio.create_task(bench.cloud.move(VIP, A, B, deadline_s=0.4))
-    await asyncio.sleep(0.02)
+    first = asyncio.create_task(bench.cloud.move(VIP, A, B, deadline_s=1.5))
+    await until(lambda: MIGRATE in bench.stub.actions)
     others = [Resource(ResourceKind.ADDRESS, f"10.0.1.{number}") for number in (101, 102)]
-    ended = [await bench.cloud.move(each, B, A, deadline_s=0.1) for each in others]
+    ended = [await bench.cloud.move(each, B, A, deadline_s=0.4) for each in others]
     assert [(each.outcome, each.code) for each in ended] == [(Outcome.THROTTLED, "ClientBusy")] * 2
     assert (await first).outcome is Outcome.UNKNOWN
     assert bench.stub.actions.count(MIGRATE) == 2
