@@ -23,19 +23,20 @@ def warnings(config: Config) -> tuple[Problem, ...]:
     found = [*_cluster(config)]
     for group in config.groups:
         at = f'group "{group.name}"'
-        found += [(at + key, message) for key, message in _group(config, group, members(config))]
+        found += [(at + key, message) for key, message in _group(config, group, members(config, group))]
     return tuple(Problem(str(config.path), key, message) for key, message in found)
 
 
-def members(config: Config) -> list[Node]:
-    """Return the nodes that may become master, the best first: by priority, then by their order in the file."""
-    return sorted((node for node in config.nodes if node.role == "member"), key=lambda node: -node.priority)
+def members(config: Config, group: Group) -> list[Node]:
+    """Return the nodes that may be a group's master, the best first: by priority, then by place in the file."""
+    ranked = (node for node in config.nodes if node.role == "member")
+    return sorted(ranked, key=lambda node: -group.priority_of(node))
 
 
 def _cluster(config: Config) -> Iterator[tuple[str, str]]:
     if config.cloud.region is None:
         yield "cloud.region", f"not given: asked of the metadata service ({config.cloud.metadata_url}) at the start"
-    if len(members(config)) == 1:
+    if sum(node.role == "member" for node in config.nodes) == 1:
         yield "node", "only one node may become master: nothing can take over from it"
     if config.mqtt is not None:
         yield from _mqtt(config, config.mqtt)
@@ -76,7 +77,7 @@ def _group(config: Config, group: Group, nodes: list[Node]) -> Iterator[tuple[st
     yield from _without_effect(group)
     yield from _single_writer(group)
     yield from _own_calls(group)
-    if group.preempt and len(nodes) > 1 and nodes[0].priority == nodes[1].priority:
+    if group.preempt and len(nodes) > 1 and group.priority_of(nodes[0]) == group.priority_of(nodes[1]):
         means = f'the first of them in the file ("{nodes[0].name}") always takes the mastership back'
         yield ".preempt", f"the highest priority belongs to several nodes: {means}"
     for check in group.checks:
@@ -124,11 +125,12 @@ def _weights(config: Config, group: Group, nodes: list[Node]) -> Iterator[tuple[
         for check in weighted:
             yield _at(check), "can never cause a failover: preempt = false, so a master that works is kept"
     elif len(nodes) > 1:
-        least = _least_loss(config, nodes)
+        ahead = group.priority_of(nodes[0]) - group.priority_of(nodes[1])
+        least = _least_loss(config, nodes, ahead)
         for check in weighted:
             others = [abs(each.weight) for each in weighted if each is not check]
             if not _decides(abs(check.weight), others, least):
-                lead = f'"{nodes[0].name}" leads "{nodes[1].name}" by {nodes[0].priority - nodes[1].priority}'
+                lead = f'"{nodes[0].name}" leads "{nodes[1].name}" by {ahead}'
                 means = f"{lead}, so the checks that fail must weigh {least} or more together"
                 yield _at(check), f"can never cause a failover: {means}"
 
@@ -137,11 +139,10 @@ def _at(check: Check) -> str:
     return f'.check "{check.name}".weight'
 
 
-def _least_loss(config: Config, nodes: list[Node]) -> int:
+def _least_loss(config: Config, nodes: list[Node], ahead: int) -> int:
     """Return the least loss of priority that puts the best node behind the second; ties go by the file's order."""
-    best, second = nodes[0], nodes[1]
-    wins_tie = config.nodes.index(best) < config.nodes.index(second)
-    return best.priority - second.priority + wins_tie
+    wins_tie = config.nodes.index(nodes[0]) < config.nodes.index(nodes[1])
+    return ahead + wins_tie
 
 
 def _decides(weight: int, others: Iterable[int], least: int) -> bool:

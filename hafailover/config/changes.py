@@ -23,6 +23,7 @@ LIVE: Mapping[str, frozenset[str]] = {
     "peer": frozenset({"priority", "address"}),
     "group": frozenset(
         {
+            "priorities",
             "preempt",
             "preempt_delay",
             "startup_delay",

@@ -163,6 +163,18 @@ NAME = matching(
     r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}",
     "1 to 63 letters, digits, dots, hyphens or underscores, the first a letter or digit",
 )
+PRIORITY = integer(1, 255)
+
+
+def _priorities(table: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+    """Return the names, sorted, with what each is given: the order says nothing."""
+    for name, priority in table.items():
+        NAME.read(name)
+        PRIORITY.read(priority)
+    return tuple(sorted(table.items()))
+
+
+PRIORITIES = Kind((dict,), f"a table of nodes' names, each with {PRIORITY.allowed}", _priorities)
 FLAG = Kind((bool,), "true or false", bool)
 PORT = integer(1, 65535)
 PATH = Kind((str,), "an absolute path", _path)

@@ -128,6 +128,7 @@ class Group:
     enis: tuple[str, ...] = ()
     routes: tuple[VirtualRoute, ...] = ()
     rules: tuple[VirtualRule, ...] = ()
+    priorities: tuple[tuple[str, int], ...] = ()  # by node, where it is another one than the node's
     preempt: bool = False
     preempt_delay_ms: int = 30_000
     startup_delay_ms: int = 0
@@ -146,6 +147,10 @@ class Group:
     def followers(self) -> tuple[Virtual, ...]:
         """What the guest is to have for as long as it answers for the addresses, in the order of making it."""
         return (*self.routes, *self.rules)
+
+    def priority_of(self, node: Node) -> int:
+        """Return a node's rank for this group."""
+        return dict(self.priorities).get(node.name, node.priority)
 
 
 @dataclass(frozen=True, slots=True)

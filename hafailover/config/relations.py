@@ -44,6 +44,7 @@ def judge(root: Section, findings: Findings) -> None:
     _once(_values(root.many("groups"), "name"), {}, findings)
     for group in root.many("groups"):
         _group(group, findings)
+        _ranked(group, root.many("nodes"), findings)
         _followers(group, findings)
         _quorum(group, len(root.many("nodes")), findings)
         _mqtt_guard(root, group, findings)
@@ -151,6 +152,17 @@ def _group(group: Section, findings: Findings) -> None:
     for check in checks:
         _check(check, findings)
     _weights(group, checks, findings)
+
+
+def _ranked(group: Section, nodes: Iterable[Section], findings: Findings) -> None:
+    """Note priorities of whom may not serve."""
+    members = [node.get("name") for node in nodes if node.get("role") != "witness"]
+    if None in members:
+        return
+    for name, _ in group.get("priorities") or ():
+        if name not in members:
+            allowed = f"allowed: the members {', '.join(members)}"
+            findings.add(group.at("priorities"), f"{wording.show(name)} is no member of this file; {allowed}")
 
 
 def _followers(group: Section, findings: Findings) -> None:

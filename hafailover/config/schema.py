@@ -102,7 +102,7 @@ NODE = Table(
         Key("instance_id", kinds.INSTANCE_ID),
         Key("eni", kinds.ENI_ID),
         Key("interface", kinds.INTERFACE),
-        Key("priority", integer(1, 255)),
+        Key("priority", kinds.PRIORITY),
         Key("role", choice("member", "witness")),
     ),
 )
@@ -145,6 +145,7 @@ GROUP = Table(
         Key("enis", Many(kinds.ENI_ID, MOST_ENIS)),
         Key("routes", Many(kinds.ROUTE, MOST_ROUTES)),
         Key("rules", Many(kinds.RULE, MOST_ROUTES)),
+        Key("priorities", kinds.PRIORITIES),
         Key("preempt", kinds.FLAG),
         Key("preempt_delay", duration_between("0s", "1h"), ("preempt_delay_ms",)),
         Key("startup_delay", duration_between("0s", "1h"), ("startup_delay_ms",)),

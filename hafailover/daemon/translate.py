@@ -65,6 +65,7 @@ def _policy(group: Group) -> Policy:
     return Policy(
         group=GroupName(group.name),
         resources=resources(group),
+        priorities=tuple((NodeName(name), priority) for name, priority in group.priorities),
         preempt=group.preempt,
         preempt_delay_ms=group.preempt_delay_ms,
         startup_delay_ms=group.startup_delay_ms,

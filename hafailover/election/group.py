@@ -232,7 +232,7 @@ class Group:
     @property
     def priority(self) -> int:
         """The effective priority."""
-        return self.tracking.priority(self.context.me.priority)
+        return self.tracking.priority(self.policy.priority_of(self.context.me))
 
     @property
     def candidate(self) -> Candidate:

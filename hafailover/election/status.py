@@ -128,7 +128,7 @@ def _group(group: Group, now: Instant) -> GroupStatus:
         since=group.since,
         why=group.verdict_reason if group.state is State.BACKUP else group.reason,
         detail=_detail(group),
-        priority=group.context.me.priority,
+        priority=group.policy.priority_of(group.context.me),
         effective_priority=group.priority,
         eligible=group.advert().eligible,
         paused_by=group.pause.by(now),

@@ -226,6 +226,7 @@ class Policy:
 
     group: GroupName
     resources: tuple[Resource, ...]
+    priorities: tuple[tuple[NodeName, int], ...] = ()  # of nodes that have another one here than elsewhere
     preempt: bool = False
     preempt_delay_ms: int = 0
     startup_delay_ms: int = 0  # after the daemon's start, within which nothing is moved here
@@ -238,6 +239,10 @@ class Policy:
     hook_timeout_ms: int = 30_000  # of all hooks of one change together
     promote: bool = False  # there is a hook to ask before an unplanned claim
     checks: tuple[tuple[str, int], ...] = ()  # (name, weight)
+
+    def priority_of(self, member: Member) -> int:
+        """Return a node's configured rank for this group."""
+        return next((priority for name, priority in self.priorities if name == member.name), member.priority)
 
 
 @dataclass(frozen=True, slots=True)

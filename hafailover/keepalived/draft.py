@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FILL_IN = "FILL IN"
 PORT = 7694
 
-Value = str | int | bool | tuple[str, ...]
+Value = str | int | bool | tuple[str, ...] | dict[str, int]
 
 
 @dataclass(slots=True)
@@ -51,11 +51,16 @@ class GroupDraft:
     addresses: list[str] = field(default_factory=list)
     routes: list[str] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
+    priorities: dict[str, int] = field(default_factory=dict)
     preempt: bool = True
     preempt_delay_ms: int = 0
     startup_delay_ms: int = 0
     checks: dict[str, CheckDraft] = field(default_factory=dict)
     notify: dict[str, Value] = field(default_factory=dict)
+
+    def priority_of(self, node: NodeDraft) -> int:
+        """Return a node's rank for this group."""
+        return self.priorities.get(node.name, node.priority)
 
 
 @dataclass(slots=True)
@@ -116,6 +121,8 @@ def _group(group: GroupDraft) -> Iterator[str]:
     for key, texts in (("routes", group.routes), ("rules", group.rules)):
         if texts:
             yield _pair(key, tuple(texts))
+    if group.priorities:
+        yield _pair("priorities", group.priorities)
     yield _pair("preempt", group.preempt)
     if group.preempt:
         yield _pair("preempt_delay", duration.render(group.preempt_delay_ms))
@@ -137,4 +144,6 @@ def _value(value: Value) -> str:
     """Return a value as TOML has it; a string as JSON has it is one of TOML, without control characters."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{json.dumps(name)} = {number}' for name, number in value.items())} }}"
     return json.dumps(value, ensure_ascii=False)

@@ -75,6 +75,11 @@ class View:
         found = [instance for unit in self.units for instance in unit.instances]
         return sorted(found, key=lambda each: order[id(each.at)])
 
+    def counterpart(self, unit: Unit) -> Unit | None:
+        """Return what this node calls another's unit: by the virtual_router_ids, or else by its name."""
+        by_id = [each for each in self.units if each.router_ids & unit.router_ids]
+        return next(iter(by_id or [each for each in self.units if each.name == unit.name]), None)
+
     def global_value(self, keyword: str) -> Statement | None:
         """Return the last statement of global_defs with this keyword."""
         return next((each for each in reversed(self.global_defs) if each.keyword == keyword), None)

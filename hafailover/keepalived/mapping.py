@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.config import duration
 from hafailover.config.schema import MOST_ADDRESSES, MOST_GROUPS
-from hafailover.keepalived import followers, hooks, keywords, nodes, numbers, tracked
+from hafailover.keepalived import followers, hooks, keywords, nodes, numbers, ranks, tracked
 from hafailover.keepalived.draft import Draft, GroupDraft
 from hafailover.keepalived.facts import DEFINITIONS
 from hafailover.keepalived.remarks import Remarks, Verdict
@@ -35,6 +35,7 @@ def make(views: list[View], remarks: Remarks) -> Draft:
     draft.nodes = nodes.make(views, remarks)
     _heartbeat(draft, views, remarks)
     draft.groups = _groups(first, remarks)
+    ranks.add_priorities(draft, views, remarks)
     _startup(draft, first, remarks)
     _preempt(draft, views, remarks)
     _weights(draft, remarks)
@@ -154,9 +155,9 @@ def _startup(draft: Draft, view: View, remarks: Remarks) -> None:
 
 def _preempt(draft: Draft, views: list[View], remarks: Remarks) -> None:
     """Take the setting of the node that would take over: nopreempt says nothing of the one that has it anyway."""
-    best = max(range(len(views)), key=lambda number: draft.nodes[number].priority)
     for unit, group in zip(views[0].units, draft.groups, strict=True):
-        of_best = _match(views[best], unit) or unit
+        best = max(zip(views, draft.nodes, strict=False), key=lambda each: group.priority_of(each[1]))[0]
+        of_best = best.counterpart(unit) or unit
         group.preempt = not any(block.all("nopreempt") for block in of_best.blocks)
         delays = [line for block in of_best.blocks for line in block.all("preempt_delay")]
         given_ms = max((numbers.milliseconds(line, line.value) for line in delays), default=0)
@@ -192,12 +193,6 @@ def _weights(draft: Draft, remarks: Remarks) -> None:
 
 
 # -- the other nodes -------------------------------------------------------------------------------------------
-
-
-def _match(view: View, unit: Unit) -> Unit | None:
-    """Return what a node calls the same unit: by the virtual_router_ids, or else by its name."""
-    by_id = [each for each in view.units if each.router_ids & unit.router_ids]
-    return next(iter(by_id or [each for each in view.units if each.name == unit.name]), None)
 
 
 def _compare(draft: Draft, view: View, remarks: Remarks) -> None:

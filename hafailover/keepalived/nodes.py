@@ -58,7 +58,7 @@ def _names(views: list[View]) -> list[str]:
 def _node(view: View, name: str, views: list[View], remarks: Remarks) -> NodeDraft:
     first = view.instances[0]
     node = NodeDraft(name, host=_host(view, views), interface=first.interface)
-    node.priority = max(_LEAST, min(_MOST, first.priority))
+    node.priority = within(first.priority)
     for line in first.at.all("priority"):
         remarks.carried(line, f'node "{name}"')
     if not node.host:
@@ -66,7 +66,6 @@ def _node(view: View, name: str, views: list[View], remarks: Remarks) -> NodeDra
     for line in first.at.all("unicast_src_ip"):
         remarks.carried(line, f'the heartbeat address of node "{name}"')
     _say_interfaces(view, node, remarks)
-    _say_priorities(view, node, remarks)
     return node
 
 
@@ -90,37 +89,28 @@ def _say_interfaces(view: View, node: NodeDraft, remarks: Remarks) -> None:
                 remarks.changed(line, f'a node has one ENI that takes addresses, here that of "{node.interface}"')
 
 
-def _say_priorities(view: View, node: NodeDraft, remarks: Remarks) -> None:
-    for instance in view.instances[1:]:
-        for line in instance.at.all("priority"):
-            if instance.priority == node.priority:
-                remarks.carried(line)
-            else:
-                how = (
-                    f'a node has one priority for all groups, here {node.priority} (of "{view.instances[0].name}")'
-                )
-                remarks.changed(line, f"{how}; place this group with `hafailover failover`, without preempt")
-
-
 def _peer(instance: Instance, host: str, nodes: list[NodeDraft], remarks: Remarks) -> NodeDraft:
     name = numbers.name(f"node-{'abcdefghijklmnopqrstuvwxyz'[len(nodes) % 26]}", {node.name for node in nodes})
     line = instance.at.all("unicast_peer")[-1]
-    guess = _guess(instance, nodes)
+    guess = guessed(instance, [node.priority for node in nodes])
     remarks.fill(
         line, f'the name and priority of the node at {host} (here "{name}" and {guess}), or give its file too'
     )
     return NodeDraft(name, host=host, interface=nodes[0].interface, priority=guess)
 
 
-def _guess(instance: Instance, nodes: list[NodeDraft]) -> int:
+def within(priority: int) -> int:
+    """Return the nearest priority that a node can have."""
+    return max(_LEAST, min(_MOST, priority))
+
+
+def guessed(instance: Instance, known: list[int]) -> int:
     """Return a priority for a node of which no file is there: keepalived's MASTER has mostly the highest."""
     state = next((line.value for line in instance.at.all("state")), "BACKUP")
-    lowest, highest = min(node.priority for node in nodes), max(node.priority for node in nodes)
-    return (
-        max(_LEAST, lowest - _STEP) if state.upper() == "MASTER" or len(nodes) > 1 else min(_MOST, highest + _STEP)
-    )
+    below = state.upper() == "MASTER" or len(known) > 1
+    return within(min(known) - _STEP if below else max(known) + _STEP)
 
 
 def _unknown(instance: Instance, node: NodeDraft, remarks: Remarks) -> NodeDraft:
     remarks.fill(instance.at, "the other node: there is no unicast_peer, and a VPC carries no multicast")
-    return NodeDraft("node-b", interface=node.interface, priority=_guess(instance, [node]))
+    return NodeDraft("node-b", interface=node.interface, priority=guessed(instance, [node.priority]))

@@ -206,3 +206,18 @@ def test_no_claim_comes_of_a_new_node_that_the_master_does_not_know_yet(lab: Lab
     assert [pair.state(name) for name in TRIO] == ["BACKUP", "MASTER", "BACKUP"]
     lab.crash("web-b")
     wait_for("somebody has it", lambda: lab.cloud.holder() in ("web-a", "web-c"))
+
+
+def test_a_group_that_prefers_another_node_by_a_new_file_goes_there(lab: Lab, pair: Pair) -> None:
+    prefers = "priorities = { web-b = 200 }\npreempt = true\npreempt_delay = '100ms'"
+    plain = pair.config.read_text()
+    pair.config.write_text(plain.replace("[[group]]", f"[[group]]\n{prefers}", 1))
+    with lab.probe() as probe:
+        for name in lab.hosts:
+            done = pair.run(name, "reload")
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert 'group "vip".priorities' in done.stdout
+        pair.wait_state("web-b", "MASTER")
+        pair.wait_state("web-a", "BACKUP")
+    assert probe.report.lost == 0
+    assert (lab.cloud.holder(), lab.cloud.writes()) == ("web-b", 1)

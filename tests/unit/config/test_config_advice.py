@@ -104,6 +104,20 @@ def test_a_sound_configuration_has_no_warnings(made: Made) -> None:
             ),
         ),
         (
+            {"check": check("c", -1), "group": GROUP + "preempt = true\npriorities = { web-b = 102 }\n"},
+            (
+                'group "vip".check "c".weight: can never cause a failover: "web-b" leads "web-a" by 2,'
+                " so the checks that fail must weigh 2 or more together"
+            ),
+        ),
+        (
+            {"group": GROUP + "preempt = true\npriorities = { web-b = 100 }\n"},
+            (
+                'group "vip".preempt: the highest priority belongs to several nodes: the first of them in the file'
+                ' ("web-a") always takes the mastership back'
+            ),
+        ),
+        (
             {"group": GROUP + 'handover = "strict"\n'},
             (
                 'group "vip".handover: "strict" without the hook notify.backup: only the address is taken from the'
@@ -152,6 +166,7 @@ def test_what_cannot_work_is_told(made: Made, parts: dict[str, str], warning: st
         {"group": GROUP + 'handover = "strict"\n', "notify": '[group.notify]\nbackup = "/a"\n'},
         {"group": GROUP + "preempt = true\n", "check": check("c", -11)},
         {"group": GROUP + "preempt = true\n", "check": check("c", 11)},
+        {"group": GROUP + "preempt = true\npriorities = { web-b = 101 }\n", "check": check("c", -2)},
         {"group": GROUP + "preempt = true\n", "check": check("c", -5) + check("d", 6)},
         {"group": GROUP + 'routes = ["default src 10.0.1.100 table 9", "10.0.0.0/8 src 10.0.1.100"]\n'},
         {"group": GROUP + 'routes = ["default via 10.0.1.1 metric 5"]\n'},

@@ -53,6 +53,7 @@ def test_the_same_file_changes_nothing() -> None:
         (with_node(1, host="10.0.1.18", port=7000), 'node "web-b".address'),
         (with_group(guards=("vip",)), 'group "vip".guards'),
         (with_group(preempt=True), 'group "vip".preempt'),
+        (with_group(priorities=(("web-b", 200),)), 'group "vip".priorities'),
         (with_group(hold_down_ms=1), 'group "vip".hold_down'),
         (with_group(notify=model.Notify(master=("/bin/true",))), 'group "vip".notify.master'),
         (with_group(checks=()), 'group "vip".check "nginx" removed'),

@@ -64,6 +64,16 @@ CASES: list[tuple[dict[str, str], list[str]]] = [
         ['group "b".rules[1]: it is given at group "a".rules[1] too; allowed: each only once'],
     ),
     (
+        {
+            "nodes": node("a", "10.0.0.1:1") + node("w", "10.0.0.2:1", 'role = "witness"'),
+            "group": group("g", '"10.0.1.1"', "priorities = { a = 1, b = 2, w = 3 }"),
+        },
+        [
+            'group "g".priorities: "b" is no member of this file; allowed: the members a',
+            'group "g".priorities: "w" is no member of this file; allowed: the members a',
+        ],
+    ),
+    (
         {"cluster": '[cluster]\nname = "a"\nkey_file = "/k"\nkey_files = ["/k"]\n'},
         ["cluster.key_files: given beside key_file; allowed: one of the two"],
     ),

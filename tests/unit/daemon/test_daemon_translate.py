@@ -47,6 +47,7 @@ def test_a_group_as_it_wants_to_be_treated(tmp_path: Path) -> None:
     special = model.Group(
         "special",
         addresses=("10.0.1.100", "10.0.1.101"),
+        priorities=(("web-b", 200),),
         preempt=True,
         preempt_delay_ms=1,
         startup_delay_ms=5,
@@ -69,6 +70,7 @@ def test_a_group_as_it_wants_to_be_treated(tmp_path: Path) -> None:
     assert second == Policy(
         GroupName("special"),
         (Resource(ResourceKind.ADDRESS, "10.0.1.100"), Resource(ResourceKind.ADDRESS, "10.0.1.101")),
+        priorities=((NodeName("web-b"), 200),),
         preempt=True,
         preempt_delay_ms=1,
         startup_delay_ms=5,

@@ -9,6 +9,7 @@ from hafailover.election import events as ev
 from hafailover.election.answering import RETRY_MS as GUEST_RETRY_MS
 from hafailover.election.group import REVIEWS, REVIEWS_LIMIT
 from hafailover.election.reasons import Reason
+from hafailover.election.status import status
 from hafailover.election.values import (
     CheckState,
     GroupMemory,
@@ -375,3 +376,11 @@ def test_a_loss_lengthens_the_next_hold_down() -> None:
         bench.group.hold_down.losses = losses
         lengths.append(bench.group.hold_down.length_ms)
     assert lengths == [30_000, 30_000, 60_000, 120_000]
+
+
+def test_a_group_may_rank_the_nodes_otherwise() -> None:
+    bench = Bench(policy=replace(POLICY, priorities=((A, 7), (B, 200)), checks=(("web", -5),)))
+    bench.check(CheckState.DOWN)
+    assert bench.group.priority == 195
+    assert bench.group.advert().priority == 195
+    assert status(bench.node, bench.now).groups[0].priority == 200

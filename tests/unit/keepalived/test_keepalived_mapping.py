@@ -243,7 +243,8 @@ def test_a_second_heartbeat_address_is_not_used() -> None:
     assert 'changed: a node has one ENI that takes addresses, here that of "eth0"' in made.said("interface")
     [first, second] = made.said("priority")
     assert first == 'carried over: node "k"'
-    assert second.startswith('changed: a node has one priority for all groups, here 100 (of "vip")')
+    assert second == "carried over: priorities of its group"
+    assert [group.priorities for group in made.draft.groups] == [{}, {"k": 90, "node-b": 100}]
 
 
 def test_nodes_that_differ_are_told_apart() -> None:
@@ -267,6 +268,23 @@ def test_the_same_group_is_found_by_its_id_when_names_differ() -> None:
     made = make(instance(), second)
     assert not made.group.preempt
     assert [group.name for group in made.draft.groups] == ["vip"]
+
+
+def test_each_node_may_prefer_another_group() -> None:
+    more = "vrrp_instance b {{ virtual_router_id 9\n priority {}\n virtual_ipaddress {{ 10.0.1.101 }} }}"
+    second = other(instance("nopreempt\n priority 90", more.format("400\n nopreempt")))
+    made = make(instance("priority 110", more.format(90)), second)
+    assert [group.priorities for group in made.draft.groups] == [{}, {"a": 90, "b": 255}]
+    assert [group.preempt for group in made.draft.groups] == [True, False], "as its best node has it"
+    assert 'priorities = { "a" = 90, "b" = 255 }' in toml(made.draft, [])
+
+
+def test_a_group_of_several_instances_has_one_priority() -> None:
+    sync = "vrrp_sync_group both { group { vip b } }"
+    made = make(
+        instance("priority 110", "vrrp_instance b { priority 90\n virtual_ipaddress { 10.0.1.101 } }") + sync
+    )
+    assert 'changed: a group has one priority on a node, here 110 (of "vip")' in made.said("priority")
 
 
 # -- routes and rules ----------------------------------------------------------------------------------------------

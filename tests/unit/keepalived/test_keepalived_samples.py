@@ -101,7 +101,11 @@ def test_a_sync_group_with_routes() -> None:
 def test_active_active() -> None:
     made = load("active-active.conf")
     assert [group.name for group in made.draft.groups] == ["VI_1", "VI_2"]
-    assert any(said.startswith("changed: a node has one priority") for said in made.said("priority"))
+    assert [(group.priorities, group.preempt) for group in made.draft.groups] == [
+        ({}, True),
+        ({"active-active": 90}, True),
+    ]
+    assert "carried over: priorities of its group" in made.said("priority")
 
 
 def test_processes() -> None:
