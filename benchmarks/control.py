@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.control import client
 from hafailover.errors import HafailoverError
+from tests import ports
 from tests.unit.daemon.daemons import PROGRAM, Daemon, make
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Cloud:
     """The emulator in a process of its own."""
 
     def __init__(self) -> None:
-        self.port, metadata = _free(), _free()
+        self.port, metadata = ports.free(socket.SOCK_STREAM), ports.free(socket.SOCK_STREAM)
         words = ("emulator", "--latency", "20ms", "--listen", f"127.0.0.1:{self.port}")
         self._process = subprocess.Popen(
             [*PROGRAM, *words, "--metadata-listen", f"127.0.0.1:{metadata}"], stdout=subprocess.PIPE
@@ -164,13 +165,6 @@ class Cloud:
         """End it."""
         self._process.kill()
         self._process.wait()
-
-
-def _free() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    return port
 
 
 @asynccontextmanager

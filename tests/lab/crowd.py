@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hafailover.emulator.server import SECRET_ID, SECRET_KEY, Emulator, Options
 from hafailover.emulator.world import REGION, NodeSpec, build
+from tests import ports
 from tests.lab.broker import Broker
 from tests.unit.daemon.daemons import Daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HOST = "127.0.0.1"
+HOST = ports.HOST
 START_S = 120.0  # all nodes share this machine
 
 _CONFIG = """\
@@ -71,14 +72,6 @@ hold_down = "0s"
 """
 
 
-def _free(kind: socket.SocketKind, count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        socks = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for _ in range(count)]
-        for sock in socks:
-            sock.bind((HOST, 0))
-        return [sock.getsockname()[1] for sock in socks]
-
-
 class _Member(Daemon):
     """A daemon that goes before whatever else this machine does: ten of them stand for ten machines."""
 
@@ -112,7 +105,7 @@ class Crowd:
         self.addresses = {f"g{number}": f"10.0.1.{100 + number}" for number in range(groups)}
         network = build(tuple(self.specs), tuple(self.addresses.values()))
         self.cloud = Emulator(network, Options(latency_ms=50, task_ms=200))
-        self.broker = Broker(folder, host=HOST, port=_free(socket.SOCK_STREAM, 1)[0])
+        self.broker = Broker(folder, host=HOST, port=ports.free(socket.SOCK_STREAM))
         self.daemons: dict[str, Daemon] = {}
         self.lost: set[str] = set()
         self.moves = 0
@@ -146,7 +139,7 @@ class Crowd:
         key = self._folder / "cluster.key"
         key.write_text(secrets.token_hex(32) + "\n")
         key.chmod(0o600)
-        udp, tcp = _free(socket.SOCK_DGRAM, len(self.specs)), _free(socket.SOCK_STREAM, len(self.specs))
+        udp, tcp = ([ports.free(kind) for _ in self.specs] for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM))
         keys = {"TENCENTCLOUD_SECRET_ID": SECRET_ID, "TENCENTCLOUD_SECRET_KEY": SECRET_KEY}
         nodes = [
             _NODE.format(

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from hafailover.broker.link import MAX_WAITING, Link, Subscription
 from hafailover.config.model import Mqtt
+from tests import ports
 from tests.lab.broker import Broker
 from tests.system.certificates import Authority
 
@@ -35,9 +36,7 @@ PATIENCE_S = 20.0
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind((LOOPBACK, 0))
-        return int(sock.getsockname()[1])
+    return ports.free(socket.SOCK_STREAM)
 
 
 async def until(met: Callable[[], object]) -> None:

@@ -10,19 +10,19 @@ import secrets
 import signal
 import socket
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hafailover.control import client
 from hafailover.emulator.world import PAIR, REGION, VIP
 from hafailover.errors import HafailoverError
+from tests import ports
 from tests.unit.daemon.stage import KEYS, PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOST = "127.0.0.1"
+HOST = ports.HOST
 PROGRAM = (sys.executable, "-m", "hafailover.cli")
 
 # Patient, since the machine may be busy; what the tests measure is what happens, not when.
@@ -176,8 +176,9 @@ def make(folder: Path, *, api: str = "http://127.0.0.1:1", metadata: str = "", e
     key = folder / "cluster.key"
     key.write_text(secrets.token_hex(32) + "\n")
     key.chmod(0o600)
-    udp, tcp = _free(socket.SOCK_DGRAM), _free(socket.SOCK_STREAM)
-    made = [Daemon(spec.name, port, metrics, folder) for spec, port, metrics in zip(PAIR, udp, tcp, strict=True)]
+    made = [
+        Daemon(spec.name, ports.free(socket.SOCK_DGRAM), ports.free(socket.SOCK_STREAM), folder) for spec in PAIR
+    ]
     nodes = "".join(
         NODE.format(
             name=spec.name,
@@ -205,7 +206,7 @@ def make(folder: Path, *, api: str = "http://127.0.0.1:1", metadata: str = "", e
 
 def add_witness(pair: list[Daemon], replaced: dict[str, str]) -> Daemon:
     """Add a witness to the files of a pair, and replace texts in them; it has no keys."""
-    (port,), (metrics,) = _free(socket.SOCK_DGRAM, 1), _free(socket.SOCK_STREAM, 1)
+    port, metrics = ports.free(socket.SOCK_DGRAM), ports.free(socket.SOCK_STREAM)
     first = pair[0]
     witness = Daemon("judge", port, metrics, first.folder, keys={})
     node = NODE.format(name=witness.name, host=HOST, port=port, eni='role = "witness"', priority=255)
@@ -219,15 +220,6 @@ def add_witness(pair: list[Daemon], replaced: dict[str, str]) -> Daemon:
             text = text.replace(old, new)
         daemon.config.write_text(text)
     return witness
-
-
-def _free(kind: int, count: int = len(PAIR)) -> list[int]:
-    """Return ports that nobody has; somebody may take them before they are used, which is unlikely."""
-    with ExitStack() as stack:
-        socks = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for _ in range(count)]
-        for sock in socks:
-            sock.bind((HOST, 0))
-        return [sock.getsockname()[1] for sock in socks]
 
 
 async def run(*words: str, env: dict[str, str] | None = None) -> Ended:

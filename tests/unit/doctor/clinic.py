@@ -19,6 +19,7 @@ from hafailover.emulator.network import Eni, PrivateIp
 from hafailover.emulator.server import Emulator, Options
 from hafailover.emulator.world import GROUP_ID, PAIR, SUBNET_ID, VPC_ID, build, mac_of
 from hafailover.heartbeat.udp import UdpPath
+from tests import ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from hafailover.doctor.findings import Report
     from hafailover.emulator.network import Network
 
-HOST = "127.0.0.1"
+HOST = ports.HOST
 A, B = PAIR
 ENI = "eni-cccccccc"  # a secondary one, on the first node
 
@@ -75,10 +76,7 @@ directory = "{folder}"
 
 
 def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-        return port
+    return ports.free(socket.SOCK_DGRAM)
 
 
 def healthy(config: Config) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 from hafailover.heartbeat import errqueue
 from hafailover.heartbeat.errqueue import QueuedError
+from tests import ports
 
 LOOPBACKS = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
 
@@ -20,14 +21,9 @@ def opened(family: socket.AddressFamily, host: str) -> socket.socket:
     return sock
 
 
-def free_port(family: socket.AddressFamily, host: str) -> int:
-    with closing(opened(family, host)) as sock:
-        return int(sock.getsockname()[1])
-
-
 @pytest.mark.parametrize(("family", "host"), LOOPBACKS)
 def test_a_closed_port_is_reported_by_its_own_host(family: socket.AddressFamily, host: str) -> None:
-    port = free_port(family, host)
+    port = ports.free(socket.SOCK_DGRAM, host)
     with closing(opened(family, host)) as sock:
         errqueue.enable(sock)
         assert errqueue.take(sock) is None

@@ -17,6 +17,7 @@ from hafailover.heartbeat import errqueue, udp
 from hafailover.heartbeat.errqueue import QueuedError
 from hafailover.heartbeat.udp import UdpPath
 from hafailover.heartbeat.wire import Reject
+from tests import ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,10 +37,7 @@ def advert(node: NodeName, count: int = 1) -> Advert:
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.bind((host, 0))
-        return int(sock.getsockname()[1])
+    return ports.free(socket.SOCK_DGRAM, host)
 
 
 def clock_us() -> int:
