@@ -4,6 +4,12 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+# Unit tests compute, those of the lab wait for most of their time. `make unit UNIT_WORKERS=0` runs them one by one.
+UNIT_WORKERS := $(shell expr $$(nproc) + 1)
+LAB_WORKERS := $(shell expr $$(nproc) \* 2)
+SHARED := --dist loadgroup --maxprocesses 16
+# Else each worker compiles every test anew, which costs it ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
 # What the lab and the tests of real systems need beyond Python.
 PACKAGES := iproute2 nftables keepalived faketime prometheus mosquitto mosquitto-clients openssl procps spin gcc \
 	libc6-dev chromium fonts-dejavu-core systemd systemd-container dbus polkitd python3-venv mandoc
@@ -27,10 +33,11 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)  ## unit, property and scenario tests
-	$(BIN)/pytest -q -m "not lab and not system" tests
+	$(BIN)/pytest -q -n $(UNIT_WORKERS) $(SHARED) -m "not lab and not system" tests
 
 lab: $(STAMP) .packages  ## real daemons in network namespaces, real tools (root)
-	$(BIN)/pytest -q -m "lab or system" tests
+	$(BIN)/pytest -q -n $(LAB_WORKERS) $(SHARED) -m "(lab or system) and not alone" tests
+	$(BIN)/pytest -q -m alone tests
 
 fuzz: $(STAMP)  ## every parser, 20 s each
 	$(BIN)/python -m tests.fuzz.run --seconds 20

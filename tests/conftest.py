@@ -1,10 +1,11 @@
-"""What all tests share: where they must be able to run, a skipped lab or system test is a failure; and how
-Hypothesis takes a busy machine: how long an example took proves nothing there.
+"""What all tests share: where they must be able to run, a skipped lab or system test is a failure; how Hypothesis
+takes a busy machine: how long an example took proves nothing there; and what several workers begin with.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,17 @@ def unconfigured() -> Iterator[None]:
     """Leave no other test a log that was configured here."""
     yield
     structlog.reset_defaults()
+
+
+def pytest_configure() -> None:
+    """Heed SIGINT, which a shell's background job ignores: so would all that the tests start and interrupt."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the long tests where several workers share them, so that none is left to one worker at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.hookimpl(wrapper=True)

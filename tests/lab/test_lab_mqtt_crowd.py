@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.alone,  # ten daemons that go before everything else
     pytest.mark.timeout(300),
     pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed"),
 ]

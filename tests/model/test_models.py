@@ -23,6 +23,7 @@ needs_spin = pytest.mark.skipif(bool(missing_tools()), reason=f"no {' and no '.j
 
 
 @pytest.mark.system
+@pytest.mark.alone  # searches on two processors
 @pytest.mark.timeout(300)
 @needs_spin
 @pytest.mark.parametrize("model", MODELS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ TESTS = tuple(sorted((DIRECTORY / "tests").glob("*.yml")))
 _SELECTOR = re.compile(r"\b(?:\w+:)?(?:hafailover_|up\b|process_)[\w:]*(?:\{[^}]*\})?")
 
 
+@cache
 def load(path: Path) -> Any:
     """Return what a YAML file says."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ BLOCKS, HOURS = 20, 5  # about ten CPU-seconds each
 FIRST_SEED, SEEDS = 10_120_000, 1_000  # of a block, and how far the next one is away
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_hours_of_faults_break_nothing(block: int) -> None:
     first = FIRST_SEED + block * SEEDS

@@ -107,6 +107,7 @@ def test_with_a_broker_a_lost_host_is_replaced_and_the_life_is_the_same_again(pa
     assert outcome.sha256 == live(outcome.options).sha256
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ablation", ABLATIONS, ids=lambda each: each.rule.replace(" ", "-"))
 def test_a_rule_that_is_off_is_noticed(ablation: Ablation) -> None:
     count, outcome = seeds_to_find(ablation, range(1, 61))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.system.machines import Machine
     from tests.system.pair import SystemPair
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("machines")]
 
 APP = "app.service"
 _APP = "[Service]\nExecStart=/usr/bin/sleep infinity\nUser=nobody\n"

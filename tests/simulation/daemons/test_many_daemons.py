@@ -12,6 +12,7 @@ HOURS, SEEDS = 5, 1_000  # of each block, about twenty CPU-seconds
 FIRST_SEEDS = (10_020_000, BROKER_SEEDS + 20_000)  # without a broker, and with one in a third of the lives
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", FIRST_SEEDS)
 def test_hours_of_faults_break_nothing(first: int) -> None:
     simulated_ms, faults = 0, 0
