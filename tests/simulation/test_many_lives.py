@@ -13,6 +13,7 @@ FIRST_SEED, SEEDS = 10_120_000, 1_000  # of a block, and how far the next one is
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_hours_of_faults_break_nothing(block: int) -> None:
     first = FIRST_SEED + block * SEEDS

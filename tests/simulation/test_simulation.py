@@ -108,6 +108,7 @@ def test_with_a_broker_a_lost_host_is_replaced_and_the_life_is_the_same_again(pa
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("ablation", ABLATIONS, ids=lambda each: each.rule.replace(" ", "-"))
 def test_a_rule_that_is_off_is_noticed(ablation: Ablation) -> None:
     count, outcome = seeds_to_find(ablation, range(1, 61))

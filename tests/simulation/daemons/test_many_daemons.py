@@ -13,6 +13,7 @@ FIRST_SEEDS = (10_020_000, BROKER_SEEDS + 20_000)  # without a broker, and with 
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", FIRST_SEEDS)
 def test_hours_of_faults_break_nothing(first: int) -> None:
     simulated_ms, faults = 0, 0

@@ -48,7 +48,7 @@ def state(at: Rig) -> str:
 
 async def test_a_running_instance_is_looked_at_stopped_and_looked_at_until_it_is_off() -> None:
     async with rig() as at:
-        power(at, 50)
+        power(at, 500)
         assert await at.cloud.stop_instance(A, deadline_s=10) == STOPPED
         assert state(at) == "STOPPED"
         actions = [call.action for call in at.calls]

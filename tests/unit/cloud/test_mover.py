@@ -200,7 +200,7 @@ async def test_an_unanswered_release_is_unknown_for_each(make_bench: MakeBench) 
 
 
 async def test_what_waited_for_its_turn_in_vain_was_not_sent_and_is_not(make_bench: MakeBench) -> None:
-    sky = Sky(serial=True, task_s=0.15)
+    sky = Sky(serial=True, task_s=0.6)
     bench = await make_bench(sky.play, strategy="reassign")
     ten = asyncio.ensure_future(move_all(bench, resources=MANY[:10]))
     await asyncio.sleep(0.02)

@@ -44,7 +44,7 @@ NODES = (
     model.Node("web-b", "127.0.0.2", 7694, instance_id=SECOND.instance_id, eni=SECOND.eni_id, priority=90),
 )
 NONE = model.Group("vip", addresses=(VIP,), guest="none")
-PATIENCE_S = 10.0  # the machine may be busy
+PATIENCE_S = 30.0  # the machine may be busy
 
 
 def config(folder: Path, *groups: model.Group, **sections: Any) -> model.Config:
