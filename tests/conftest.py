@@ -1,5 +1,5 @@
 """What all tests share: where they must be able to run, a skipped lab or system test is a failure; how Hypothesis
-takes a busy machine: how long an example took proves nothing there; and what several workers begin with.
+takes a busy machine: how long an example took proves nothing there; and how several workers share them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,36 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+    from xdist.remote import Producer
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
 KINDS = ("lab", "system")
+# Files whose tests one worker runs: they share what is dear to make, or of which there can be only one.
+TOGETHER = {
+    "tests/lab/test_lab_prometheus.py": "a failover before Prometheus' eyes",
+    "tests/system/test_system_checks.py": "the machines",
+    "tests/system/test_system_leftovers.py": "the machines",
+    "tests/system/test_system_service.py": "the machines",
+    "tests/system/test_system_setup.py": "the machines",
+    "tests/unit/demo/test_demo_command.py": "the demo's addresses",
+}
+
+
+class Sharing(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives a worker one test after the other, and all of those that go together to one; these come first.
+
+    `--dist loadgroup` of pytest-xdist 3.8 does this by marks, but not with pytest 9.2: it groups nothing there.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER.get(nodeid.partition("::")[0], nodeid)
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +53,12 @@ def unconfigured() -> Iterator[None]:
 def pytest_configure() -> None:
     """Heed SIGINT, which a shell's background job ignores: so would all that the tests start and interrupt."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+    """Share the tests as this file says, whatever `--dist` is."""
+    return Sharing(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -22,7 +22,7 @@ from tests.prometheus.server import Prometheus
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240), pytest.mark.xdist_group("prometheus")]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 RATE = "30s"
 DONE = 'hafailover_failovers_total{result="done"}'

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.system.machines import Machine
     from tests.system.pair import SystemPair
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("machines")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 APP = "app.service"
 _APP = "[Service]\nExecStart=/usr/bin/sleep infinity\nUser=nobody\n"

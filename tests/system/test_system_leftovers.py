@@ -14,7 +14,7 @@ from tests.system.machines import UNIT
 if TYPE_CHECKING:
     from tests.system.pair import SystemPair
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("machines")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 GUEST = "hafailover-guest.service"
 

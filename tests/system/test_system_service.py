@@ -13,7 +13,7 @@ from tests.system.pair import NEXT_VERSION
 if TYPE_CHECKING:
     from tests.system.pair import SystemPair
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("machines")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 
 def test_restart_on_the_master_costs_nothing(pair: SystemPair) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.system.machines import Machine
     from tests.system.pair import SystemPair
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("machines")]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 HOOK = '["/usr/bin/systemctl", "start", "hafailover-hook-master@vip.service"]'
 FORBIDDEN = '["/usr/bin/systemctl", "start", "forbidden.service"]'

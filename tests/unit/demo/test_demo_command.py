@@ -17,8 +17,6 @@ from hafailover.demo.command import CLOUD, Demo
 from hafailover.demo.timeline import Timeline
 from hafailover.demo.troupe import Actor
 
-pytestmark = pytest.mark.xdist_group("demo")  # its addresses and ports are always the same
-
 PROGRAM = [sys.executable, "-m", "hafailover.cli", "demo"]
 
 
