@@ -29,6 +29,7 @@ def settings() -> PairSettings:
     return PairSettings()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strategy", ["migrate", "reassign"])
 @pytest.mark.parametrize("cloud", [replace(LARGE, serialise=each) for each in ("eni", "ip")], ids=["eni", "ip"])
 def test_as_many_addresses_as_an_eni_has_move_together(lab: Lab, strategy: str) -> None:

@@ -59,6 +59,7 @@ def wait_path(pair: Pair, name: str, which: str = "mqtt", *, up: bool = True, ti
     return wait_for(what, lambda: path(pair, name, which).get("up") is up, timeout_s, pause_s=0.05)
 
 
+@pytest.mark.long
 @unguarded
 def test_a_cut_of_udp_moves_nothing_while_the_broker_is_there(lab: Lab, pair: Pair) -> None:
     for name in lab.hosts:

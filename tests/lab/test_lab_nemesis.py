@@ -12,7 +12,7 @@ from tests.lab.nemesis import Nemesis
 if TYPE_CHECKING:
     from tests.lab.lab import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.timeout(240)]
 
 STEPS = 4
 

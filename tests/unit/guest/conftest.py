@@ -28,7 +28,7 @@ def node() -> Iterator[None]:
 
 @pytest.fixture
 async def guest(node: None) -> AsyncIterator[Guest]:  # noqa: ARG001 - the guest is that node's
-    guest = Guest()
+    guest = Guest(deadline_s=20)  # the machine may be busy
     await guest.open()
     yield guest
     await guest.close()
