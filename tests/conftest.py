@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadScopeScheduling
+
+from tests.sharing import Sharing
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -22,25 +23,6 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("busy")
 
 KINDS = ("lab", "system")
-# Files whose tests one worker runs: they share what is dear to make, or of which there can be only one.
-TOGETHER = {
-    "tests/lab/test_lab_prometheus.py": "a failover before Prometheus' eyes",
-    "tests/system/test_system_checks.py": "the machines",
-    "tests/system/test_system_leftovers.py": "the machines",
-    "tests/system/test_system_service.py": "the machines",
-    "tests/system/test_system_setup.py": "the machines",
-    "tests/unit/demo/test_demo_command.py": "the demo's addresses",
-}
-
-
-class Sharing(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives a worker one test after the other, and all of those that go together to one; these come first.
-
-    `--dist loadgroup` of pytest-xdist 3.8 does this by marks, but not with pytest 9.2: it groups nothing there.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        return TOGETHER.get(nodeid.partition("::")[0], nodeid)
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +39,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
-    """Share the tests as this file says, whatever `--dist` is."""
+    """Share the tests as `Sharing` says, whatever `--dist` is."""
     return Sharing(config, log)
 
 
