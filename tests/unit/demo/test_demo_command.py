@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +18,9 @@ from hafailover.demo import command, troupe
 from hafailover.demo.command import CLOUD, Demo
 from hafailover.demo.timeline import Timeline
 from hafailover.demo.troupe import Actor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROGRAM = [sys.executable, "-m", "hafailover.cli", "demo"]
 
@@ -73,10 +78,17 @@ def test_an_actor_that_does_not_run_is_unreachable_and_can_be_ended(tmp_path: Pa
     assert actor.process is None
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """Return a folder for sockets, whose paths may not be long, as `tmp_path` is for one of several workers."""
+    with tempfile.TemporaryDirectory(prefix="hf-demo-") as name:
+        yield Path(name)
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_demo_that_is_told_to_end_leaves_nothing_behind(number: int, tmp_path: Path) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+def test_a_demo_that_is_told_to_end_leaves_nothing_behind(number: int, short_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(short_path)}
     with subprocess.Popen(PROGRAM, stdout=subprocess.PIPE, text=True, env=environment) as demo:
         assert demo.stdout is not None
         for line in demo.stdout:
@@ -88,4 +100,4 @@ def test_a_demo_that_is_told_to_end_leaves_nothing_behind(number: int, tmp_path:
         demo.stdout.read()
         assert demo.wait(20) == 1
     assert not any(Path(f"/proc/{pid}").exists() for pid in daemons)
-    assert list(tmp_path.iterdir()) == []
+    assert list(short_path.iterdir()) == []
