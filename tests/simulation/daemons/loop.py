@@ -405,6 +405,7 @@ class Loop(asyncio.AbstractEventLoop):
 
 def let_go(tasks: list[asyncio.Task[Any]]) -> None:
     """Take apart the tasks of dead processes without a word; they must not run on while they are collected."""
+    asyncio.set_event_loop(None)  # else asyncio makes a real one where a `finally` wants one, and nobody closes it
     for task in tasks:
         taken: Any = task
         taken._log_destroy_pending = False
