@@ -18,6 +18,7 @@ from hafailover.election.values import Advert, Leaving, NodeName
 from hafailover.errors import StartError
 from hafailover.heartbeat.presence import Presence, PresenceState
 from hafailover.heartbeat.witness import Finding
+from tests import ports
 from tests.unit.daemon.stage import NODES, NONE, config, until
 
 if TYPE_CHECKING:
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
 
 
 MINUTE_US = 60_000_000
-
-
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((host, 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def with_broker(folder: Path, *paths: model.HeartbeatPath) -> model.Config:
@@ -79,7 +73,7 @@ async def test_what_a_kernel_says_by_udp_bears_on_what_the_broker_says(tmp_path:
     told: list[Event] = []
     peer = NodeName(NODES[1].name)
     made = with_broker(tmp_path, "udp", "mqtt")
-    nodes = tuple(replace(node, port=_free_port(node.host)) for node in NODES)
+    nodes = tuple(replace(node, port=ports.free(socket.SOCK_DGRAM, node.host)) for node in NODES)
     wires = Wires(replace(made, nodes=nodes), nodes[0], told.append)
     assert wires.mqtt is not None
     await wires.open(lambda link: link.close())
