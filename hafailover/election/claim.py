@@ -216,9 +216,7 @@ class Claim:
             return None
         target = self._me.holder_id(task.resource)
         if sighting.holder == target:
-            task.done = True
-            self._ledger.arrived(task.resource)
-            self.applied_at = self.applied_at or now
+            self._arrive(task, holders, now)
             return None
         if self._gone(task, sighting, now, orphaned) or self._unresolved(task, holders, now):
             return None
@@ -226,6 +224,19 @@ class Claim:
             return None
         task.move_id = move_id
         return Move(self._group, move_id, task.resource, sighting.holder, target)
+
+    def _arrive(self, task: Task, holders: Holders, now: Instant) -> None:
+        """Take a resource for this node's, if a reading of the claim's time says so.
+
+        What an older one says may be over, and the resource has to be asked for like the others.
+        """
+        recent = self.started - FRESH_MS
+        if holders.sighting(task.resource, after=recent) is None:
+            holders.need(recent)
+            return
+        task.done = True
+        self._ledger.arrived(task.resource)
+        self.applied_at = self.applied_at or now
 
     def _waits_for_others(self, task: Task, sighting: Sighting, now: Instant) -> bool:
         """Return whether a request of earlier may still be under way, or the holder is to be off first."""

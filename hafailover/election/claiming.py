@@ -9,6 +9,7 @@ from hafailover.election.effects import ClaimFailed, Evidence, FailoverFinished
 from hafailover.election.fencing import Fencing
 from hafailover.election.peers import AUDIBLE, Liveness
 from hafailover.election.reasons import Reason
+from hafailover.election.returns import FRESH_MS
 from hafailover.election.values import Handover, Instant, Leaving, NodeName, Resource, State
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
         group.context.me,
         _cause(group, reason, now),
         now=now,
-        trust_after=group.trust_after,
+        trust_after=_trust_after(group, now),
         rng=group.context.rng,
         ledger=group.ledger,
         returns=group.returns,
@@ -45,6 +46,15 @@ def begin(group: Group, reason: Reason, now: Instant) -> None:
     group.claim = claim
     if overlap:
         claim.arming(group.guest.ahead)
+
+
+def _trust_after(group: Group, now: Instant) -> Instant:
+    """Return since when a reading must have been asked: right before, after a claim that was lost.
+
+    Then another is at work on the same things, and two that go by what they saw long ago exchange their halves.
+    """
+    lost = group.reason is Reason.CLAIM_LOST
+    return max(group.trust_after, now - FRESH_MS) if lost else group.trust_after
 
 
 def _fencing(group: Group, reason: Reason) -> Fencing | None:

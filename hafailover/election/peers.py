@@ -139,7 +139,6 @@ class Peer:
         if self.confirmed and not confirmed and not over:
             self.unsure_since = now if self.unsure_since is None else self.unsure_since
             return False
-        self._last_told = advert
         # With many groups an advert is told in parts, so each part updates only the groups that it names.
         head = replace(advert, groups=())
         if self.advert is not None and advert.config_digest != self.advert.config_digest:
@@ -147,7 +146,7 @@ class Peer:
                 self.forget_group(name, pause=confirmed)
         news = [group for group in advert.groups if self._groups.get(group.group) != group]
         changed = bool(news) or head != self.advert or confirmed != self.confirmed or settled
-        self.advert, self.confirmed = head, confirmed
+        self._last_told, self.advert, self.confirmed = advert, head, confirmed
         self._groups.update((group.group, group) for group in news)
         if confirmed:
             self._wait(advert.dead_interval_ms)
@@ -156,6 +155,7 @@ class Peer:
 
     def forget_group(self, name: GroupName, *, pause: bool = True) -> None:
         """Let go of what was said of a group; of its pause too, unless told otherwise."""
+        self._last_told = None  # if it says the same once more, that is news of this group
         self._groups.pop(name, None)
         self._said_after.pop(name, None)
         if pause:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hafailover.election import effects as fx
-from hafailover.election.values import State
+from hafailover.election.values import Leaving, State
 from tests.simulation.invariants.base import Invariant, whole
 
 if TYPE_CHECKING:
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class UnawareKeep(Invariant):
-    """Nobody claims what, by its reading, a node has that is heard and does not speak of the group."""
+    """Nobody claims what, by its reading, a node has that is heard and does not speak of the group.
+
+    One that has said goodbye is heard no longer.
+    """
 
     name = "unaware-keep"
     decisions = (fx.RoleChanged,)
@@ -29,6 +32,8 @@ class UnawareKeep(Invariant):
             owner = None if seen is None else self.universe.by_holder.get(seen.holder or "")
             heard = None if owner is None else whole(process).heard.get(owner.member.name)
             if heard is None or not heard.confirmed or process.clock - heard.at >= dead_ms // 2:
+                continue
+            if heard.advert.leaving is Leaving.STOPPING:
                 continue
             if all(group.group != effect.group for group in heard.advert.groups):
                 self.broken(f"{process.name} claims {effect.group}, of which {heard.advert.node} knows nothing")

@@ -130,6 +130,20 @@ def test_what_is_held_already_needs_no_move() -> None:
     assert attempt.claim.moves == 0
 
 
+def test_what_was_here_long_ago_is_looked_at_while_the_rest_moves() -> None:
+    attempt = Attempt(VIP, OTHER, trust_after=-LIFE_MS)
+    old = NOW - FRESH_MS - 1
+    attempt.read(old, Sighting(VIP, "eni-b"), Sighting(OTHER, "eni-a"))
+    assert attempt.drive(NOW) == (Move(GROUP, 1, OTHER, "eni-a", "eni-b"),)
+    assert attempt.holders.want(NOW), "it may have been taken since"
+    attempt.read(NOW, Sighting(VIP, "eni-a"), Sighting(OTHER, "eni-a"))
+    assert attempt.drive(NOW + 100, 2) == (Move(GROUP, 2, VIP, "eni-a", "eni-b"),)
+    again = Attempt(VIP, trust_after=-LIFE_MS)
+    again.read(old + 1, Sighting(VIP, "eni-b"))
+    again.drive(NOW)
+    assert again.done()
+
+
 def test_an_eni_is_moved_to_the_instance() -> None:
     attempt = Attempt(ENI)
     attempt.read(900, Sighting(ENI, None))

@@ -352,6 +352,27 @@ def test_and_the_turns_begin_anew() -> None:
     assert bench.state() is State.CLAIMING
 
 
+def test_after_a_lost_claim_nothing_moves_by_a_reading_of_long_ago() -> None:
+    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
+    bench.run(800)
+    bench.arm(VIP)
+    bench.arm(OTHER)
+    bench.hear(C, State.BACKUP, 1, priority=100)
+    bench.run(5_000, C)
+    bench.finish(CONFLICT)
+    bench.read("eni-c", "eni-a")
+    bench.now += 1
+    bench.read("eni-c", "eni-a")
+    assert bench.group.reason is Reason.CLAIM_LOST
+    bench.clear()
+    bench.run(4_000, C)
+    bench.arm(VIP)
+    bench.arm(OTHER)
+    assert (bench.state(), bench.all(fx.Move)) == (State.CLAIMING, [])
+    bench.read("eni-c", "eni-a")
+    assert bench.all(fx.Move)
+
+
 def test_a_lost_claim_ends_when_the_last_of_its_calls_has() -> None:
     bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)))
     bench.as_backup()

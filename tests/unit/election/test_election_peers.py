@@ -184,6 +184,15 @@ def test_what_is_news_in_an_advert() -> None:
     assert peer.last_heard == NOW + 3
 
 
+def test_what_is_said_once_more_of_a_group_that_was_gone_is_news() -> None:
+    peer = heard()
+    peer.forget_group(GROUP)
+    assert peer.group(GROUP) is None
+    assert peer.hear(advert(), NOW + 1, confirmed=True)
+    assert peer.group(GROUP) is not None
+    assert not peer.hear(advert(), NOW + 2, confirmed=True)
+
+
 def test_an_advert_told_in_parts_updates_what_it_names() -> None:
     peer = heard()
     peer.hear(Advert(A, DIGEST, 400, Leaving.NO, False, (), ()), NOW + 1, confirmed=True)
