@@ -234,9 +234,9 @@ class Stop:
         process.post(ev.StopAsked(restarting=self.restarting))
 
         def start() -> None:
-            if not process.alive:
-                universe.start(name)
-            elif not process.frozen:
+            if process.alive:
                 universe.at(universe.now + 1_000, start)
+            else:
+                universe.start(name)
 
         return name, start

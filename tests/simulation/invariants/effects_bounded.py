@@ -34,7 +34,7 @@ class EffectsBounded(Invariant):
         if len(effects) > MOST_EFFECTS:
             self.broken(f"{type(event).__name__} causes {len(effects)} effects")
         second = self.universe.now // 1_000
-        since, before, calls = self._second.get(process.boot, (second, 0, 0))
+        since, before, calls = self._second.get(process.boot, (second, process.turns, 0))
         if since != second:
             before, calls = process.turns, 0
         calls += sum(type(each) in CALLS for each in effects)
