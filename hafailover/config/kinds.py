@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,9 +169,11 @@ PRIORITY = integer(1, 255)
 
 def _priorities(table: dict[str, Any]) -> tuple[tuple[str, int], ...]:
     """Return the names, sorted, with what each is given: the order says nothing."""
-    for name, priority in table.items():
-        NAME.read(name)
-        PRIORITY.read(priority)
+    for kind, given in chain.from_iterable(((NAME, name), (PRIORITY, rank)) for name, rank in table.items()):
+        try:
+            kind.read(given)
+        except ValueError:
+            raise ValueError(f"with {wording.show(given)} was given") from None
     return tuple(sorted(table.items()))
 
 

@@ -100,6 +100,10 @@ VALUES = (
     '["/bin/true", "a"]',
     "{}",
     '{ name = "x" }',
+    "{ web-b = 200 }",
+    '{ web-a = 1, "web-b" = 255 }',
+    '{ "a b" = 1 }',
+    "{ web-a = 256 }",
 )
 RAW = 255
 SEEDS = (
@@ -214,6 +218,8 @@ def _absent(table: schema.Table, model: Any, name: str, values: tuple[Any, ...])
 
 def _value(key: schema.Key, values: tuple[Any, ...]) -> str:
     value = values[0]
+    if key.name == "priorities":
+        return f"{{ {', '.join(f'{_toml(name)} = {priority}' for name, priority in value)} }}"
     if len(values) > 1 or key.name == "address":
         host, port = values if len(values) > 1 else value
         return _toml(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")

@@ -48,3 +48,11 @@ def test_a_choice_may_become_an_enum() -> None:
 
 def test_an_array_says_what_each_of_it_is() -> None:
     assert Many(kinds.PORT, 3, 1).allowed == "an array of 1 to 3, each an integer from 1 to 65535"
+
+
+def test_priorities_are_a_table_of_names_each_with_a_rank() -> None:
+    assert kinds.PRIORITIES.read({"web-b": 255, "a": 1}) == (("a", 1), ("web-b", 255))
+    allowed = "allowed: a table of nodes' names, each with an integer from 1 to 255"
+    for wrong, shown in (({"a b": 1}, '"a b"'), ({"a": 256}, "256"), ({"a": True}, "true"), ({"a": [1]}, "an array")):
+        with pytest.raises(ValueError, match=f"^a table with {shown} was given; {allowed}$"):
+            kinds.PRIORITIES.read(wrong)
