@@ -53,6 +53,11 @@ def test_an_array_says_what_each_of_it_is() -> None:
 def test_priorities_are_a_table_of_names_each_with_a_rank() -> None:
     assert kinds.PRIORITIES.read({"web-b": 255, "a": 1}) == (("a", 1), ("web-b", 255))
     allowed = "allowed: a table of nodes' names, each with an integer from 1 to 255"
-    for wrong, shown in (({"a b": 1}, '"a b"'), ({"a": 256}, "256"), ({"a": True}, "true"), ({"a": [1]}, "an array")):
+    for wrong, shown in (
+        ({"a b": 1}, '"a b"'),
+        ({"a": 256}, "256"),
+        ({"a": True}, "true"),
+        ({"a": [1]}, "an array"),
+    ):
         with pytest.raises(ValueError, match=f"^a table with {shown} was given; {allowed}$"):
             kinds.PRIORITIES.read(wrong)
