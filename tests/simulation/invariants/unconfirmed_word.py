@@ -54,7 +54,8 @@ class UnconfirmedWord(Invariant):
             due += [Reason.MASTER_DEAD, Reason.MASTER_GONE]  # of somebody else, whose time was over
         if _from_nobody(self.universe, group):
             due += [Reason.MASTER_ABSENT]
-        if heard.sure is None and heard.before is not None and heard.before.groups[0].state is State.CLAIMING:
+        before = None if heard.sure is not None or heard.before is None else heard.before.groups[0].state
+        if before is not None and (before is State.CLAIMING or before.serves):
             due += [Reason.MASTER_ABSENT]  # only a word of the same worth kept it from that
         changes = [each for each in effects if isinstance(each, fx.RoleChanged) and each.reason not in due]
         dropped = [each for each in effects if isinstance(each, fx.StopAnswering)]
