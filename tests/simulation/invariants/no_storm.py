@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 
 REACTION_MS = 10_000
+EACH = 100  # per cent
 
 
 class NoStorm(Invariant):
     """While the conditions stay as they are, an address moves twice at most, however long they last (SPEC S3).
 
     Twice: once because of what has changed, once because of what that has brought to light. Rank may bring it home
-    in the end. An address that is released and taken back by the same node has not moved, and the moves of the
+    in the end; and while some of the writes fail by chance, a claim that has bad luck draws in another, which may get
+    hold of a part, and one of both has to take that. An address that is released and taken back by the same node has not moved, and the moves of the
     first seconds count as one: several nodes may act on the same news at once.
     """
 
@@ -49,7 +51,8 @@ class NoStorm(Invariant):
         if moves and moves[-1] - self._since < REACTION_MS:
             moves.pop()
         moves.append(change.at_ms)
-        if len(moves) > self.allowed:
+        chancy = any(0 < share < EACH for share in self.universe.sky.write_faults.values())
+        if len(moves) > self.allowed + chancy:
             self.broken(f"{change.resource} has moved at {list(moves)} and nothing else has changed")
 
     def _noisy(self) -> bool:

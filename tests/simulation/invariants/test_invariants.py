@@ -216,6 +216,18 @@ def test_no_storm() -> None:
     stage.change(ENI_A, ENI_B)
 
 
+def test_no_storm_allows_for_writes_that_fail_by_chance() -> None:
+    stage = Stage("no-storm")
+    stage.universe.sky.write_faults["throttle"] = 30
+
+    def three() -> None:
+        stage.change(ENI_A, ENI_B)
+        stage.change(ENI_B, ENI_A, "a")
+        stage.change(ENI_A, ENI_B)
+
+    admits_and_breaks(stage, three, lambda: stage.change(ENI_B, ENI_A, "a"))
+
+
 def test_no_taking_back() -> None:
     stage = Stage("no-taking-back")
     stage.universe.network.cuts.close([("a", "b"), ("b", "a")])
