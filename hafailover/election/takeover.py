@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hafailover.election.returns import OLD_MS
 from hafailover.election.values import GuardVerdict, Resource, Sighting, State
 
 if TYPE_CHECKING:
@@ -67,16 +68,20 @@ class Takeovers:
     def orphaned(self, resource: Resource, holder: str, now: Instant) -> bool:
         """Return whether the holder is a peer that fell silent while it was claiming or serving.
 
-        One that served has no call under way: where this node has had it since, it has lived to take it again.
+        Where this node has had it since, it has lived to take it again: if it served, for then it had no call under
+        way, and if it did not, once its last call must have had its effect.
         """
         name = self._context.node_holding(resource, holder)
         peer = None if name is None else self._context.peers.get(name)
         if peer is None or peer.liveness(now).heard:
             return False
         advert = peer.group(self._group)
-        if advert is None or advert.moving or advert.state is State.CLAIMING:
-            return advert is not None
-        return advert.state.serves and (peer.last_heard or 0) > self._mine_at.get(resource, -1)
+        if advert is None:
+            return False
+        moves = advert.moving or advert.state is State.CLAIMING
+        lands_ms = self._context.timing.request_life_ms + OLD_MS if moves else 0
+        may_be_dead = (peer.last_heard or 0) + lands_ms > self._mine_at.get(resource, -1)
+        return (moves or advert.state.serves) and may_be_dead
 
     def _explained(self, resource: Resource, holder: str, now: Instant) -> bool:
         name = self._context.node_holding(resource, holder)

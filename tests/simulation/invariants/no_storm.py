@@ -21,8 +21,8 @@ class NoStorm(Invariant):
     """While the conditions stay as they are, an address moves twice at most, however long they last (SPEC S3).
 
     Twice: once because of what has changed, once because of what that has brought to light. Rank may bring it home
-    in the end. While some of the writes fail by chance, a claim that has bad luck draws in another, which may get hold
-    of a part, and one of both has to take that. An address that is released and taken back by the same node has not
+    in the end. While some of the writes fail by chance, a claim that has bad luck draws in another, which may have
+    got a part before one of both takes it all. An address that is released and taken back by the same node has not
     moved, and the moves of the first seconds count as one: several nodes may act on the same news at once.
     """
 

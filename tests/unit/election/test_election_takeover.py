@@ -157,6 +157,17 @@ def test_but_a_move_of_one_that_claimed_may_come_late(
     assert not takeovers.forbid
 
 
+@pytest.mark.parametrize(("mine_ms", "lives"), [(14_999, False), (15_000, True)])
+def test_but_not_later_than_it_can_have_its_effect(
+    takeovers: Takeovers, context: Context, mine_ms: int, *, lives: bool
+) -> None:
+    hear(context, A, State.CLAIMING, NOW)
+    takeovers.see(Sighting(VIP, "eni-b"), NOW + mine_ms)
+    takeovers.see(Sighting(VIP, "eni-a"), NOW + 40_000)
+    assert takeovers.forbid is lives
+    assert takeovers.orphaned(VIP, "eni-a", NOW + 40_000) is not lives
+
+
 def test_nobody_inherits_from_strangers_or_the_never_heard(takeovers: Takeovers) -> None:
     assert not takeovers.orphaned(VIP, "eni-stranger", NOW)
     assert not takeovers.orphaned(VIP, "eni-a", NOW)
