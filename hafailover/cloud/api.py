@@ -208,7 +208,8 @@ class Api:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._credentials.current()
-                if time.monotonic() - self._used_at_s > KEEPALIVE_EXPIRY_S / 2:
+                stale = time.monotonic() - self._used_at_s > KEEPALIVE_EXPIRY_S / 2
+                if stale and not self._http.is_closed:  # the daemon may end while keys are being fetched
                     await self._http.get(self._endpoints["vpc"].url)
                     self._used_at_s = time.monotonic()
         except (TimeoutError, httpx.HTTPError, CredentialsError):

@@ -181,6 +181,8 @@ class Performer:
         if group is None:
             return  # it has gone, and nobody wants to know any more
         verdict, why = await self._verdict(effect.guard, group)
+        if effect.group not in self._groups:
+            return  # it has gone meanwhile, and its metrics with it
         self._parts.metrics.guard_verdict(effect.group, effect.guard, verdict.value)
         reasons = {"why": why} if why else {}
         log.info("guard", group=effect.group, guard=effect.guard, verdict=verdict.value, **reasons)

@@ -253,6 +253,7 @@ async def test_warm_opens_the_connection_once_and_never_raises(make_stub: MakeSt
         other = make_api(url, environ=environ)
         await other.warm()
         await other.close()
+        await other.warm()
     assert len(stub.asked) == 2
 
 
