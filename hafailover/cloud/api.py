@@ -208,12 +208,13 @@ class Api:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._credentials.current()
-                stale = time.monotonic() - self._used_at_s > KEEPALIVE_EXPIRY_S / 2
-                if stale and not self._http.is_closed:  # the daemon may end while keys are being fetched
+                if time.monotonic() - self._used_at_s > KEEPALIVE_EXPIRY_S / 2:
                     await self._http.get(self._endpoints["vpc"].url)
                     self._used_at_s = time.monotonic()
         except (TimeoutError, httpx.HTTPError, CredentialsError):
             return  # the request that this prepares will say why
+        except RuntimeError:  # httpx, of a client that was closed meanwhile: this one, or that of the keys
+            return
 
     async def close(self) -> None:
         """Close all connections."""
