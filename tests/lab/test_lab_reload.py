@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -178,6 +179,7 @@ def test_a_third_node_comes_under_traffic_takes_over_and_goes_again(lab: Lab, pa
         wait_for("web-c has left", lambda: not pair.daemon("web-c").running, timeout_s=20)
         moves = lab.cloud.accepted()
         for name in PAIR:
+            wait_for(f"{name} has read that web-c has nothing", partial(_has_read, pair, name))
             pair.reload(name)
         pair.wait_peers_alive()
         pause(1)
@@ -185,6 +187,11 @@ def test_a_third_node_comes_under_traffic_takes_over_and_goes_again(lab: Lab, pa
     assert lab.cloud.accepted() == moves
     assert [[peer["node"] for peer in pair.status(name)["peers"]] for name in PAIR] == [["web-b"], ["web-a"]]
     assert lab.cloud.holder() in PAIR
+
+
+def _has_read(pair: Pair, name: str) -> bool:
+    """Return whether one of the pair has the address, by a node's latest reading."""
+    return any(address["holder"] in PAIR for address in pair.group(name).get("addresses", []))
 
 
 @three
