@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 # Unit tests compute, those of the lab wait for most of their time. `make unit UNIT_WORKERS=0` runs them one by one.
 UNIT_WORKERS := $(shell expr $$(nproc) + 1)
-LAB_WORKERS := $(shell expr $$(nproc) \* 2)
+LAB_WORKERS := $(shell expr $$(nproc) + 1)
 SHARED := --maxprocesses 16
 # Else each worker compiles every test anew, which costs it ten seconds.
 unexport PYTHONDONTWRITEBYTECODE
