@@ -133,7 +133,7 @@ def _group(group: GroupStatus, now_ms: int, facts: Facts) -> Json:
         "hold_down_s": group.hold_down_ms / 1000,
         "addresses": [_address(each) for each in group.resources if each.resource.kind is ResourceKind.ADDRESS],
         "enis": [_eni(each) for each in group.resources if each.resource.kind is ResourceKind.ENI],
-        **_followers(facts.groups[group.name], laid=group.name in facts.laid),
+        **_followers(facts.groups.get(group.name), laid=group.name in facts.laid),
         "checks": [
             {
                 "name": name,
@@ -147,8 +147,13 @@ def _group(group: GroupStatus, now_ms: int, facts: Facts) -> Json:
     }
 
 
-def _followers(group: Group, *, laid: bool) -> Json:
-    """Return the routes and rules that follow the addresses; no key where the file has none."""
+def _followers(group: Group | None, *, laid: bool) -> Json:
+    """Return the routes and rules that follow the addresses; no key where the file has none.
+
+    None: the file names the group no longer, and the core has not let go of it yet.
+    """
+    if group is None:
+        return {}
     said = {
         "routes": [{"route": str(each), "configured": laid} for each in group.routes],
         "rules": [{"rule": str(each), "configured": laid} for each in group.rules],

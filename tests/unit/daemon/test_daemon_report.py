@@ -191,6 +191,12 @@ def test_what_is_said_of_routes_and_rules(laid: bool) -> None:  # noqa: FBT001 -
     assert {"routes", "rules"}.isdisjoint(plain)
 
 
+def test_of_a_group_that_the_file_names_no_longer_there_is_a_status_until_the_core_lets_go_of_it() -> None:
+    (group,) = report.as_json(seen(node()), facts(groups={}))["groups"]
+    assert group["name"] == GROUP
+    assert {"routes", "rules"}.isdisjoint(group)
+
+
 @pytest.mark.parametrize(("silent_ms", "alive"), [(0, True), (399, True), (400, False)])
 def test_a_late_peer_is_alive_until_the_dead_interval(silent_ms: int, alive: bool) -> None:  # noqa: FBT001 - a parameter of the test
     at = node()
