@@ -38,6 +38,11 @@ MAX_WAITING: Final = 256  # events; of more the oldest are lost
 log = structlog.get_logger()
 
 
+def pause_s(attempt: int, rng: random.Random) -> float:
+    """Return how long to wait before the next connection, the last `attempt` of which did not last."""
+    return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempt, 10)) * rng.uniform(0.5, 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """What to listen to. `take` gets topic, payload and whether the broker has kept the message."""
@@ -149,8 +154,7 @@ class Link:
                 reason = str(error)
             self._down(reason)
             attempt = 0 if loop.time() - began_s > STEADY_S else attempt + 1
-            longest_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(attempt, 10))
-            await asyncio.sleep(longest_s * self._rng.uniform(0.5, 1.0))
+            await asyncio.sleep(pause_s(attempt, self._rng))
 
     async def _connection(self) -> None:
         """Connect and talk until that ends. Raises BrokerError, whatever ended it."""

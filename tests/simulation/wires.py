@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hafailover.broker.dialing import ANSWER_S
-from hafailover.broker.link import FIRST_DELAY_S, LONGEST_DELAY_S, STEADY_S, LinkState, Subscription
+from hafailover.broker.link import STEADY_S, LinkState, Subscription, pause_s
 from hafailover.election import events as ev
 from hafailover.election.values import NodeName
 from hafailover.heartbeat.endpoint import Endpoint, Membership
@@ -286,8 +286,7 @@ class Link:
         steady = self.session is not None and universe.now - self._up_at > 1000 * STEADY_S
         self.session, self.state.connected = None, False
         self._attempt = 0 if steady else self._attempt + 1
-        longest_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(self._attempt, 10))
-        wait_ms = round(1000 * longest_s * self._rng.uniform(0.5, 1.0))
+        wait_ms = round(1000 * pause_s(self._attempt, self._rng))
         universe.at(universe.now + wait_ms, self.process.when_running, self.dial)
 
     def take(self, what: Parcel | None) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from hafailover.broker.dialing import ANSWER_S
-from hafailover.broker.link import FIRST_DELAY_S, LONGEST_DELAY_S, STEADY_S, LinkState, Subscription
+from hafailover.broker.link import STEADY_S, LinkState, Subscription, pause_s
 from tests.simulation.broker import Parcel, Publication, Word
 from tests.simulation.daemons.guest import current
 
@@ -106,8 +106,7 @@ class Link:
             await self._connection()
             self.state.failures, self.state.reason = self.state.failures + 1, LOST
             attempt = 0 if loop.time() - began_s > STEADY_S else attempt + 1
-            longest_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(attempt, 10))
-            await asyncio.sleep(longest_s * self._rng.uniform(0.5, 1.0))
+            await asyncio.sleep(pause_s(attempt, self._rng))
 
     async def _connection(self) -> None:
         broker, host = self.broker, self.process.host
