@@ -334,7 +334,8 @@ def test_nor_where_the_faster_one_is_heard_and_not_yet_done() -> None:
     assert bench.group.hold_down.losses == 0, "where each has a part of it, nobody would serve"
 
 
-def test_and_the_turns_begin_anew() -> None:
+def as_loser() -> Bench:
+    """Return a node that has just lost one of two addresses to `c`, which would take over before it."""
     bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
     bench.run(800)
     bench.arm(VIP)
@@ -346,6 +347,11 @@ def test_and_the_turns_begin_anew() -> None:
     assert bench.state() is State.BACKUP
     bench.now += 1
     bench.read("eni-c", "eni-a")
+    return bench
+
+
+def test_and_the_turns_begin_anew() -> None:
+    bench = as_loser()
     bench.run(3_398, C)
     assert bench.state() is State.BACKUP, "the holder has its time, and then the turn before this node's"
     bench.run(3, C)
@@ -353,16 +359,7 @@ def test_and_the_turns_begin_anew() -> None:
 
 
 def test_after_a_lost_claim_nothing_moves_by_a_reading_of_long_ago() -> None:
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
-    bench.run(800)
-    bench.arm(VIP)
-    bench.arm(OTHER)
-    bench.hear(C, State.BACKUP, 1, priority=100)
-    bench.run(5_000, C)
-    bench.finish(CONFLICT)
-    bench.read("eni-c", "eni-a")
-    bench.now += 1
-    bench.read("eni-c", "eni-a")
+    bench = as_loser()
     assert bench.group.reason is Reason.CLAIM_LOST
     bench.clear()
     bench.run(4_000, C)
