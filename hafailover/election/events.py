@@ -181,9 +181,9 @@ class ResumeAsked:
 
 @dataclass(frozen=True, slots=True)
 class Reconfigured:
-    """Another version of the file is in force: groups may have come and gone; what one of before moves is the same.
+    """Another version of the file is in force: groups and other nodes may have come and gone.
 
-    The nodes are those of before.
+    What a group of before moves is the same, and the nodes of before are in the same order.
     """
 
     members: tuple[Member, ...]
