@@ -163,9 +163,18 @@ BLINDED = (
     Wave("freeze", 60_000, 10_000, 20_000, 10_000),
     Wave("broker-cut", 10_000, 10_000, 5_000, 10_000),
 )
-BURIED = (
-    Wave("kill", 5_000, 10_000, 5_000, 20_000),
-    Wave("broker-late-wills", 60_000, 60_000, 1_000, 1_000),
+# Daemons are killed, whose wills come late by a broker that is beside UDP; in both tiers.
+BURIED: tuple[tuple[str, Any], ...] = (
+    ("paths", ("udp", "mqtt")),
+    ("guards", ("mqtt",)),
+    (
+        "waves",
+        (
+            Wave("kill", 5_000, 10_000, 5_000, 20_000),
+            Wave("broker-late-wills", 60_000, 60_000, 1_000, 1_000),
+        ),
+    ),
+    ("timing", Timing(200, 1_000, 3_000, 30_000)),
 )
 SPLIT = ("cut", "wall", "isolate", "isolate-host", "partition", "host-dark", "one-way-cut")
 
@@ -448,12 +457,7 @@ ABLATIONS = (
         ((Witness, "refused", _constant(None)),),
         ("kill", "broker-late-wills"),
         ("kernels-outweigh-wills",),
-        (
-            ("paths", ("udp", "mqtt")),
-            ("guards", ("mqtt",)),
-            ("waves", BURIED),
-            ("timing", Timing(200, 1_000, 3_000, 30_000)),
-        ),
+        BURIED,
     ),
     Ablation(
         "a late arming is taken back",

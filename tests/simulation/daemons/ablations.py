@@ -21,7 +21,6 @@ from hafailover.daemon.runner import Runner
 from hafailover.daemon.supervisor import Daemon
 from hafailover.daemon.wires import Wires
 from hafailover.election.effects import Leave, Persist, StopAnswering
-from hafailover.election.values import Timing
 from hafailover.heartbeat.endpoint import Endpoint
 from tests.simulation.ablation import Ablation, without
 from tests.simulation.ablations import BURIED
@@ -122,12 +121,7 @@ ABLATIONS = (
         ((Wires, "_heard", lambda self, event: self._deliver(event)),),
         ("kill", "broker-late-wills"),
         ("kernels-outweigh-wills",),
-        (
-            ("paths", ("udp", "mqtt")),
-            ("guards", ("mqtt",)),
-            ("waves", BURIED),
-            ("timing", Timing(200, 1_000, 3_000, 30_000)),
-        ),
+        BURIED,
     ),
     Ablation(
         "a damaged datagram is dropped",
