@@ -228,3 +228,13 @@ class Config:
     control: Control = field(default_factory=Control)
     state: State = field(default_factory=State)
     log: Log = field(default_factory=Log)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses of all groups."""
+        return tuple(address for group in self.groups for address in group.addresses)
+
+    @property
+    def enis(self) -> tuple[str, ...]:
+        """The ids of all ENIs that move."""
+        return tuple(eni for group in self.groups for eni in group.enis)

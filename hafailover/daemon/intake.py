@@ -72,7 +72,7 @@ class Intake:
         rooms.wires.configure(new)
         self._places = places
         rooms.parts.directory.configure(places.enis.values(), places.instances.values())
-        rooms.parts.eips.configure([address for group in new.groups for address in group.addresses])
+        rooms.parts.eips.configure(new.addresses)
         rooms.performer.configure(new)
         rooms.observer.configure(new)
         rooms.systemd.configure(new.heartbeat.interval_ms)

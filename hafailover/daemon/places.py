@@ -37,7 +37,7 @@ class Places:
         )
         enis |= found
         instances = {name: instance for name, instance in self.instances.items() if name in enis}
-        if self.me.role != "witness" and any(group.enis for group in config.groups):
+        if self.me.role != "witness" and config.enis:
             unknown = [node for node in config.nodes if node.name not in instances]
             instances |= await find_instances(unknown, enis, self.cloud)
         return replace(self, enis=enis, instances=instances)

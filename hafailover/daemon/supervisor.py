@@ -215,7 +215,7 @@ class Daemon:
     def _make_eip_keeper(self, node: Node, cloud: Cloud, observer: Observer, disk: Executor) -> EipKeeper:
         keeper = EipKeeper(
             self._config.state.directory,
-            [address for group in self._config.groups for address in group.addresses],
+            self._config.addresses,
             eni_id=node.context.me.eni_id,
             cloud=cloud,
             metrics=observer.metrics,

@@ -71,8 +71,7 @@ async def _ground(cloud: Cloud, config: Config, me: Node, instance_id: str | Non
         if isinstance(found, CloudError):
             return found
         own[node.name] = found or ""
-    moving = [eni for group in config.groups for eni in group.enis]
-    enis = await attempt(cloud.describe_enis([*filter(None, own.values()), *moving]))
+    enis = await attempt(cloud.describe_enis([*filter(None, own.values()), *config.enis]))
     return enis if isinstance(enis, CloudError) else Ground(config, own, {eni.id: eni for eni in enis})
 
 

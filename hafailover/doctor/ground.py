@@ -41,12 +41,12 @@ class Ground:
     @property
     def addresses(self) -> tuple[str, ...]:
         """All addresses of all groups."""
-        return tuple(address for group in self.config.groups for address in group.addresses)
+        return self.config.addresses
 
     @property
     def moving(self) -> tuple[str, ...]:
         """The ids of the ENIs that move."""
-        return tuple(eni for group in self.config.groups for eni in group.enis)
+        return self.config.enis
 
     def enis_for(self, node: Node) -> tuple[Eni, ...]:
         """Return a node's own ENI, and all that may come to it, as far as they are known."""

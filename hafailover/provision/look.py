@@ -62,8 +62,7 @@ async def look(cloud: Cloud, config: Config, wanted: NewEni | None) -> Seen:
 async def _ground(cloud: Cloud, config: Config) -> Ground:
     members = [node for node in config.nodes if node.role == "member"]
     own = {node.name: await eni_of(node, None, cloud) or "" for node in members}
-    moving = [eni for group in config.groups for eni in group.enis]
-    enis = await cloud.describe_enis([*filter(None, own.values()), *moving])
+    enis = await cloud.describe_enis([*filter(None, own.values()), *config.enis])
     return Ground(config, own, {eni.id: eni for eni in enis})
 
 
