@@ -120,6 +120,25 @@ class Client(aiomqtt.Client):
     def _client_connect(self) -> None:
         """Do nothing: that is done."""
 
+    def _on_socket_register_write(self, client: object, userdata: object, sock: Any) -> None:  # noqa: ANN401, ARG002 - paho's
+        """Have the loop say when there is room to write.
+
+        The library notes the descriptor now, and the loop comes to it later, when it may be closed or another's.
+        """
+        self._loop.call_soon_threadsafe(self._await_room, sock)
+
+    def _await_room(self, sock: Any) -> None:  # noqa: ANN401 - a socket, or one of TLS
+        mine = self._client.socket()
+        if mine is not None and mine is sock:
+            self._loop.add_writer(mine, self._write)
+
+    def _write(self) -> None:
+        try:
+            self._client.loop_write()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the connection
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+
 
 def _addresses(host: str, port: int) -> list[str]:
     try:
