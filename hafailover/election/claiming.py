@@ -182,7 +182,7 @@ def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
     barred = bars(group)
     if barred is not None:
         return barred
-    if claim.cause.reason is Reason.HELD and group.pause.holds(now) and _has_lost(group, claim):
+    if claim.cause.reason is Reason.HELD and group.pause.holds(now) and _has_lost(group):
         return Reason.PAUSED
     master = group.sure_master(now)
     if master is None:
@@ -193,10 +193,10 @@ def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
     return _master_is_back(claim, master, group)
 
 
-def _has_lost(group: Group, claim: Claim) -> bool:
+def _has_lost(group: Group) -> bool:
     """Return whether what was here already, and needed no move, is here no longer."""
-    seen = group.sightings(claim.started) or ()
-    return any(each.settled and not group.mine(each) for each in seen)
+    seen = (group.context.holders.sighting(resource) for resource in group.policy.resources)
+    return any(each is not None and each.settled and not group.mine(each) for each in seen)
 
 
 def _master_is_back(claim: Claim, master: Voice, group: Group) -> Reason | None:

@@ -29,7 +29,6 @@ class Fencing:
     def __init__(self, group: GroupName, needless: Callable[[Resource, str, Instant], bool]) -> None:
         self.stopped_at: Instant | None = None
         self.failures = 0
-        self.code = ""
         self._group = group
         self._needless = needless
         self._off: set[str] = set()
@@ -58,7 +57,6 @@ class Fencing:
         if asked is None or event.fence_id != asked.fence_id:
             return
         self._asked = None
-        self.code = event.result.code
         if event.result.stopped:
             self._off.add(asked.holder)
             self.stopped_at, self.failures = now, 0

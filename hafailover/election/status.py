@@ -157,10 +157,10 @@ _STATES = {
 
 def _on_peer(name: GroupName, peer: Peer, now: Instant) -> GroupOnPeer:
     said = peer.group(name)
+    why = _why(peer, said, now)
     if said is None:
-        return GroupOnPeer(peer.name, None, eligible=False, why=_why(peer, said, now))
-    able = said.eligible and peer.liveness(now).heard
-    return GroupOnPeer(peer.name, said.state, eligible=able, why=_why(peer, said, now))
+        return GroupOnPeer(peer.name, None, eligible=False, why=why)
+    return GroupOnPeer(peer.name, said.state, eligible=said.eligible and peer.liveness(now).heard, why=why)
 
 
 def _why(peer: Peer, said: GroupAdvert | None, now: Instant) -> Reason:

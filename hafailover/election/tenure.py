@@ -313,7 +313,7 @@ def _begin_asked(group: Group, wanted: NodeName | None, now: Instant) -> Reason 
         return Reason.BUSY
     if group.state is State.MASTER:
         target, refusal = wishes.choose(group, wanted, now)
-        if target is not None and refusal is None:
+        if target is not None:
             _release(group, target, Reason.OPERATOR, now)
         return refusal
     return wishes.pass_on(group, wanted, now)

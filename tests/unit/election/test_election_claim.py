@@ -358,6 +358,17 @@ def test_with_three_members_a_wait_ends_with_a_new_reading(members: tuple[Member
         assert attempt.drive(at + 1, 9)
 
 
+def test_a_claim_that_is_lost_by_one_resource_waits_for_what_it_sent_for_another() -> None:
+    attempt = Attempt(VIP, OTHER)
+    attempt.read(900, Sighting(VIP, "eni-a"), Sighting(OTHER, "eni-a", settled=False))
+    assert [move.resource for move in attempt.drive(NOW)] == [VIP]
+    attempt.read(NOW + SETTLE_MS, Sighting(VIP, "eni-a"), Sighting(OTHER, "eni-c"))
+    assert attempt.drive(NOW + SETTLE_MS, 2) == ()
+    assert (attempt.lost(), attempt.idle()) == (True, False)
+    attempt.finish(NOW + 300, UNKNOWN)
+    assert attempt.idle()
+
+
 def test_the_end_of_an_earlier_claims_move_is_ignored(attempt: Attempt) -> None:
     attempt.finish(1_500, APPLIED, move_id=99)
     assert not attempt.idle()

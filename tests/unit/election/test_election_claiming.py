@@ -143,6 +143,13 @@ def test_what_was_never_answered_stays_on_disk_while_it_may_take_effect() -> Non
     assert not memories(bench)[-1].moving
 
 
+def test_a_master_that_is_back_and_gives_to_another_ends_the_claim() -> None:
+    bench = Bench().as_claimant()
+    bench.finish(CONFLICT)
+    bench.hear(A, State.RELEASING, 1, successor=C)
+    assert reasons(bench.all(fx.RoleChanged))[-1] == "claim_void"
+
+
 def test_a_failover_is_told_with_its_phases() -> None:
     bench = Bench().as_backup()
     bench.run(400)

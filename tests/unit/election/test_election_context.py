@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from hafailover.election.context import WATCH_MS, Context
+from hafailover.election.context import MAX_RETIRED, WATCH_MS, Context
 from hafailover.election.effects import Persist
 from hafailover.election.events import HoldersRead
 from hafailover.election.values import Advert, GroupAdvert, GroupMemory, GroupName, Leaving, Memory, State
@@ -58,6 +58,32 @@ def test_a_node_that_slept_distrusts_its_readings_and_blames_nobody(context: Con
     context.distrust(NOW + 5)
     assert context.trust_after == NOW + 6, "the question just put may have been answered before"
     assert context.distrust_until == NOW + 405
+
+
+def test_a_sleeper_takes_who_was_there_for_there(context: Context) -> None:
+    peer = context.peers.get(A)
+    assert peer is not None
+    peer.hear(Advert(A, DIGEST, 400, Leaving.NO, False, (), ()), NOW, confirmed=True)
+    context.peers.sweep(NOW)
+    context.distrust(NOW + 60_000)
+    assert peer.last_heard == NOW + 60_000
+
+
+def test_the_newest_of_what_has_gone_is_remembered_longest(context: Context) -> None:
+    names = [GroupName(f"g{number:03}") for number in range(MAX_RETIRED)]
+    for name in (*names, names[0], GroupName("last")):
+        saved = context.retire(name, 1, (), moving=False)
+    assert [each.group for each in saved.memory.groups] == [names[0], *names[2:], "last"][: MAX_RETIRED + 1]
+
+
+def test_what_is_let_go_of_was_never_said(context: Context) -> None:
+    peer = context.peers.get(A)
+    assert peer is not None
+    said = GroupAdvert(GROUP, State.MASTER, 1, 100, eligible=False, paused_min=3)
+    peer.hear(Advert(A, DIGEST, 400, Leaving.NO, False, (), (said,)), NOW, confirmed=True, said_after=NOW - 5)
+    assert (peer.has_paused(GROUP, NOW), peer.said_after(GROUP)) == (True, NOW - 5)
+    context.forget(GROUP, (VIP,))
+    assert (peer.group(GROUP), peer.has_paused(GROUP, NOW), peer.said_after(GROUP)) == (None, False, None)
 
 
 def test_a_sleeper_reads_who_holds_what(context: Context) -> None:

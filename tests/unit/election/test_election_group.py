@@ -224,8 +224,9 @@ def test_abandoning_leaves_nothing(begin: str) -> None:
     bench.group.abandon(bench.now)
     assert bench.group.guest.carries == []
     assert bench.state() is State.BACKUP
-    hooks = [each.hook for each in bench.group.drain() if isinstance(each, fx.RunHook)]
-    assert hooks == (["stop"] if begin == "as_backup" else ["backup", "stop"])
+    hooks = [each for each in bench.group.drain() if isinstance(each, fx.RunHook)]
+    ran = ("stop",) if begin == "as_backup" else ("backup", "stop")
+    assert hooks == [fx.RunHook(GROUP, hook) for hook in ran]
 
 
 # -- views -------------------------------------------------------------------------------------------------------

@@ -59,9 +59,12 @@ def test_a_no_keeps_the_node_out_of_the_running_and_is_asked_again_later() -> No
 
 def test_no_answer_is_a_no() -> None:
     bench = bench_that_asks()
-    bench.run(2 * 1_000 + HOOK_SLACK_MS - 1)
+    bench.run(2 * 1_000 + HOOK_SLACK_MS - 2)
+    assert bench.group.promotion.refused_until == 0
+    bench.run(1)
+    assert bench.group.promotion.refused_until == bench.now + REFUSED_MS
     assert bench.all(fx.Refrained) == []
-    bench.run(2)
+    bench.run(1)
     assert [told.reason for told in bench.all(fx.Refrained)] == [Reason.PROMOTE_REFUSED]
 
 

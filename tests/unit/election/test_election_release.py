@@ -4,7 +4,7 @@ import pytest
 
 from hafailover.election.effects import RunHook
 from hafailover.election.reasons import Reason
-from hafailover.election.release import HOOK_SLACK_MS, release_quietly, release_to
+from hafailover.election.release import HOOK_SLACK_MS, Release, release_quietly, release_to
 from tests.unit.election.bench import GROUP, B
 
 BACKUP = RunHook(GROUP, "backup", 7)
@@ -44,7 +44,9 @@ def test_and_the_successor_its_time_from_then_on() -> None:
 
 def test_it_says_to_whom_and_why() -> None:
     release = release_to(B, Reason.OPERATOR, 5_000, 400)
-    assert (release.successor, release.reason, release.began, release.hook) == (B, Reason.OPERATOR, 5_000, None)
+    at_once = Release(B, Reason.OPERATOR, 1_200, began=5_000, quiet_by=5_000, quiet_at=5_000, offered=True)
+    assert release == at_once
+    assert release.named == B
     quietly = release_quietly(None, Reason.CHECK_FAILED, 5_000, 400, run=RunHook(GROUP, "fault", 8), hook_ms=700)
     assert (quietly.successor, quietly.reason, quietly.began) == (None, Reason.CHECK_FAILED, 5_000)
 

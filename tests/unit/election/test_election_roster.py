@@ -319,6 +319,14 @@ def test_the_return_rule_comes_with_a_third_node_and_counts_what_was_before() ->
     assert not [each for each in renode(bench, *MEMBERS) if isinstance(each, fx.Persist)], "it is noted already"
 
 
+def test_and_what_is_on_disk_of_a_claim_stays_there() -> None:
+    bench = Bench(members=MEMBERS[:2], policy=replace(POLICY, resources=(VIP, OTHER))).as_claimant()
+    bench.arm(OTHER)
+    bench.read("eni-b", "eni-a")
+    told = bench.give(ev.Reconfigured(MEMBERS, TIMING, (bench.group.policy,), NEW))
+    assert remembered(told)[GROUP] == GroupMemory(GROUP, 2, moving=True, held=True)
+
+
 def test_a_backup_of_a_pair_that_never_had_it_is_held_up_by_nothing() -> None:
     bench = pair_of_two().as_backup()
     renode(bench, *MEMBERS)
@@ -359,7 +367,9 @@ def test_a_node_does_not_go_while_what_it_asked_for_may_come_about() -> None:
     bench.hear(C, State.CLAIMING, moving=True)
     bench.run(DEAD_MS, A)
     assert why_not(bench) is Reason.NODE_MOVES
-    bench.run(TIMING.request_life_ms, A)
+    bench.run(TIMING.request_life_ms - DEAD_MS - 1, A)
+    assert why_not(bench) is Reason.NODE_MOVES
+    bench.run(1, A)
     assert why_not(bench) is None
 
 

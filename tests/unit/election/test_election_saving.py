@@ -35,6 +35,12 @@ def test_a_mark_that_is_taken_off_stays_until_that_is_due() -> None:
     assert saved_once(effects) == [first, *HOOKS, saved(free, other), READ]
 
 
+def test_of_three_the_last_words_count_and_the_marks_of_each() -> None:
+    first, second, third = GroupMemory(A, 3, moving=True), GroupMemory(A, 4, held=True), GroupMemory(A, 5)
+    effects = (saved(first, drained=True), saved(second, drained=True), saved(third))
+    assert saved_once(effects) == [saved(GroupMemory(A, 5, moving=True, held=True)), saved(third)]
+
+
 def test_what_else_is_remembered_is_the_last_words() -> None:
     paused = GroupMemory(A, 3, paused=True, paused_until=9)
     effects = (saved(GroupMemory(A, 3), drained=True), saved(paused, drained=True))

@@ -230,6 +230,13 @@ def test_a_guard_that_does_not_answer_holds_a_claim_up_by_its_slack_only(extra: 
         assert why(bench) is Reason.GUARD_PENDING
 
 
+def test_a_guards_time_is_whole_milliseconds() -> None:
+    bench = Bench(policy=GUARDED, timing=replace(TIMING, dead_interval_ms=401)).as_backup()
+    bench.run(250)
+    assert bench.group.guards is not None
+    assert bench.group.guards.expires_at == bench.group.guards.asked_at + 200 + GUARD_SLACK_MS
+
+
 def test_a_guard_that_objects_is_asked_again_and_told_of_once() -> None:
     bench = Bench(policy=GUARDED).as_backup()
     bench.run(250)
@@ -502,6 +509,15 @@ def test_a_hold_down_does_not_keep_it_from_everybody() -> None:
     bench = held_down()
     bench.run(799, A, C)
     assert why(bench) is Reason.HOLD_DOWN, "a has the first turn, and all a moment to see who holds what"
+    bench.run(1, A, C)
+    assert bench.state() is State.CLAIMING
+
+
+def test_nodes_of_one_priority_take_their_turns_in_order() -> None:
+    bench = held_down()
+    bench.hear(A, State.BACKUP, 1, eligible=False, priority=90)
+    bench.run(799, A, C)
+    assert why(bench) is Reason.HOLD_DOWN
     bench.run(1, A, C)
     assert bench.state() is State.CLAIMING
 

@@ -47,6 +47,14 @@ def test_a_master_names_itself() -> None:
     assert group.resources[0].on_guest
 
 
+def test_whom_it_gives_it_to_is_told() -> None:
+    bench = Bench().as_master()
+    bench.hear(C)
+    bench.give(ev.FailoverAsked(1, GROUP, None))
+    (group,) = status(bench.node, bench.now).groups
+    assert (group.state, group.successor) == (State.RELEASING, C)
+
+
 def test_a_guard_that_objects_is_named() -> None:
     bench = Bench(policy=replace(POLICY, guards=("vip",), checks=(("web", 0),)))
     bench.check(CheckState.UP)

@@ -31,6 +31,7 @@ DEMOTE = replace(POLICY, demote_when_isolated=True, isolation_timeout_ms=10_000)
 def ask(bench: Bench, target: NodeName | None = None) -> Reason:
     bench.give(ev.FailoverAsked(1, GROUP, target))
     answer = bench.all(fx.Answer)[-1]
+    assert answer.request_id == 1
     assert answer.accepted is (answer.reason is Reason.ACCEPTED)
     return answer.reason
 
@@ -572,6 +573,17 @@ def test_who_stops_waits_a_dead_interval_for_words_that_are_in_doubt(*, confirme
             bench.now += 100
             bench.hear(A, State.BACKUP, 1, confirmed=False)
         assert bench.state() is State.BACKUP
+
+
+def test_nor_for_one_that_has_never_been_confirmed_any_longer() -> None:
+    bench = Bench().as_master()
+    bench.hear(A, confirmed=False)
+    bench.give(ev.StopAsked(restarting=False))
+    assert bench.state() is State.MASTER
+    for _ in range(4):
+        bench.now += 100
+        bench.hear(A, confirmed=False)
+    assert bench.state() is State.BACKUP
 
 
 def test_who_stops_waits_for_the_one_of_two_that_could_take_over() -> None:
