@@ -41,6 +41,7 @@ class Answering:
         self._failures = 0
         self._probing = False
         self._failing: set[Resource] = set()
+        self._due: set[Resource] = set()  # asked for, and nothing heard of it yet
 
     @property
     def ahead(self) -> tuple[Resource, ...]:
@@ -52,11 +53,13 @@ class Answering:
         for resource in self.resources:
             if resource not in self.carries:
                 self.carries.append(resource)
+            self._due.add(resource)
             self._emit(Arm(self._group, resource))
 
     def disarm(self, resource: Resource) -> None:
         """Have the guest answer for an address no longer."""
         self.carries.remove(resource)
+        self._due.discard(resource)
         self._emit(StopAnswering(self._group, resource))
 
     def disarm_all(self) -> None:
@@ -66,6 +69,7 @@ class Answering:
 
     def armed(self, event: GuestArmed, now: Instant) -> bool:
         """Take in what became of an address that the guest was asked for; return whether it is there."""
+        self._due.discard(event.resource)
         if event.error:
             self._failing.add(event.resource)
             self._fail(event.error, now)
@@ -73,10 +77,11 @@ class Answering:
         self._failing.discard(event.resource)
         if not self._failing:  # that another address is there mends nothing
             self.error = ""
-            self._failures = 0
         if event.resource not in self.carries:
             # It was let go while the guest was at work on it, and may have been put there after it was taken off.
             self._emit(StopAnswering(self._group, event.resource))
+        elif not (self._failing or self._due):  # an ENI may yet fail to come where an address was there at once
+            self._failures = 0
         return True
 
     def probe(self) -> None:

@@ -70,6 +70,7 @@ def test_the_wait_doubles_with_each_failure_up_to_its_cap(failures: int, wait_ms
 
 def test_several_that_fail_together_count_once_and_success_begins_anew() -> None:
     case = Case()
+    case.guest.arm()
     case.guest.armed(FAILED, 70)
     case.guest.armed(GuestArmed(GROUP, OTHER, "no such interface"), 70)
     assert case.guest.retry_at == 70 + RETRY_MS
@@ -79,6 +80,33 @@ def test_several_that_fail_together_count_once_and_success_begins_anew() -> None
     assert case.guest.error == ""
     case.guest.armed(FAILED, 90)
     assert case.guest.retry_at == 90 + RETRY_MS
+
+
+def test_one_that_is_there_at_once_does_not_shorten_the_wait_for_one_that_never_comes() -> None:
+    case, other = Case(), GuestArmed(GROUP, OTHER, "no such link")
+    for wait_ms in (RETRY_MS, 2 * RETRY_MS, 4 * RETRY_MS):
+        case.guest.arm()
+        case.guest.armed(THERE, 60)
+        case.guest.armed(other, 70)
+        assert case.guest.retry_at == 70 + wait_ms
+        case.guest.disarm_all()
+        case.guest.probed(GuestProbed(GROUP), 80)
+    case.guest.arm()
+    case.guest.armed(THERE, 85)
+    case.guest.armed(GuestArmed(GROUP, OTHER), 86)
+    case.guest.armed(other, 90)
+    assert case.guest.retry_at == 90 + RETRY_MS, "once all was there"
+
+
+def test_what_is_not_waited_for_any_more_keeps_the_count_of_failures() -> None:
+    case = Case()
+    case.guest.arm()
+    case.guest.armed(FAILED, 70)
+    case.guest.disarm_all()
+    case.guest.probed(GuestProbed(GROUP), 80)
+    case.guest.armed(THERE, 85)
+    case.guest.armed(FAILED, 90)
+    assert case.guest.retry_at == 90 + 2 * RETRY_MS
 
 
 def test_a_guest_that_was_looked_at_begins_anew() -> None:
