@@ -72,7 +72,6 @@ class Cause:
     """Why a claim began, and what was spent before it: for the history and the outage's split."""
 
     reason: Reason
-    planned: bool
     source: NodeName | None
     detect_ms: int = 0
     guard_ms: int = 0

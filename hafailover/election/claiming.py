@@ -77,15 +77,12 @@ def _cause(group: Group, reason: Reason, now: Instant) -> Cause:
     source = _source(group)
     peer = None if source is None else group.context.peers.get(source)
     evidence = _evidence(group, peer, now)
-    if reason not in DEAD or source is None:
-        return Cause(reason, planned=reason is Reason.HANDED_OVER, source=source, evidence=evidence)
-    silence_ms = now - peer.last_heard if peer is not None and peer.last_heard is not None else 0
-    waits = group.context.timing if peer is None else peer
-    patience_ms = waits.restart_grace_ms if reason is Reason.MASTER_GONE else waits.dead_interval_ms
+    if reason not in DEAD or peer is None:
+        return Cause(reason, source, evidence=evidence)
+    silence_ms = evidence.silence_ms or 0
+    patience_ms = peer.restart_grace_ms if reason is Reason.MASTER_GONE else peer.dead_interval_ms
     guard_ms = max(0, silence_ms - patience_ms) if group.policy.guards else 0
-    return Cause(
-        reason, planned=False, source=source, detect_ms=silence_ms - guard_ms, guard_ms=guard_ms, evidence=evidence
-    )
+    return Cause(reason, source, detect_ms=silence_ms - guard_ms, guard_ms=guard_ms, evidence=evidence)
 
 
 def _evidence(group: Group, peer: Peer | None, now: Instant) -> Evidence:

@@ -172,8 +172,9 @@ def _why(peer: Peer, said: GroupAdvert | None, now: Instant) -> Reason:
         return Reason.PEER_WITNESS
     if said is None:
         return Reason.PEER_KNOWS_NOT
+    if said.state in _STATES:
+        return _STATES[said.state]
     rules = (
-        (said.state in _STATES, _STATES.get(said.state, Reason.PEER_SERVES)),
         (peer.advert is not None and peer.advert.drained, Reason.PEER_DRAINED),
         (said.eligible, Reason.PEER_READY),
         (said.state is State.INIT, Reason.PEER_STARTING),

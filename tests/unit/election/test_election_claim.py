@@ -47,10 +47,10 @@ class Attempt:
         self, *resources: Resource, trust_after: int = 0, members: tuple[Member, ...] = MEMBERS[:2]
     ) -> None:
         self.holders = Holders(Most())
-        cause = Cause(Reason.MASTER_DEAD, planned=False, source=None)
+        cause = Cause(Reason.MASTER_DEAD, source=None)
         self.orphans: tuple[str, ...] = ()
         self.ledger = Ledger(LIFE_MS)
-        context = Context(MEMBERS[1], members, TIMING, Most(), NOW)
+        self.returns = Returns(GROUP, Context(MEMBERS[1], members, TIMING, Most(), NOW))
         self.claim = Claim(
             GROUP,
             resources,
@@ -60,7 +60,7 @@ class Attempt:
             trust_after=trust_after,
             rng=Most(),
             ledger=self.ledger,
-            returns=Returns(GROUP, context),
+            returns=self.returns,
         )
 
     def done(self) -> bool:
@@ -367,6 +367,58 @@ def test_a_claim_that_is_lost_by_one_resource_waits_for_what_it_sent_for_another
     assert (attempt.lost(), attempt.idle()) == (True, False)
     attempt.finish(NOW + 300, UNKNOWN)
     assert attempt.idle()
+
+
+def test_what_a_reading_of_before_a_sleep_says_takes_back_nothing() -> None:
+    attempt = Attempt(VIP, OTHER)
+    attempt.read(900, Sighting(VIP, "eni-b"), Sighting(OTHER, "eni-a"))
+    assert [move.resource for move in attempt.drive(NOW)] == [OTHER]
+    attempt.claim.trust(NOW + 200)
+    attempt.read(NOW + 100, Sighting(VIP, "eni-a"), Sighting(OTHER, "eni-a"))
+    attempt.drive(NOW + 300)
+    attempt.finish(NOW + 300, APPLIED, resource=OTHER)
+    attempt.read(NOW + 301, Sighting(VIP, "eni-b"), Sighting(OTHER, "eni-b"))
+    assert attempt.drive(NOW + 400, 2) == ()
+    assert attempt.done()
+
+
+def test_what_has_come_is_open_no_longer() -> None:
+    attempt = Attempt(VIP)
+    attempt.ledger.inherit((VIP,), NOW)
+    attempt.read(NOW, Sighting(VIP, "eni-b"))
+    attempt.drive(NOW)
+    assert (attempt.done(), attempt.ledger.until(VIP)) == (True, None)
+
+
+@pytest.mark.parametrize("members", [MEMBERS[:2], MEMBERS])
+def test_what_has_not_come_by_its_time_is_open_no_longer(members: tuple[Member, ...]) -> None:
+    attempt = Attempt(VIP, members=members)
+    attempt.ledger.inherit((VIP,), NOW)
+    over = NOW + LIFE_MS
+    attempt.read(over - 1, Sighting(VIP, "eni-a"))
+    assert attempt.drive(over) == ()
+    assert attempt.drive(over) == ()
+    assert attempt.holders.want(over), "a reading of before says nothing of that time"
+    attempt.read(over, Sighting(VIP, "eni-a"))
+    assert len(attempt.drive(over)) == 1
+    assert attempt.ledger.until(VIP) is None
+
+
+def test_what_it_lately_had_waits_for_a_reading_of_after_that() -> None:
+    attempt = Attempt(VIP, members=MEMBERS)
+    attempt.returns.had((VIP,), NOW)
+    attempt.read(NOW, Sighting(VIP, "eni-a"))
+    assert attempt.drive(NOW) == ()
+    assert attempt.claim.deadline(NOW) == NOW + LAG_MS
+
+
+def test_a_half_done_move_tells_who_has_it_now(attempt: Attempt) -> None:
+    attempt.finish(1_500, replace(HALF_DONE, outcome=Outcome.THROTTLED, holder="eni-c"))
+    attempt.read(900, Sighting(VIP, "eni-c"))
+    attempt.drive(1_600, 2)
+    sighting = attempt.holders.sighting(VIP)
+    assert sighting is not None
+    assert sighting.holder == "eni-c"
 
 
 def test_the_end_of_an_earlier_claims_move_is_ignored(attempt: Attempt) -> None:

@@ -12,7 +12,9 @@ from hafailover.election.effects import Persist
 from hafailover.election.reasons import Reason
 from hafailover.election.returns import LAG_MS, OLD_MS
 from hafailover.election.values import (
+    Advert,
     CheckState,
+    GroupAdvert,
     GroupMemory,
     GuardVerdict,
     Handover,
@@ -24,6 +26,7 @@ from hafailover.election.values import (
 from tests.unit.election.bench import (
     APPLIED,
     CONFLICT,
+    DIGEST,
     GROUP,
     MEMBERS,
     OTHER,
@@ -375,6 +378,87 @@ def test_after_a_lost_claim_nothing_moves_by_a_reading_of_long_ago() -> None:
     assert (bench.state(), bench.all(fx.Move)) == (State.CLAIMING, [])
     bench.read("eni-c", "eni-a")
     assert bench.all(fx.Move)
+
+
+def test_nor_in_a_pair() -> None:
+    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)), members=MEMBERS[:2]).as_backup()
+    bench.run(300)
+    bench.read(None, "eni-a")
+    bench.run(100)
+    bench.arm(VIP)
+    bench.arm(OTHER)
+    bench.hear(A, eligible=False)
+    bench.finish(CONFLICT, VIP)
+    bench.finish(CONFLICT, OTHER)
+    bench.read("eni-a")
+    assert bench.group.reason is Reason.CLAIM_LOST
+    bench.now += 1
+    bench.read("eni-a")
+    bench.run(4_000, A)
+    bench.clear()
+    bench.arm(VIP)
+    bench.arm(OTHER)
+    assert (bench.state(), bench.all(fx.Move)) == (State.CLAIMING, [])
+    bench.read("eni-a")
+    assert len(bench.all(fx.Move)) == 2
+
+
+def test_a_claim_whose_move_was_applied_does_not_yield_to_a_master_of_its_own_term() -> None:
+    bench = Bench().as_claimant()
+    bench.finish(APPLIED)
+    bench.hear(C, State.MASTER, 2)
+    assert bench.state() is State.CLAIMING, "the cloud decides between the two"
+    bench.read("eni-b")
+    assert bench.state() is State.MASTER
+
+
+def test_while_one_call_is_under_way_the_other_resource_is_looked_at() -> None:
+    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)), members=MEMBERS[:2]).as_claimant()
+    bench.arm(OTHER)
+    bench.finish(THROTTLED, OTHER)
+    assert bench.group.deadline is not None
+    assert bench.now < bench.group.deadline <= bench.now + 100
+
+
+def test_a_claim_that_fails_says_whom_it_would_have_taken_it_from_and_what_ended_it() -> None:
+    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
+    bench.run(300)
+    bench.read(None, "eni-a")
+    bench.run(100)
+    bench.arm(VIP)
+    bench.arm(OTHER)
+    bench.finish(CONFLICT)
+    bench.finish(CONFLICT, OTHER)
+    bench.read("eni-c", "eni-a")
+    (told,) = bench.all(fx.ClaimFailed)
+    assert (told.source, told.ended) == (A, Reason.CLAIM_LOST)
+
+
+def test_a_master_that_hands_over_is_where_it_came_from_and_nothing_was_detected() -> None:
+    bench = Bench().as_backup()
+    bench.hear(A, State.RELEASING, 1, successor=B)
+    bench.arm()
+    bench.finish(APPLIED)
+    bench.read("eni-b")
+    (told,) = bench.all(fx.FailoverFinished)
+    assert (told.source, told.detect_ms, told.guard_ms, told.cloud_ms) == (A, 0, 0, 0)
+    assert told.evidence.said is State.RELEASING
+
+
+def test_a_peer_that_asks_for_patience_is_detected_after_that() -> None:
+    bench = Bench(policy=replace(POLICY, guards=("vip",))).as_backup()
+    said = GroupAdvert(GROUP, State.MASTER, 1, 100, eligible=False)
+    bench.give(ev.AdvertReceived(Advert(A, DIGEST, 2_000, Leaving.NO, False, (B,), (said,)), "udp"))
+    bench.run(2_010)
+    asked = bench.all(fx.AskGuard)[-1]
+    bench.give(ev.GuardAnswered(GROUP, "vip", asked.round_id, GuardVerdict.ALLOW))
+    bench.arm()
+    bench.read("eni-a")
+    bench.finish(APPLIED)
+    bench.read("eni-b")
+    (told,) = bench.all(fx.FailoverFinished)
+    assert (told.detect_ms, told.guard_ms) == (2_000, 10)
+    assert told.evidence.guards == (("vip", GuardVerdict.ALLOW),)
 
 
 def test_a_lost_claim_ends_when_the_last_of_its_calls_has() -> None:

@@ -48,6 +48,7 @@ def test_a_power_off_that_fails_is_asked_for_again_and_others_may_try() -> None:
         bench.give(ev.FenceFinished(GROUP, fences(bench)[attempt].fence_id, REFUSED))
         bench.run(10_000)
         assert len(fences(bench)) == attempt + 2
+    assert len({fence.fence_id for fence in fences(bench)}) == 3
     assert not bench.group.advert().eligible
     assert bench.moves == []
 

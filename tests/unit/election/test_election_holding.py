@@ -40,6 +40,12 @@ def test_but_not_of_one_that_has_only_a_part(holders: tuple[str | None, str | No
     assert bench.all(fx.AskGuard) == []
 
 
+def test_nor_of_one_that_is_drained() -> None:
+    bench = backup()
+    bench.hear(A, State.BACKUP, 1, eligible=False, drained=True)
+    assert not holding.needs_guards(bench.group, bench.now)
+
+
 def test_one_silent_holder_of_a_part_is_enough() -> None:
     bench = backup()
     bench.hear(C, State.BACKUP, 1)

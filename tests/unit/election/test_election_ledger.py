@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hafailover.election.ledger import Ledger
@@ -20,6 +22,12 @@ def test_what_was_never_answered_is_open_until_it_cannot_be_accepted(at: int, un
     ledger = Ledger(LIFE_MS)
     ledger.ended(VIP, LOST, 1_000)
     assert ledger.open_until(at) == until
+
+
+def test_also_for_a_millisecond() -> None:
+    ledger = Ledger(LIFE_MS)
+    ledger.ended(VIP, replace(LOST, open_ms=1), 1_000)
+    assert ledger.open_until(1_000) == 1_001
 
 
 @pytest.mark.parametrize(

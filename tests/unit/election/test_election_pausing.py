@@ -156,7 +156,7 @@ def test_who_goes_on_with_what_is_here_moves_nothing_where_it_turns_out_to_be_go
     holder: str | None, *, goes_on: bool
 ) -> None:
     bench = Bench().as_backup()
-    pause(bench)
+    pause(bench, 60_000)
     bench.run(1_000)
     bench.read("eni-b")
     assert bench.all(fx.RoleChanged)[-1].reason is Reason.HELD

@@ -338,6 +338,7 @@ def test_what_is_believed_is_worked_out_anew_when_something_is_heard() -> None:
     assert peer.liveness(NOW + 399) is Liveness.LEFT
     peer.forget()
     assert peer.liveness(NOW + 399) is Liveness.ALIVE
+    assert peer.confirmed is False, "it is compared with what comes with the next datagram"
 
 
 def test_a_repetition_is_taken_in_and_is_no_news() -> None:

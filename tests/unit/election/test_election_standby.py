@@ -462,6 +462,18 @@ def test_what_a_stranger_has_is_left_to_people() -> None:
     assert bench.state() is State.CLAIMING
 
 
+def test_what_one_guard_finds_does_not_answer_what_another_objected_to() -> None:
+    bench = Bench(policy=replace(POLICY, guards=("vip", "cloud"))).as_backup()
+    bench.run(300)
+    bench.read("eni-c")
+    for guard, verdict in (("vip", DENY), ("cloud", ALLOW)):
+        round_id = bench.all(fx.AskGuard)[-1].round_id
+        bench.give(ev.GuardAnswered(GROUP, guard, round_id, verdict))
+    assert bench.group.takeovers.forbid
+    bench.give(ev.GuardAnswered(GROUP, "vip", round_id, ALLOW))
+    assert not bench.group.takeovers.forbid
+
+
 def test_a_restarted_ex_master_does_not_rob_the_node_that_took_over_unheard() -> None:
     bench = Bench().as_master()
     bench.now += 1

@@ -68,6 +68,15 @@ def test_a_guard_that_objects_is_named() -> None:
     assert group.checks == (("web", 0, CheckState.UP),)
 
 
+def test_so_are_several() -> None:
+    bench = Bench(policy=replace(POLICY, guards=("vip", "gateway"))).as_backup()
+    bench.run(250)
+    for asked in bench.all(fx.AskGuard):
+        bench.give(ev.GuardAnswered(GROUP, asked.guard, asked.round_id, GuardVerdict.DENY))
+    (group,) = status(bench.node, bench.now).groups
+    assert group.detail == "vip, gateway"
+
+
 def test_the_guests_complaint_is_told() -> None:
     bench = Bench().as_master()
     bench.arm(VIP, "no such interface")
