@@ -17,8 +17,8 @@ WISH_MS = 5_000  # for how long a wish is repeated to the master
 def heard(group: Group, now: Instant) -> NodeName | None:
     """Return to whom a peer's new wish asks this master to hand over, None where none asks for what can be done."""
     for wish in new_wishes(group, now):
-        target, refusal = choose(group, wish.target, now)
-        if target is not None and refusal is None:
+        target, _ = choose(group, wish.target, now)
+        if target is not None:
             return target
     return None
 

@@ -7,7 +7,7 @@ import pytest
 from hafailover.election.events import AdvertReceived
 from hafailover.election.peers import AUDIBLE, REFUSAL_FRESH_MS, Liveness, Peer
 from hafailover.election.peertable import PeerTable
-from hafailover.election.values import Advert, GroupAdvert, Leaving, NodeName, State, Timing
+from hafailover.election.values import Advert, GroupAdvert, GroupName, Leaving, NodeName, State, Timing
 from tests.unit.election.bench import DIGEST, GROUP, MEMBERS, TIMING, A, B, C
 
 NOW = 50_000  # dead interval 400 ms, restart_grace 3 s
@@ -199,6 +199,17 @@ def test_an_advert_told_in_parts_updates_what_it_names() -> None:
     group = peer.group(GROUP)
     assert group is not None
     assert group.state is State.BACKUP
+
+
+def test_and_no_part_that_says_the_same_again_is_news() -> None:
+    peer = Peer(MEMBERS[0], TIMING)
+    named = (GROUP, GroupName("other"))
+    parts = [
+        Advert(A, DIGEST, 400, Leaving.NO, False, (), (GroupAdvert(name, State.BACKUP, 1, 100, eligible=True),))
+        for name in named
+    ]
+    news = [peer.hear(part, NOW + at, confirmed=True) for at, part in enumerate((*parts, *parts))]
+    assert news == [True, True, False, False]
 
 
 def test_an_unconfirmed_advert_of_a_confirmed_peer_is_a_sign_of_life_only() -> None:

@@ -60,6 +60,12 @@ def test_who_holds_it_goes_on_without_asking_anything() -> None:
     assert not bench.all(fx.Move)
 
 
+def test_what_goes_on_among_three_is_marked_as_held() -> None:
+    bench = Bench()
+    bench.read("eni-b")
+    assert bench.all(fx.Persist)[0].memory.groups == (GroupMemory(GROUP, 1, held=True),)
+
+
 @pytest.mark.parametrize(("term", "state"), [(6, State.MASTER), (7, State.MASTER), (8, State.BACKUP)])
 def test_unless_a_master_with_a_newer_term_is_heard(term: int, state: State) -> None:
     bench = Bench(memory=Memory(groups=(GroupMemory(GROUP, term=7),)))

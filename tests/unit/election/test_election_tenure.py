@@ -60,6 +60,13 @@ def test_a_newer_master_deposes(term: int, state: State) -> None:
         assert bench.group.hold_down.until <= bench.now
 
 
+def test_who_is_deposed_carries_out_no_wish() -> None:
+    bench = Bench().as_master()
+    bench.hear(C)
+    bench.hear(A, State.MASTER, 9, wish=Wish(1, C))
+    assert (bench.state(), changes(bench)) == (State.BACKUP, ["deposed_by_peer"])
+
+
 def test_an_unconfirmed_one_does_not_but_is_looked_into() -> None:
     bench = Bench().as_master()
     bench.run(RIVAL_READ_MS)
@@ -367,6 +374,15 @@ def test_a_successor_that_does_not_begin_is_not_waited_for(after: int, state: St
     if state is State.MASTER:
         assert changes(bench) == ["handover_failed"]
         assert bench.node.context.watch_until > bench.now
+
+
+def test_one_that_serves_at_the_last_moment_is_not_taken_back_from() -> None:
+    bench = release(Bench().as_master())
+    bench.run(1_199, A)
+    bench.read("eni-a")
+    bench.now += 1
+    bench.hear(A, State.MASTER, bench.group.term)
+    assert (bench.state(), changes(bench)) == (State.BACKUP, ["handover_done"])
 
 
 @pytest.mark.parametrize(("after", "state"), [(29_999, State.RELEASING), (30_000, State.MASTER)])
