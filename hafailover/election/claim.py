@@ -284,6 +284,12 @@ class Claim:
             task.vacant_at = now if holder is None else None
 
     @staticmethod
+    def _see_vacant(task: Task, holder: str | None, now: Instant) -> None:
+        """Note that nobody has it any more whom somebody had when this claim began."""
+        if holder is None and task.started_from is not None:
+            task.started_from, task.vacant_at = None, now
+
+    @staticmethod
     def _taken_by_another(task: Task, holder: str | None, now: Instant) -> bool:
         """Return whether it is with somebody who did not have it when this claim began, or from whom it was taken.
 
@@ -292,8 +298,7 @@ class Claim:
         """
         if not task.seen:
             task.seen, task.started_from = True, holder
-        elif holder is None and task.started_from is not None:
-            task.started_from, task.vacant_at = None, now
+        Claim._see_vacant(task, holder, now)
         return holder is not None and (task.given_at is not None or holder != task.started_from)
 
     @staticmethod
@@ -313,6 +318,7 @@ class Claim:
         self._ledger.ended(task.resource, result, now)
         if result.half_done:
             holders.learn(task.resource, result.holder)
+            self._see_vacant(task, result.holder, now)  # a reading of later may show it on its way to somebody else
         if result.outcome is Outcome.APPLIED:
             task.failures = task.waits = task.conflicts = 0
             task.fresh_after, task.retry_at = holders.after(now), now

@@ -326,9 +326,19 @@ def test_what_was_released_and_is_with_its_old_holder_again_is_left_there(
     attempt.finish(1_500, replace(HALF_DONE, outcome=Outcome.THROTTLED))
     assert attempt.drive(1_600, 2) == (Move(GROUP, 2, VIP, None, "eni-b"),)
     attempt.finish(1_600, THROTTLED, move_id=2)
-    attempt.read(1_600 + after, Sighting(VIP, "eni-a"))
-    assert attempt.drive(1_600 + after, 3) == ()
+    attempt.read(1_500 + after, Sighting(VIP, "eni-a"))
+    assert attempt.drive(1_500 + after, 3) == ()
     assert attempt.claim.lost is lost
+
+
+def test_also_where_no_reading_has_shown_it_with_nobody(attempt: Attempt) -> None:
+    attempt.finish(1_500, replace(HALF_DONE, outcome=Outcome.REFUSED))
+    attempt.read(1_600, Sighting(VIP, None, settled=False))
+    assert attempt.drive(1_600, 2) == ()
+    later = 1_500 + LAG_MS
+    attempt.read(later, Sighting(VIP, "eni-a"))
+    assert attempt.drive(later, 2) == ()
+    assert attempt.lost(), "its holder lives and has taken it back"
 
 
 def test_but_not_where_this_claim_had_it_already(attempt: Attempt) -> None:
