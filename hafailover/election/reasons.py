@@ -45,7 +45,6 @@ class Reason(Enum):
     MASTER_ALIVE = "the master is heard"
     MASTER_LATE = "the master is late, but not yet for the dead interval"
     MASTER_RESTARTING = "the master's host answers and its daemon may be restarting"
-    FAULT = "this node's own service is at fault"
     CHECKS_PENDING = "this node's checks have not answered yet"
     PAUSED = "automatic moves are paused"
     WITNESS = "this node is a witness and never claims"

@@ -16,7 +16,7 @@ from hafailover.election.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that a claim depends on, as one node sees it at one instant.
+    """All that a claim depends on, as one node sees it at one instant. At fault it does not ask.
 
     `master` is the liveness of the peer last known as master that has not stepped down, None where there is none;
     `loss` is why there is no master to wait for. For `taken_unheard` see `takeover`. `rank` counts the candidates
@@ -27,9 +27,7 @@ class Situation:
     """
 
     witness: bool = False
-    fault: bool = False
     checks_pending: bool = False
-    guest_failed: bool = False
     drained: bool = False
     stopping: bool = False
     listening: bool = False
@@ -74,9 +72,7 @@ def unfit(situation: Situation) -> Reason | None:
         (situation.witness, Reason.WITNESS),
         (situation.stopping, Reason.STOPPING),
         (situation.drained, Reason.DRAINED),
-        (situation.fault, Reason.FAULT),
         (situation.checks_pending, Reason.CHECKS_PENDING),
-        (situation.guest_failed, Reason.GUEST_FAILED),
         (situation.distrust, Reason.DISTRUST),
     )
     return next((reason for applies, reason in rules if applies), None)

@@ -192,9 +192,7 @@ def situation(group: Group, now: Instant) -> Situation:
     group.wait_until(group.promotion.refused_until, now)
     return Situation(
         witness=context.me.witness,
-        fault=group.fault,
         checks_pending=group.tracking.pending,
-        guest_failed=bool(group.guest.error),
         drained=context.drained,
         stopping=context.leaving is not Leaving.NO,
         listening=_listening(group, now),

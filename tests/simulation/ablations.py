@@ -293,7 +293,7 @@ ABLATIONS = (
     ),
     Ablation(
         "who is at fault claims nothing",
-        ((Group, "fault", _property(False)), _situation(fault=False, checks_pending=False)),
+        ((Group, "fault", _property(False)), _situation(checks_pending=False)),
         ("services-down", "service-down", "kill"),
         ("fit-to-claim",),
         (("checked", True),),

@@ -45,6 +45,7 @@ OTHER = Resource(ResourceKind.ADDRESS, "10.0.1.101")
 ENI = Resource(ResourceKind.ENI, "eni-x")
 GROUP = GroupName("vip")
 POLICY = Policy(GROUP, (VIP,))
+BOTH = Policy(GROUP, (VIP, OTHER))
 TIMING = Timing(interval_ms=100, dead_interval_ms=400, restart_grace_ms=3_000, audit_interval_ms=30_000)
 DIGEST = b"12345678"
 START = 10_000
@@ -213,6 +214,21 @@ class Bench:
         self.run(400)
         self.arm()
         assert self.state() is State.CLAIMING
+        return self
+
+    def as_loser(self) -> Bench:
+        """Make it one that has just lost one of two addresses to `c`, which would take over before it."""
+        self.as_backup()
+        self.run(800)
+        self.arm(VIP)
+        self.arm(OTHER)
+        self.hear(C, State.BACKUP, 1, priority=100)
+        self.run(5_000, C)
+        self.finish(CONFLICT)
+        self.read("eni-c", "eni-a")
+        assert self.state() is State.BACKUP
+        self.now += 1
+        self.read("eni-c", "eni-a")
         return self
 
 

@@ -25,6 +25,7 @@ from hafailover.election.values import (
 )
 from tests.unit.election.bench import (
     APPLIED,
+    BOTH,
     CONFLICT,
     DIGEST,
     GROUP,
@@ -104,7 +105,7 @@ def test_that_a_move_may_be_under_way_is_on_disk_before_it_is_sent() -> None:
 
 
 def test_where_three_are_members_each_address_is_asked_for_by_a_reading_of_its_time() -> None:
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
+    bench = Bench(policy=BOTH).as_backup()
     bench.run(5_000, A)
     bench.hear(A, State.RELEASING, 1, successor=bench.node.context.me.name)
     bench.arm(VIP)
@@ -332,7 +333,7 @@ def test_but_not_where_the_faster_one_is_heard() -> None:
 
 
 def test_nor_where_the_faster_one_is_heard_and_not_yet_done() -> None:
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
+    bench = Bench(policy=BOTH).as_backup()
     bench.run(400)
     bench.arm(VIP)
     bench.arm(OTHER)
@@ -344,24 +345,8 @@ def test_nor_where_the_faster_one_is_heard_and_not_yet_done() -> None:
     assert bench.group.hold_down.losses == 0, "where each has a part of it, nobody would serve"
 
 
-def as_loser() -> Bench:
-    """Return a node that has just lost one of two addresses to `c`, which would take over before it."""
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
-    bench.run(800)
-    bench.arm(VIP)
-    bench.arm(OTHER)
-    bench.hear(C, State.BACKUP, 1, priority=100)
-    bench.run(5_000, C)
-    bench.finish(CONFLICT)
-    bench.read("eni-c", "eni-a")
-    assert bench.state() is State.BACKUP
-    bench.now += 1
-    bench.read("eni-c", "eni-a")
-    return bench
-
-
 def test_and_the_turns_begin_anew() -> None:
-    bench = as_loser()
+    bench = Bench(policy=BOTH).as_loser()
     bench.run(3_398, C)
     assert bench.state() is State.BACKUP, "the holder has its time, and then the turn before this node's"
     bench.run(3, C)
@@ -369,7 +354,7 @@ def test_and_the_turns_begin_anew() -> None:
 
 
 def test_after_a_lost_claim_nothing_moves_by_a_reading_of_long_ago() -> None:
-    bench = as_loser()
+    bench = Bench(policy=BOTH).as_loser()
     assert bench.group.reason is Reason.CLAIM_LOST
     bench.clear()
     bench.run(4_000, C)
@@ -381,7 +366,7 @@ def test_after_a_lost_claim_nothing_moves_by_a_reading_of_long_ago() -> None:
 
 
 def test_nor_in_a_pair() -> None:
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)), members=MEMBERS[:2]).as_backup()
+    bench = Bench(policy=BOTH, members=MEMBERS[:2]).as_backup()
     bench.run(300)
     bench.read(None, "eni-a")
     bench.run(100)
@@ -413,7 +398,7 @@ def test_a_claim_whose_move_was_applied_does_not_yield_to_a_master_of_its_own_te
 
 
 def test_while_one_call_is_under_way_the_other_resource_is_looked_at() -> None:
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)), members=MEMBERS[:2]).as_claimant()
+    bench = Bench(policy=BOTH, members=MEMBERS[:2]).as_claimant()
     bench.arm(OTHER)
     bench.finish(THROTTLED, OTHER)
     assert bench.group.deadline is not None
@@ -421,7 +406,7 @@ def test_while_one_call_is_under_way_the_other_resource_is_looked_at() -> None:
 
 
 def test_a_claim_that_fails_says_whom_it_would_have_taken_it_from_and_what_ended_it() -> None:
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
+    bench = Bench(policy=BOTH).as_backup()
     bench.run(300)
     bench.read(None, "eni-a")
     bench.run(100)
@@ -462,7 +447,7 @@ def test_a_peer_that_asks_for_patience_is_detected_after_that() -> None:
 
 
 def test_a_lost_claim_ends_when_the_last_of_its_calls_has() -> None:
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)))
+    bench = Bench(policy=BOTH)
     bench.as_backup()
     bench.run(400)
     bench.arm(VIP)

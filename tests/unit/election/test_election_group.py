@@ -23,6 +23,7 @@ from hafailover.election.values import (
 from hafailover.election.wishes import WISH_MS
 from tests.unit.election.bench import (
     APPLIED,
+    BOTH,
     ENI,
     GROUP,
     MEMBERS,
@@ -258,7 +259,7 @@ def test_candidates_are_alive_confirmed_and_willing() -> None:
 
 
 def test_a_reading_counts_when_it_is_whole_and_fresh() -> None:
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)))
+    bench = Bench(policy=BOTH)
     assert bench.group.sightings(0) is None
     bench.read("eni-a", "eni-b")
     seen = bench.group.sightings(bench.now)

@@ -11,14 +11,14 @@ from hafailover.election import events as ev
 from hafailover.election import holding
 from hafailover.election.reasons import Reason
 from hafailover.election.values import State
-from tests.unit.election.bench import OTHER, POLICY, VIP, A, Bench, C
+from tests.unit.election.bench import BOTH, A, Bench, C
 
-BOTH = replace(POLICY, resources=(VIP, OTHER), guards=("vip",))
+GUARDED = replace(BOTH, guards=("vip",))
 
 
 def backup() -> Bench:
     """Return a backup of two addresses, long after all have started."""
-    bench = Bench(policy=BOTH).as_backup()
+    bench = Bench(policy=GUARDED).as_backup()
     bench.run(3_000, A)
     bench.clear()
     return bench

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hafailover.election import context, roster
+from hafailover.election import context, holding, roster
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.peers import Liveness
@@ -24,6 +24,7 @@ from hafailover.election.values import (
     State,
 )
 from tests.unit.election.bench import (
+    BOTH,
     DIGEST,
     GROUP,
     MEMBERS,
@@ -320,7 +321,7 @@ def test_the_return_rule_comes_with_a_third_node_and_counts_what_was_before() ->
 
 
 def test_and_what_is_on_disk_of_a_claim_stays_there() -> None:
-    bench = Bench(members=MEMBERS[:2], policy=replace(POLICY, resources=(VIP, OTHER))).as_claimant()
+    bench = Bench(members=MEMBERS[:2], policy=BOTH).as_claimant()
     bench.arm(OTHER)
     bench.read("eni-b", "eni-a")
     told = bench.give(ev.Reconfigured(MEMBERS, TIMING, (bench.group.policy,), NEW))
@@ -385,6 +386,15 @@ def test_a_holder_that_was_never_heard_keeps_it_while_another_hears_it() -> None
     bench.hear(B, hears=(C,), eligible=False)
     bench.run(300, B)
     assert bench.state() is State.CLAIMING, "it is gone for both"
+
+
+def test_what_may_be_a_recording_vouches_for_nobody() -> None:
+    bench = Bench(me=C)
+    bench.read("eni-a")
+    for _ in range(8):
+        bench.hear(B, hears=(A, C), confirmed=False)
+        bench.run(100)
+    assert not holding.vouched(bench.group, bench.now)
 
 
 def test_what_is_on_its_way_stays_until_it_is_known_where() -> None:

@@ -10,8 +10,10 @@ import pytest
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
 from hafailover.election.reasons import Reason
+from hafailover.election.release import RELEASE_MS
 from hafailover.election.standby import GUARD_SLACK_MS, eligible
 from hafailover.election.values import (
+    Advert,
     CheckState,
     GroupMemory,
     GuardVerdict,
@@ -21,9 +23,10 @@ from hafailover.election.values import (
 )
 from tests.unit.election.bench import (
     APPLIED,
+    BOTH,
     CONFLICT,
+    DIGEST,
     GROUP,
-    OTHER,
     POLICY,
     TIMING,
     VIP,
@@ -80,7 +83,7 @@ def test_unless_a_master_with_a_newer_term_is_heard(term: int, state: State) -> 
 
 
 def test_half_of_it_is_not_enough() -> None:
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER)))
+    bench = Bench(policy=BOTH)
     bench.read("eni-b", "eni-a")
     assert bench.state() is State.INIT
     assert bench.group.guest.carries == [VIP], "what others hold leaves the guest, what is held here stays"
@@ -434,6 +437,42 @@ def test_and_when_a_stranger_gave_back_what_it_had() -> None:
     assert bench.state() is State.CLAIMING
 
 
+def test_who_has_just_taken_a_part_is_waited_for_though_it_fails_at_the_rest() -> None:
+    bench = Bench(policy=BOTH).as_loser()
+    bench.hear(C, State.CLAIMING, 3, eligible=False)
+    lost_at = bench.group.since
+    bench.run(20_000, C)
+    assert (bench.state(), why(bench)) == (State.BACKUP, Reason.OUTRANKED)
+    bench.run(lost_at + RELEASE_MS - bench.now - 1, C)
+    assert bench.state() is State.BACKUP
+    bench.run(1_000, C)
+    assert bench.state() is State.CLAIMING, "it has had its time"
+
+
+def test_but_not_one_that_has_taken_nothing() -> None:
+    bench = Bench(policy=BOTH).as_loser()
+    bench.hear(C, State.BACKUP, 3, eligible=False)
+    bench.hear(A, State.CLAIMING, 3, eligible=False)
+    bench.run(10_000, A, C)
+    assert bench.state() is State.CLAIMING
+
+
+def test_nor_where_nothing_was_lost() -> None:
+    bench = Bench(policy=BOTH).as_backup()
+    bench.hear(C, State.CLAIMING, 2, eligible=False)
+    bench.read("eni-c", "eni-a")
+    bench.run(5_000, C)
+    assert bench.state() is State.CLAIMING
+
+
+def test_who_does_not_know_yet_how_its_service_is_claims_nothing() -> None:
+    bench = Bench(policy=CHECKED).as_backup()
+    bench.run(5_000)
+    assert (bench.state(), why(bench)) == (State.BACKUP, Reason.CHECKS_PENDING)
+    bench.check(CheckState.UP)
+    assert bench.state() is State.CLAIMING
+
+
 def test_a_rival_whose_daemon_dies_is_given_the_dead_interval() -> None:
     bench = Bench().as_backup()
     bench.hear(C, State.CLAIMING, 2)
@@ -513,7 +552,7 @@ def test_hold_down_ends_by_itself(early: int, state: State) -> None:
 
 def held_down() -> Bench:
     """Return a backup in a long hold-down that hears `a` and `c`; `a` has one address, and this node the other."""
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
+    bench = Bench(policy=BOTH).as_backup()
     bench.run(3_000, A)
     bench.hear(C, eligible=False, priority=80)
     bench.group.hold_down.until = bench.now + 600_000
@@ -569,8 +608,18 @@ def test_who_starts_at_fault_listens_before_it_claims() -> None:
     assert bench.state() is State.CLAIMING
 
 
+def test_also_where_all_are_heard_and_nobody_has_spoken_of_the_group_yet() -> None:
+    bench = Bench(policy=CHECKED)
+    bench.check(CheckState.DOWN)
+    for name in (A, C):
+        bench.give(ev.AdvertReceived(Advert(name, DIGEST, 400, Leaving.NO, False, (B,), ()), "udp"))
+    bench.check(CheckState.UP)
+    bench.read(None)
+    assert (bench.state(), why(bench)) == (State.BACKUP, Reason.STARTING)
+
+
 def test_of_several_holders_each_is_given_its_time() -> None:
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_backup()
+    bench = Bench(policy=BOTH).as_backup()
     bench.hear(C, State.INIT, eligible=False)
     bench.read("eni-a", "eni-c")
     bench.run(2_000, C)

@@ -21,7 +21,7 @@ from hafailover.election.values import (
     State,
     Wish,
 )
-from tests.unit.election.bench import APPLIED, GROUP, MEMBERS, OTHER, POLICY, VIP, A, B, Bench, C, reasons
+from tests.unit.election.bench import APPLIED, BOTH, GROUP, MEMBERS, POLICY, VIP, A, B, Bench, C, reasons
 
 CHECKED = replace(POLICY, checks=(("web", 0),))
 PREEMPT = replace(POLICY, preempt=True, preempt_delay_ms=5_000)
@@ -58,6 +58,13 @@ def test_a_newer_master_deposes(term: int, state: State) -> None:
         assert bench.all(fx.StopAnswering) == [fx.StopAnswering(GROUP, VIP)]
         assert bench.group.term == 2
         assert bench.group.hold_down.until <= bench.now
+
+
+def test_of_two_others_the_newer_one_counts() -> None:
+    bench = Bench().as_master()
+    bench.hear(A, State.MASTER, 0)
+    bench.hear(C, State.MASTER, 9)
+    assert (bench.state(), bench.group.term) == (State.BACKUP, 9)
 
 
 def test_who_is_deposed_carries_out_no_wish() -> None:
@@ -159,7 +166,7 @@ def test_what_nobody_holds_is_put_back() -> None:
 
 
 def test_but_not_what_somebody_else_holds_in_part() -> None:
-    bench = Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_master()
+    bench = Bench(policy=BOTH).as_master()
     later_read(bench, None, "eni-a")
     later_read(bench, None, "eni-a")
     assert changes(bench) == ["deposed_by_cloud"]
@@ -356,7 +363,7 @@ def test_of_two_masters_of_what_nobody_has_none_claims() -> None:
 
 
 def test_what_the_successor_has_already_does_not_depose() -> None:
-    bench = release(Bench(policy=replace(POLICY, resources=(VIP, OTHER))).as_master())
+    bench = release(Bench(policy=BOTH).as_master())
     bench.hear(A, State.CLAIMING, 2)
     for _ in range(3):
         later_read(bench, "eni-a", "eni-b")
