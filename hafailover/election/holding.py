@@ -104,13 +104,14 @@ def _may_go_on_until(group: Group, voice: Voice) -> Instant | None:
     """Return until when one holder is waited for, None where it has said that it will not.
 
     So is one whose words are not confirmed yet: that it is at fault, or drained, may be a recording. One that has
-    not been there for long and is not able to yet may just not have reached the API.
+    not been there for long and is not able to yet may just not have reached the API. Where another has claimed
+    meanwhile and lost, both wait from then on: who has a part and who has the rest would else begin in step.
     """
     peer = voice.peer
     grace_ms = peer.restart_grace_ms
     if peer.advert is None or group.absent_since is None or (peer.sure and peer.advert.drained):
         return None
-    since = max(group.absent_since, peer.present_since, peer.unsure_since or 0)
+    since = max(group.absent_since, group.hindered_at, peer.present_since, peer.unsure_since or 0)
     if not peer.sure or voice.advert.state is State.INIT:
         return since + grace_ms
     if voice.advert.state is State.BACKUP:

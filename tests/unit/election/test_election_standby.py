@@ -414,13 +414,28 @@ def test_after_a_rival_gave_up_the_turns_begin_anew(claimed_ms: int) -> None:
     bench = Bench().as_backup()
     bench.hear(C, State.CLAIMING, 2)
     bench.hear(A, State.BACKUP, 1, priority=100)
+    bench.read(None)
     bench.run(claimed_ms, A, C)
     assert why(bench) is Reason.OUTRANKED
     bench.hear(C, State.BACKUP, 2, eligible=False)
-    bench.read("eni-a")
+    bench.read(None)
     bench.run(398, A, C)
     assert why(bench) is Reason.OUTRANKED, "a ranks before it"
     bench.run(3, A, C)
+    assert bench.state() is State.CLAIMING
+
+
+def test_and_so_does_the_time_of_who_has_it() -> None:
+    bench = Bench().as_backup()
+    bench.hear(A, State.BACKUP, 1, priority=100)
+    bench.run(1_000, A)
+    bench.hear(C, State.CLAIMING, 2)
+    bench.run(5_000, A, C)
+    bench.hear(C, State.BACKUP, 2, eligible=False)
+    bench.read("eni-a")
+    bench.run(TIMING.restart_grace_ms - 2, A, C)
+    assert why(bench) is Reason.HOLDER_ALIVE
+    bench.run(2 + TIMING.dead_interval_ms, A, C)
     assert bench.state() is State.CLAIMING
 
 
