@@ -28,6 +28,7 @@ from tests.simulation.fault_hosts import (
 )
 from tests.simulation.fault_paths import CutLink, Flapping, Isolate, Partition, Replay, Swizzle, Weather
 from tests.simulation.fault_people import (
+    POLL_MS,
     Console,
     Drain,
     FailingReads,
@@ -177,13 +178,22 @@ class Storm:
                 universe.serve(name, up=True)
             if not host.powered:
                 universe.power(name, on=True)
-            universe.start(name)
-            if host.process is not None and host.process.node.context.drained:
-                universe.ask(name, lambda request: ev.DrainAsked(request, drained=False))
-            if host.process is not None and not universe.options.paused and _is_paused(host.process):
-                universe.ask(name, lambda request: ev.ResumeAsked(request, None))
+            self._include(name)
             universe.reload(name)
         universe.struck("heal", "", over=True)
+
+    def _include(self, name: str) -> None:
+        """Have a daemon run and take part; one that was out of the file, when all have read that it is back."""
+        universe = self._universe
+        universe.start(name)
+        process = universe.hosts[name].process
+        if process is None or name in universe.out:
+            universe.at(universe.now + POLL_MS, self._include, name)
+            return
+        if process.node.context.drained:
+            universe.ask(name, lambda request: ev.DrainAsked(request, drained=False))
+        if not universe.options.paused and _is_paused(process):
+            universe.ask(name, lambda request: ev.ResumeAsked(request, None))
 
 
 def _is_paused(process: Process) -> bool:
