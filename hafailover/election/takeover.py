@@ -33,7 +33,7 @@ class Takeovers:
         self._group = group
         self._context = context
         self._holders: dict[Resource, str | None] = {}
-        self._taken: dict[Resource, str] = {}
+        self._taken: set[Resource] = set()
         self._mine_at: dict[Resource, Instant] = {}  # when a reading last named this node
         self._objected: set[str] = set()
         self._evidence = False
@@ -48,9 +48,9 @@ class Takeovers:
         if holder == self._context.me.holder_id(resource):
             self._mine_at[resource] = now
         if holder is None or self._explained(resource, holder, now):
-            self._taken.pop(resource, None)
+            self._taken.discard(resource)
         elif holder != before:
-            self._taken[resource] = holder
+            self._taken.add(resource)
             self._objected.clear()
             self._evidence = False
 

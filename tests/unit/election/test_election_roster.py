@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hafailover.election import context, holding, roster
 from hafailover.election import effects as fx
 from hafailover.election import events as ev
@@ -30,6 +32,7 @@ from tests.unit.election.bench import (
     MEMBERS,
     OTHER,
     POLICY,
+    START,
     TIMING,
     UNKNOWN,
     VIP,
@@ -306,6 +309,14 @@ def test_a_peer_that_has_gone_is_a_stranger() -> None:
     assert bench.give(ev.PeerRefused(C)) == ()
     bench.read("eni-c")
     assert bench.node.context.is_stranger(Sighting(VIP, "eni-c"))
+
+
+@pytest.mark.parametrize(("held", "lost"), [(True, False), (False, True), (False, False)])
+def test_what_it_may_have_had_before_it_started_counts_too(*, held: bool, lost: bool) -> None:
+    context = Bench(memory=Memory(groups=(GroupMemory(GROUP, 3, held=held),))).node.context
+    group = roster.gather([POLICY], context, START, lost=lost)[GROUP]
+    assert group.returns.entangled is (held or lost)
+    assert (group.ledger.open_until(START) is not None) is lost
 
 
 def test_the_return_rule_comes_with_a_third_node_and_counts_what_was_before() -> None:

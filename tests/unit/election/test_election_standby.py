@@ -63,6 +63,17 @@ def test_who_holds_it_goes_on_without_asking_anything() -> None:
     assert not bench.all(fx.Move)
 
 
+def test_nor_by_what_was_asked_before_it_slept() -> None:
+    bench = Bench()
+    bench.now += 350
+    bench.give(ev.TimerExpired())
+    bench.read("eni-b", asked_at=bench.now - 100)
+    assert bench.state() is State.INIT
+    bench.now += 1
+    bench.read("eni-b")
+    assert bench.state() is State.MASTER
+
+
 def test_what_goes_on_among_three_is_marked_as_held() -> None:
     bench = Bench()
     bench.read("eni-b")
@@ -125,6 +136,32 @@ def test_at_fault_the_address_stays_until_somebody_else_holds_it() -> None:
     bench.read("eni-a")
     assert bench.group.guest.carries == []
     assert bench.all(fx.StopAnswering) == [fx.StopAnswering(GROUP, VIP)]
+
+
+def test_and_longer_where_that_was_asked_before_a_sleep() -> None:
+    bench = Bench(policy=CHECKED).as_master()
+    bench.check(CheckState.DOWN)
+    bench.now += 10_000
+    bench.give(ev.TimerExpired())
+    bench.read("eni-a", asked_at=bench.now - 9_000)
+    assert bench.group.guest.carries == [VIP]
+    bench.now += 1
+    bench.read("eni-a")
+    assert bench.group.guest.carries == []
+
+
+def test_a_service_that_is_back_while_the_master_is_late_prepares_for_a_claim() -> None:
+    bench = Bench(policy=CHECKED)
+    bench.check(CheckState.UP)
+    bench.as_backup()
+    bench.check(CheckState.DOWN)
+    bench.run(250)
+    bench.now += 1
+    bench.read("eni-a")
+    bench.clear()
+    bench.now += 1
+    bench.check(CheckState.UP)
+    assert (bench.state(), len(bench.all(fx.ReadHolders))) == (State.BACKUP, 1)
 
 
 def test_what_the_cloud_is_moving_stays_too() -> None:

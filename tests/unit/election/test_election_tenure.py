@@ -245,6 +245,14 @@ def test_a_stop_hands_over_to_the_best() -> None:
     assert bench.all(fx.SendAdverts)[-1].advert.leaving is Leaving.NO
 
 
+def test_of_two_of_one_priority_the_first_in_the_file_takes_over() -> None:
+    bench = Bench().as_master()
+    bench.hear(C, priority=90)
+    bench.hear(A, priority=90)
+    bench.give(ev.StopAsked(restarting=False))
+    assert bench.all(fx.SendAdverts)[-1].advert.groups[0].successor == A
+
+
 def test_a_restart_hands_nothing_over() -> None:
     bench = Bench().as_master()
     bench.hear(A)
@@ -560,6 +568,7 @@ def test_the_history_learns_how_a_hand_over_ended(*, taken: bool, ended: Reason)
         bench.run(2_000, C)
     (told,) = bench.all(fx.HandoverEnded)
     assert (told.reason, told.ended, told.source, told.target) == (Reason.OPERATOR, ended, B, C)
+    assert (told.group, told.term) == (GROUP, bench.group.term)
     assert told.spent_ms == (100 if taken else 1_200)
 
 
