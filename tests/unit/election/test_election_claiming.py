@@ -137,6 +137,25 @@ def test_where_three_are_members_also_that_it_was_here() -> None:
     assert memories(bench) == [GroupMemory(GROUP, 2)]
 
 
+def test_the_peers_are_told_of_a_claim_and_of_what_may_still_take_effect() -> None:
+    def moving() -> bool:
+        return bench.all(fx.SendAdverts)[-1].advert.groups[0].moving
+
+    bench = Bench(members=MEMBERS[:2]).as_backup()
+    bench.run(100, A)
+    assert moving() is False
+    bench.run(400)
+    assert moving() is True
+    bench.arm()
+    bench.finish(LOST)
+    bench.hear(A, State.MASTER, 3)
+    assert bench.state() is State.BACKUP
+    bench.run(LOST.open_ms - 200, A)
+    assert moving() is True
+    bench.run(200, A)
+    assert moving() is False
+
+
 def test_what_was_never_answered_stays_on_disk_while_it_may_take_effect() -> None:
     bench = Bench(members=MEMBERS[:2]).as_claimant()
     bench.finish(LOST)

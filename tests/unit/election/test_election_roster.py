@@ -311,6 +311,11 @@ def test_a_peer_that_has_gone_is_a_stranger() -> None:
     assert bench.node.context.is_stranger(Sighting(VIP, "eni-c"))
 
 
+def test_a_node_whose_memory_is_lost_takes_everything_for_under_way() -> None:
+    bench = Bench(memory=Memory(lost=True))
+    assert bench.group.ledger.open_until(bench.now) == bench.now + TIMING.request_life_ms
+
+
 @pytest.mark.parametrize(("held", "lost"), [(True, False), (False, True), (False, False)])
 def test_what_it_may_have_had_before_it_started_counts_too(*, held: bool, lost: bool) -> None:
     context = Bench(memory=Memory(groups=(GroupMemory(GROUP, 3, held=held),))).node.context
