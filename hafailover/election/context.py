@@ -43,7 +43,7 @@ class Context:
         self.holders = Holders(rng, mute=me.witness)
         self.drained = False
         self.leaving = Leaving.NO
-        self.distrust_until: Instant = now
+        self._slept_at: Instant | None = None
         self.trust_after: Instant = now
         self.watch_until: Instant = now
         self._memories: dict[GroupName, GroupMemory] = {}
@@ -160,10 +160,15 @@ class Context:
                 voices.append(Voice(peer, advert, liveness))
         return tuple(voices)
 
+    @property
+    def distrust_until(self) -> Instant:
+        """Until when this node accuses nobody: for a dead interval, of the file in force, after it has slept."""
+        return self.started_at if self._slept_at is None else self._slept_at + self.timing.dead_interval_ms
+
     def distrust(self, now: Instant) -> None:
         """Stop trusting this node's own view: it was not running, so it cannot tell who was silent."""
         self.peers.excuse_all(now)
-        self.distrust_until = now + self.timing.dead_interval_ms
+        self._slept_at = now
         self.trust_after = self.holders.after(now)
         self.holders.need(self.trust_after)
 

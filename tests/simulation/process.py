@@ -75,7 +75,7 @@ class Process:
         self.heard: dict[str, Heard] = {}
         self.socket: list[Datagram | Letter | Parcel] = []
         self.wanted: set[str] = set()  # what the guest was asked to answer for
-        self._groups: frozenset[GroupName] = frozenset()  # those that are listened to
+        self.groups: frozenset[GroupName] = frozenset()  # of the file that it has read
         self._known: dict[str, tuple[Advert, Advert]] = {}  # what was told last, and what of that is of these
         self.listens_to(universe.file)
         self.keeper = Keeper(self) if options.eips and not host.member.witness else None
@@ -132,17 +132,17 @@ class Process:
     def listens_to(self, file: File) -> None:
         """Take in the nodes and groups of the file, as `heartbeat.endpoint` does before the core."""
         self.peers = [name for name in file.names if name != self.name]
-        self._groups = frozenset(policy.group for policy in file.policies)
+        self.groups = frozenset(policy.group for policy in file.policies)
         self._known.clear()
 
     def _of_known_groups(self, event: ev.AdvertReceived | None) -> ev.AdvertReceived | None:
         if event is None or event.advert.node not in self.peers:
             return None
-        if all(each.group in self._groups for each in event.advert.groups):
+        if all(each.group in self.groups for each in event.advert.groups):
             return event
         told, known = self._known.get(event.advert.node, (None, None))
         if told is not event.advert or known is None:
-            said = tuple(each for each in event.advert.groups if each.group in self._groups)
+            said = tuple(each for each in event.advert.groups if each.group in self.groups)
             known = replace(event.advert, groups=said)
             self._known[event.advert.node] = event.advert, known
         return replace(event, advert=known)

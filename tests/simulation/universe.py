@@ -372,11 +372,12 @@ class Universe:
         ) or any(roster.blocks(name, groups.values(), context, process.clock) for name in going):
             self.at(self.now + REFUSED_RELOAD_MS, self.reload, process.name)  # as `hafailover.daemon.intake` does
             return
+        come = names - process.groups
         process.has_read = file.digest
         process.listens_to(file)
         members = tuple(self.hosts[name].member for name in file.names)
         process.post(ev.Reconfigured(members, file.timing, file.policies, file.digest))
-        if names - groups.keys():
+        if come:
             self.at(self.now + FIRST_PASS_MS, self.check, process)
         if process.wires is not None:
             process.wires.configure(file.timing)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +59,12 @@ def test_a_node_that_slept_distrusts_its_readings_and_blames_nobody(context: Con
     context.distrust(NOW + 5)
     assert context.trust_after == NOW + 6, "the question just put may have been answered before"
     assert context.distrust_until == NOW + 405
+
+
+def test_and_for_longer_where_the_file_says_so_meanwhile(context: Context) -> None:
+    context.distrust(NOW)
+    context.reconfigure(MEMBERS, replace(TIMING, dead_interval_ms=900))
+    assert context.distrust_until == NOW + 900
 
 
 def test_a_sleeper_takes_who_was_there_for_there(context: Context) -> None:
