@@ -98,6 +98,7 @@ def test_a_drain_is_on_disk_and_answered() -> None:
     bench.give(ev.DrainAsked(4, drained=True))
     kinds = [type(effect) for effect in bench.told]
     assert kinds.index(fx.Persist) < kinds.index(fx.Answer) < kinds.index(fx.SendAdverts)
+    assert bench.all(fx.Answer) == [fx.Answer(4, accepted=True, reason=Reason.ACCEPTED)]
     assert bench.all(fx.Persist)[0].memory.drained
     bench.give(ev.DrainAsked(5, drained=False))
     assert not bench.all(fx.Persist)[1].memory.drained

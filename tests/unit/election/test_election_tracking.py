@@ -14,6 +14,8 @@ PENDING, UP, DOWN = CheckState.PENDING, CheckState.UP, CheckState.DOWN
         (0, PENDING, False, True, 100),
         (0, UP, False, False, 100),
         (0, DOWN, True, False, 100),
+        (1, UP, False, False, 101),
+        (-1, DOWN, False, False, 99),
         (20, PENDING, False, False, 100),
         (20, UP, False, False, 120),
         (20, DOWN, False, False, 100),
