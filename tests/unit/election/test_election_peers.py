@@ -287,6 +287,19 @@ def test_peers_come_in_node_order_and_strangers_are_none(table: PeerTable) -> No
     assert table.next_change(NOW) is None
 
 
+def test_who_was_never_heard_is_no_confirmed_voice(table: PeerTable) -> None:
+    assert [(peer.confirmed, peer.sure) for peer in table] == [(False, False)] * 2
+
+
+def test_another_file_changes_nothing_of_what_is_believed_of_those_that_stay(table: PeerTable) -> None:
+    peer = hear(table, A, NOW)
+    table.sweep(NOW)
+    table.configure(MEMBERS, TIMING)
+    assert [each.member for each in table] == [*MEMBERS]
+    assert table.sweep(NOW + 100) == ()
+    assert peer.present_since == NOW
+
+
 def test_a_sweep_tells_each_change_once(table: PeerTable) -> None:
     peer = hear(table, A, NOW)
     assert table.sweep(NOW) == ((peer, Liveness.NEVER),)
