@@ -179,8 +179,8 @@ def _void(group: Group, claim: Claim, now: Instant) -> Reason | None:
     barred = bars(group)
     if barred is not None:
         return barred
-    if claim.cause.reason is Reason.HELD and group.pause.holds(now) and _has_lost(group):
-        return Reason.PAUSED
+    if claim.cause.reason is Reason.HELD and _has_lost(group):
+        return Reason.CLAIM_VOID  # nothing has been asked about taking it from whoever has it
     master = group.sure_master(now)
     if master is None:
         return None

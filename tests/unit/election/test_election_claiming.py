@@ -210,6 +210,27 @@ def test_what_is_held_already_is_no_failover() -> None:
     assert not bench.all(fx.Move)
 
 
+@pytest.mark.parametrize("overlap", [True, False])
+def test_what_was_held_and_is_not_is_taken_from_nobody_unasked(*, overlap: bool) -> None:
+    handover = Handover.OVERLAP if overlap else Handover.STRICT
+    bench = Bench(policy=replace(POLICY, checks=(("web", 0),), handover=handover))
+    bench.check(CheckState.UP)
+    bench.as_master()
+    bench.check(CheckState.DOWN)
+    if not overlap:
+        bench.end_hook()
+    bench.run(20_000)
+    bench.check(CheckState.UP)
+    assert bench.all(fx.RoleChanged)[-1].reason is Reason.HELD
+    bench.read("eni-c", asked_at=bench.now)
+    if overlap:
+        bench.arm()
+    assert (bench.state(), bench.all(fx.Move)) == (State.BACKUP, [])
+    bench.now += 1
+    bench.read("eni-c")
+    assert bench.group.verdict_reason is Reason.TAKEN_UNHEARD
+
+
 def test_a_claim_from_nobody_has_no_source() -> None:
     bench = Bench().as_backup()
     bench.read(None)

@@ -165,5 +165,5 @@ def test_who_goes_on_with_what_is_here_moves_nothing_where_it_turns_out_to_be_go
     assert bench.all(fx.Move) == []
     assert (bench.state() is State.BACKUP) is not goes_on
     if not goes_on:
-        assert bench.all(fx.RoleChanged)[-1].reason is Reason.PAUSED
+        assert bench.all(fx.RoleChanged)[-1].reason is Reason.CLAIM_VOID
         assert bench.group.guest.carries == []
