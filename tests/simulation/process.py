@@ -113,6 +113,10 @@ class Process:
             self._inbox.append(event)
             self._turn()
 
+    def is_about_to_hear(self, name: str) -> bool:
+        """Whether a word of a node has been read from the socket and waits for its turn: the disk may be slow."""
+        return any(isinstance(event, ev.AdvertReceived) and event.advert.node == name for event in self._inbox)
+
     def repeated(self, event: ev.AdvertReceived) -> Heard | None:
         """Note an advert about to be handled; return what was heard before where it says the same once more."""
         name = event.advert.node

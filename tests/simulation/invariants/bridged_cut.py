@@ -56,6 +56,8 @@ class BridgedCut(Invariant):
         universe, broker, master = self.universe, self.universe.broker, owner.process
         if master is None or broker is None or not broker.way(owner) or not broker.way(process.host):
             return False
+        if process.is_about_to_hear(master.name):
+            return False
         group = next(iter(master.node.groups.values()))
         settled = master.clock - group.since >= universe.options.patient.dead_interval_ms
         if group.state is not State.MASTER or not settled:

@@ -788,7 +788,9 @@ def test_kernels_outweigh_wills() -> None:
     )
 
 
-@pytest.mark.parametrize("disturbed", ["nothing", "broker", "way", "lately", "silent", "young", "restarted"])
+@pytest.mark.parametrize(
+    "disturbed", ["nothing", "broker", "way", "lately", "silent", "young", "restarted", "busy"]
+)
 def test_bridged_cut(disturbed: str) -> None:
     stage = Stage("bridged-cut", paths=("udp", "mqtt"))
     universe, a, b = stage.universe, stage.process("a"), stage.process("b")
@@ -811,6 +813,8 @@ def test_bridged_cut(disturbed: str) -> None:
         universe.now += universe.options.timing.dead_interval_ms // 2
     elif disturbed == "young":
         next(iter(a.node.groups.values())).since = a.clock
+    elif disturbed == "busy":
+        b._inbox.append(advert(A, State.MASTER))
     else:
         broker.brought[b.boot, "a"] = broker.brought[b.boot, "a"]._replace(boot=99)
     claims(Reason.MASTER_DEAD)
