@@ -98,6 +98,17 @@ def test_one_that_is_there_at_once_does_not_shorten_the_wait_for_one_that_never_
     assert case.guest.retry_at == 90 + RETRY_MS, "once all was there"
 
 
+def test_what_was_let_go_is_not_waited_for() -> None:
+    case = Case()
+    case.guest.arm()
+    case.guest.armed(FAILED, 70)
+    case.guest.probed(GuestProbed(GROUP), 80)
+    case.guest.disarm(OTHER)
+    case.guest.armed(THERE, 85)
+    case.guest.armed(FAILED, 90)
+    assert case.guest.retry_at == 90 + RETRY_MS
+
+
 def test_what_is_not_waited_for_any_more_keeps_the_count_of_failures() -> None:
     case = Case()
     case.guest.arm()

@@ -424,11 +424,26 @@ def test_what_it_lately_had_waits_for_a_reading_of_after_that() -> None:
 
 def test_a_half_done_move_tells_who_has_it_now(attempt: Attempt) -> None:
     attempt.finish(1_500, replace(HALF_DONE, outcome=Outcome.THROTTLED, holder="eni-c"))
-    attempt.read(900, Sighting(VIP, "eni-c"))
-    attempt.drive(1_600, 2)
-    sighting = attempt.holders.sighting(VIP)
-    assert sighting is not None
-    assert sighting.holder == "eni-c"
+    assert attempt.holders.sighting(VIP) == Sighting(VIP, "eni-c")
+
+
+def test_one_that_has_left_it_where_it_was_has_released_nothing(attempt: Attempt) -> None:
+    attempt.finish(1_500, replace(HALF_DONE, outcome=Outcome.REFUSED, holder="eni-a"))
+    attempt.read(1_500 + LAG_MS, Sighting(VIP, "eni-a"))
+    assert attempt.drive(1_500 + LAG_MS, 2) == (Move(GROUP, 2, VIP, "eni-a", "eni-b"),)
+
+
+@pytest.mark.parametrize(("after", "lost"), [(LAG_MS - 1, False), (LAG_MS, True)])
+def test_what_was_read_to_be_with_nobody_may_be_with_its_holder_by_an_older_reading(
+    attempt: Attempt, after: int, *, lost: bool
+) -> None:
+    attempt.finish(1_500, CONFLICT)
+    attempt.read(1_600, Sighting(VIP, None))
+    assert attempt.drive(1_600, 2) == (Move(GROUP, 2, VIP, None, "eni-b"),)
+    attempt.finish(1_700, THROTTLED, 2)
+    attempt.read(1_600 + after, Sighting(VIP, "eni-a"))
+    assert attempt.drive(1_600 + after, 3) == ()
+    assert attempt.claim.lost is lost
 
 
 def test_the_end_of_an_earlier_claims_move_is_ignored(attempt: Attempt) -> None:

@@ -173,6 +173,13 @@ def test_a_master_that_is_back_and_gives_to_another_ends_the_claim() -> None:
     assert reasons(bench.all(fx.RoleChanged))[-1] == "claim_void"
 
 
+def test_among_three_it_may_be_asked_for_again_only_after_that() -> None:
+    bench = Bench().as_claimant()
+    bench.finish(LOST)
+    over = bench.now - 1 + LOST.open_ms
+    assert bench.group.returns.pending((VIP,), bench.now) == over + LAG_MS
+
+
 def test_a_failover_is_told_with_its_phases() -> None:
     bench = Bench().as_backup()
     bench.run(400)
@@ -271,6 +278,7 @@ def test_a_successor_goes_on_while_it_is_offered_and_stops_when_the_offer_ends()
     bench.hear(A, State.MASTER, 1)
     assert bench.state() is State.BACKUP
     assert reasons(bench.all(fx.RoleChanged)) == ["handed_over", "claim_void"]
+    assert [told.source for told in bench.all(fx.ClaimFailed)] == [A]
 
 
 @pytest.mark.parametrize(

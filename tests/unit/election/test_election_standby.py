@@ -670,6 +670,16 @@ def test_also_where_all_are_heard_and_nobody_has_spoken_of_the_group_yet() -> No
     assert (bench.state(), why(bench)) == (State.BACKUP, Reason.STARTING)
 
 
+def test_who_has_heard_all_of_them_waits_for_nobody() -> None:
+    bench = Bench(policy=CHECKED)
+    bench.check(CheckState.DOWN)
+    bench.hear(A, eligible=False)
+    bench.hear(C, eligible=False)
+    bench.read(None)
+    bench.check(CheckState.UP)
+    assert bench.state() is State.CLAIMING
+
+
 def test_of_several_holders_each_is_given_its_time() -> None:
     bench = Bench(policy=BOTH).as_backup()
     bench.hear(C, State.INIT, eligible=False)
