@@ -162,8 +162,11 @@ class Context:
 
     @property
     def distrust_until(self) -> Instant:
-        """Until when this node accuses nobody: for a dead interval, of the file in force, after it has slept."""
-        return self.started_at if self._slept_at is None else self._slept_at + self.timing.dead_interval_ms
+        """Until when this node accuses nobody: for the longest dead interval, now in force, after it has slept."""
+        if self._slept_at is None:
+            return self.started_at
+        peers_ms = (peer.dead_interval_ms for peer in self.peers)
+        return self._slept_at + max((self.timing.dead_interval_ms, *peers_ms))
 
     def distrust(self, now: Instant) -> None:
         """Stop trusting this node's own view: it was not running, so it cannot tell who was silent."""

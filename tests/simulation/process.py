@@ -76,6 +76,7 @@ class Process:
         self.socket: list[Datagram | Letter | Parcel] = []
         self.wanted: set[str] = set()  # what the guest was asked to answer for
         self.groups: frozenset[GroupName] = frozenset()  # of the file that it has read
+        self._anew: set[str] = set()  # whose next words are news, for they may be of groups that have come since
         self._known: dict[str, tuple[Advert, Advert]] = {}  # what was told last, and what of that is of these
         self.listens_to(universe.file)
         self.keeper = Keeper(self) if options.eips and not host.member.witness else None
@@ -121,9 +122,11 @@ class Process:
         """Note an advert about to be handled; return what was heard before where it says the same once more."""
         name = event.advert.node
         heard = self.heard.get(name)
-        if heard is not None and heard.advert is event.advert and heard.confirmed is event.confirmed:
+        same = heard is not None and heard.advert is event.advert and heard.confirmed is event.confirmed
+        if heard is not None and same and name not in self._anew:
             heard.at = self.clock
             return heard
+        self._anew.discard(name)
         self.heard[name] = Heard(event, self.clock, heard)
         return None
 
@@ -138,6 +141,7 @@ class Process:
         self.peers = [name for name in file.names if name != self.name]
         self.groups = frozenset(policy.group for policy in file.policies)
         self._known.clear()
+        self._anew = set(self.heard)
 
     def _of_known_groups(self, event: ev.AdvertReceived | None) -> ev.AdvertReceived | None:
         if event is None or event.advert.node not in self.peers:

@@ -67,6 +67,14 @@ def test_and_for_longer_where_the_file_says_so_meanwhile(context: Context) -> No
     assert context.distrust_until == NOW + 900
 
 
+def test_and_where_a_peer_asks_for_longer(context: Context) -> None:
+    peer = context.peers.get(A)
+    assert peer is not None
+    peer.hear(Advert(A, DIGEST, 700, Leaving.NO, False, (), ()), NOW, confirmed=True)
+    context.distrust(NOW)
+    assert context.distrust_until == NOW + 700
+
+
 def test_a_sleeper_takes_who_was_there_for_there(context: Context) -> None:
     peer = context.peers.get(A)
     assert peer is not None
