@@ -106,12 +106,12 @@ def _through(universe: Universe, outcome: Outcome) -> None:
     healed_at, bound_ms = universe.now, recovery_bound_ms(options) + held_down_ms(universe)
     universe.run_until(healed_at + settling_ms(options))
     while (wrong := astray(universe)) and universe.now < healed_at + bound_ms:
-        universe.run_until(universe.now + LOOK_EVERY_MS)
+        universe.run_until(min(universe.now + LOOK_EVERY_MS, healed_at + bound_ms))
+    outcome.healed_in_ms = universe.now - healed_at
     if not options.paused:
         _require(wrong and f"{wrong} after {bound_ms} ms", "recovers")
-    outcome.healed_in_ms = universe.now - healed_at
-    outcome.recovery = (outcome.healed_in_ms, max(bound_ms, settling_ms(options)))
-    outcome.healed_at = healed_at
+        outcome.recovery = (outcome.healed_in_ms, max(bound_ms, settling_ms(options)))
+        outcome.healed_at = healed_at
     moves = _moves(universe)
     universe.run_until(universe.now + QUIET_MS)
     _require("" if _moves(universe) == moves else "something moved", "quiet")

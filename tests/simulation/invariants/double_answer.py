@@ -45,6 +45,7 @@ class DoubleAnswer(Invariant):
         self.longest_ms = 0
         self.bound_ms = bound_ms(universe)
         self._since: dict[str, int] = {}
+        self._wrong_at: dict[str, int] = {}  # when it was last seen so: nobody looks while nothing happens
 
     def _suspect(self, *_args: object, **_kwargs: object) -> None:
         """Look from now on until nothing is wrong: something has happened by which it may have become so."""
@@ -70,9 +71,10 @@ class DoubleAnswer(Invariant):
             if not self._wrong(host):
                 since = self._since.pop(name, None)
                 if since is not None:
-                    self.longest_ms = max(self.longest_ms, universe.now - since)
+                    self.longest_ms = max(self.longest_ms, self._wrong_at[name] - since)
                 continue
             universe.alert = True
+            self._wrong_at[name] = universe.now
             since = self._since.setdefault(name, universe.now)
             if universe.now - since > self.bound_ms:
                 carried = f"{name} has carried {sorted(host.guest)} since {since}"
